@@ -1,0 +1,54 @@
+"""What a vendor imports to write a provider, and nothing else.
+
+Names are loaded when they are first used, so that ``k0sruntime --help`` stays fast.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from k0sruntime.__about__ import CONTRACT, __version__
+
+if TYPE_CHECKING:
+    from k0sruntime.contributions import Binary as Binary
+    from k0sruntime.contributions import Check as Check
+    from k0sruntime.contributions import ConfigFile as ConfigFile
+    from k0sruntime.contributions import CRISocket as CRISocket
+    from k0sruntime.contributions import Download as Download
+    from k0sruntime.contributions import DropIn as DropIn
+    from k0sruntime.contributions import Host as Host
+    from k0sruntime.contributions import HostsFile as HostsFile
+    from k0sruntime.contributions import KubeletProfile as KubeletProfile
+    from k0sruntime.contributions import RuntimeHandler as RuntimeHandler
+    from k0sruntime.errors import Inactive as Inactive
+    from k0sruntime.hookspecs import Provider as Provider
+    from k0sruntime.hookspecs import RunningCRI as RunningCRI
+    from k0sruntime.node import Node as Node
+    from k0sruntime.settings import Settings as Settings
+
+_HOMES = {
+    "Binary": "contributions",
+    "CRISocket": "contributions",
+    "Check": "contributions",
+    "ConfigFile": "contributions",
+    "Download": "contributions",
+    "DropIn": "contributions",
+    "Host": "contributions",
+    "HostsFile": "contributions",
+    "Inactive": "errors",
+    "KubeletProfile": "contributions",
+    "Node": "node",
+    "Provider": "hookspecs",
+    "RunningCRI": "hookspecs",
+    "RuntimeHandler": "contributions",
+    "Settings": "settings",
+}
+
+__all__ = ["CONTRACT", "__version__", *sorted(_HOMES)]  # noqa: PLE0604 - names, checked by a test
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'k0sruntime' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"k0sruntime.{_HOMES[name]}"), name)

@@ -1,0 +1,362 @@
+"""What hooks return: declarations, frozen and validated where they are made.
+
+A contribution never names a path in ``/etc/k0s``, a ``version`` line or a plugin ID: the host
+knows where a key belongs in the schema that the node's containerd speaks. A wrong value raises
+``ValueError`` in the provider's own line, which the host reports with the provider's name.
+"""
+
+from __future__ import annotations
+
+import datetime
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Generic, Literal, TypeVar
+
+from k0sruntime.errors import Problem
+
+Value = (
+    str
+    | bool
+    | int
+    | float
+    | datetime.datetime
+    | datetime.date
+    | datetime.time
+    | Sequence["Value"]
+    | Mapping[str, "Value"]
+)
+"""A TOML value. Tables are mappings, arrays are sequences."""
+
+Table = Mapping[str, Value]
+Verdict = Literal["pass", "fail", "warn", "unknown"]
+T = TypeVar("T")
+
+HANDLER_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
+"""A RuntimeClass handler is a DNS label or sub-domain (node.k8s.io/v1)."""
+FILE_NAME = re.compile(r"[A-Za-z0-9_][-A-Za-z0-9_.:\[\]]{0,127}")
+CAPABILITIES = ("pull", "resolve", "push", "referrers")
+DEPTH_LIMIT = 32
+"""Deeper tables than this are a mistake (a recursion), not a configuration."""
+
+
+def check_name(kind: str, name: str, pattern: re.Pattern[str]) -> None:
+    """Refuse a name that does not match ``pattern`` as a whole.
+
+    Raises:
+        ValueError: the name is empty, too long, or holds a character that has no place there.
+    """
+    if not pattern.fullmatch(name):
+        raise ValueError(f"{kind} {name!r} must match {pattern.pattern}")
+
+
+def check_table(kind: str, value: object, depth: int = 0) -> None:
+    """Refuse what cannot stand in a TOML file: other types, no-string keys, endless depth.
+
+    Raises:
+        ValueError: names the key's path inside ``kind``.
+    """
+    if depth > DEPTH_LIMIT:
+        raise ValueError(f"{kind} is nested deeper than {DEPTH_LIMIT} tables")
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            if not isinstance(key, str):
+                raise ValueError(f"{kind} has the key {key!r}, which is not a string")
+            check_table(f"{kind}.{key}", inner, depth + 1)
+    elif isinstance(value, list | tuple):
+        for index, inner in enumerate(value):
+            check_table(f"{kind}[{index}]", inner, depth + 1)
+    elif not isinstance(
+        value, str | bool | int | float | datetime.datetime | datetime.date | datetime.time
+    ):
+        raise ValueError(f"{kind} is a {type(value).__name__}, which TOML does not have")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RuntimeHandler:
+    """A CRI runtime handler, the key under ``containerd.runtimes``.
+
+    Attributes:
+        name: what a RuntimeClass names as its ``handler``.
+        runtime_type: the shim: the last two parts name the binary ``containerd-shim-<name>-<ver>``.
+        runtime_path: absolute path of the shim where it is not on containerd's PATH.
+        options: the shim's own options, such as ``BinaryName`` for the runc shim.
+        pod_annotations: annotations handed to the shim, wildcards allowed.
+        container_annotations: the same for containers.
+        snapshotter: the snapshotter of its pods; empty for the default one.
+        sandboxer: ``podsandbox`` or ``shim``; empty for containerd's default.
+        keys: any other key of the handler's table, in containerd's own spelling.
+        runtime_class: the RuntimeClass to offer for it; empty for none.
+        programs: absolute paths that must be there and executable for it to run.
+    """
+
+    name: str
+    runtime_type: str = "io.containerd.runc.v2"
+    runtime_path: str = ""
+    options: Table = field(default_factory=dict)
+    pod_annotations: Sequence[str] = ()
+    container_annotations: Sequence[str] = ()
+    snapshotter: str = ""
+    sandboxer: str = ""
+    keys: Table = field(default_factory=dict)
+    runtime_class: str = ""
+    programs: Sequence[str] = ()
+
+    def __post_init__(self) -> None:
+        """Check the names and the shape of the tables."""
+        check_name("handler", self.name, HANDLER_NAME)
+        if self.runtime_class:
+            check_name("RuntimeClass", self.runtime_class, HANDLER_NAME)
+        if self.runtime_type.count(".") < 2:  # noqa: PLR2004 - io.containerd.runc.v2
+            raise ValueError(
+                f"runtime_type {self.runtime_type!r} of handler {self.name!r} must end in"
+                " <name>.<version>, as in io.containerd.runc.v2"
+            )
+        check_table(f"options of handler {self.name}", self.options)
+        check_table(f"keys of handler {self.name}", self.keys)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DropIn:
+    """Keys of containerd's configuration that are not a handler.
+
+    Attributes:
+        runtime: keys of the CRI runtime table (``enable_cdi``, ``cni.conf_dir``, …).
+        images: keys of the CRI images table (``registry.config_path``, ``snapshotter``, …).
+        tables: other tables of containerd, as they stand at the root of its file
+            (``proxy_plugins``, ``plugins."io.containerd.internal.v1.opt"``, …). The CRI tables
+            are refused here: their names change between schemas.
+        reason: one sentence for ``plan`` and ``explain``: why this is needed on this node.
+    """
+
+    runtime: Table = field(default_factory=dict)
+    images: Table = field(default_factory=dict)
+    tables: Table = field(default_factory=dict)
+    reason: str = ""
+
+    def __post_init__(self) -> None:
+        """Check the shape of the tables, and that none spells what the host must spell."""
+        for kind in ("runtime", "images", "tables"):
+            check_table(kind, getattr(self, kind))
+        if forbidden := sorted({"version", "imports"} & set(self.tables)):
+            raise ValueError(f"tables must not set {forbidden[0]!r}: the host writes that line")
+        plugins = self.tables.get("plugins", {})
+        for plugin in plugins if isinstance(plugins, Mapping) else ():
+            if plugin.startswith(("io.containerd.cri.", "io.containerd.grpc.v1.cri")):
+                raise ValueError(
+                    f"tables must not name {plugin!r}: use runtime= or images=, which the host"
+                    " places for the node's schema"
+                )
+        if "runtimes" in dict(_table(self.runtime.get("containerd"))):
+            raise ValueError("runtime must not hold containerd.runtimes: return a RuntimeHandler")
+
+
+def _table(value: object) -> Table:
+    return value if isinstance(value, Mapping) else {}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Download:
+    """Where one architecture's binary comes from: an URL and the checksum it must have."""
+
+    url: str
+    sha512: str = ""
+    sha256: str = ""
+
+    def __post_init__(self) -> None:
+        """Refuse a download without a checksum."""
+        if not (
+            re.fullmatch(r"[0-9a-f]{128}", self.sha512) or re.fullmatch(r"[0-9a-f]{64}", self.sha256)
+        ):
+            raise ValueError(f"the download {self.url!r} needs a sha512 or sha256 in lower-case hex")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Binary:
+    """A program that a handler needs.
+
+    Attributes:
+        name: file name of the program.
+        installed: absolute path where it already is; empty where it must be fetched.
+        downloads: by architecture (``x86_64``, ``aarch64``).
+    """
+
+    name: str
+    installed: str = ""
+    downloads: Mapping[str, Download] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Check the name, and that the binary can come from somewhere."""
+        check_name("binary", self.name, FILE_NAME)
+        if not self.installed and not self.downloads:
+            raise ValueError(f"binary {self.name!r} is neither installed nor downloadable")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConfigFile:
+    """A configuration file of the provider's runtime, such as ``runsc.toml``.
+
+    The host places it; ``node.config_file(name)`` tells where, for use in ``options``.
+    """
+
+    name: str
+    content: str
+    mode: int = 0o644
+
+    def __post_init__(self) -> None:
+        """Check the name, which must be a plain file name."""
+        check_name("config file", self.name, FILE_NAME)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Host:
+    """One host of a hosts file: a mirror, or the upstream itself. facts: containerd hosts.md.
+
+    Attributes:
+        url: with scheme and without a trailing slash: containerd reads ``https://e/`` as ``//v2``
+            and silently ignores a bare name that starts with ``http``.
+        capabilities: of ``pull``, ``resolve``, ``push``, ``referrers`` (containerd 2.2 and newer).
+        ca: CA certificates, absolute or names in ``HostsFile.files``.
+        client: pairs of certificate and key; an empty key means the same PEM.
+        skip_verify: do not verify the host's certificate.
+        header: headers sent with every request; they may be secrets.
+        override_path: the URL's path is used as it is, without ``/v2``.
+        dial_timeout: a Go duration such as ``5s`` (containerd 2.1 and newer).
+    """
+
+    url: str
+    capabilities: Sequence[str] = ("pull", "resolve")
+    ca: Sequence[str] = ()
+    client: Sequence[tuple[str, str]] = ()
+    skip_verify: bool = False
+    header: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    override_path: bool = False
+    dial_timeout: str = ""
+
+    def __post_init__(self) -> None:
+        """Check what containerd would silently read in another way."""
+        if not re.fullmatch(r"https?://[^\s/?#]+(/[^\s?#]*)?", self.url):
+            raise ValueError(f"host {self.url!r} must be an http:// or https:// URL")
+        if self.url.endswith("/"):
+            raise ValueError(f"host {self.url!r} must not end in a slash: containerd asks //v2 then")
+        for capability in self.capabilities:
+            if capability not in CAPABILITIES:
+                raise ValueError(
+                    f"host {self.url!r} has the capability {capability!r}; known are"
+                    f" {', '.join(CAPABILITIES)}"
+                )
+        if self.dial_timeout and not re.fullmatch(r"(\d+(\.\d+)?(ns|us|ms|s|m|h))+", self.dial_timeout):
+            raise ValueError(f"dial_timeout {self.dial_timeout!r} must be a duration such as 5s")
+
+
+@dataclass(frozen=True, kw_only=True)
+class HostsFile:
+    """What containerd does for one registry: ``certs.d/<registry>/hosts.toml``.
+
+    Attributes:
+        registry: the registry's name as it stands in an image (``docker.io``, ``r.local:5000``),
+            or ``_default``.
+        hosts: the mirrors, in the order in which they are tried.
+        server: the upstream, always tried last; ``None`` for containerd's own choice.
+        files: certificates placed beside ``hosts.toml``: name to PEM text.
+    """
+
+    registry: str
+    hosts: Sequence[Host] = ()
+    server: Host | None = None
+    files: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Check the names, and that no host is named twice (containerd drops such a file)."""
+        check_name("registry", self.registry, FILE_NAME if self.registry[:1] != "[" else _IPV6)
+        for name in self.files:
+            check_name("file beside hosts.toml", name, FILE_NAME)
+        urls = [host.url for host in self.hosts]
+        if twice := {url for url in urls if urls.count(url) > 1}:
+            raise ValueError(f"registry {self.registry!r} names the host {min(twice)!r} twice")
+
+
+_IPV6 = re.compile(r"\[[0-9a-fA-F:.]+\](:\d+)?")
+
+
+@dataclass(frozen=True, kw_only=True)
+class CRISocket:
+    """A CRI endpoint of another runtime, for ``k0s worker --cri-socket=remote:<url>``."""
+
+    url: str
+
+    def __post_init__(self) -> None:
+        """Check that it is an absolute Unix socket."""
+        if not re.fullmatch(r"unix:///\S+", self.url):
+            raise ValueError(f"CRI socket {self.url!r} must be unix:///an/absolute/path")
+
+    @property
+    def path(self) -> str:
+        """The socket's path on the node."""
+        return self.url.removeprefix("unix://")
+
+
+@dataclass(frozen=True, kw_only=True)
+class KubeletProfile:
+    """An entry of k0s's ``spec.workerProfiles``: a name and KubeletConfiguration values."""
+
+    name: str
+    values: Mapping[str, Value]
+
+    FORBIDDEN = ("clusterDNS", "clusterDomain", "staticPodURL")
+
+    def __post_init__(self) -> None:
+        """Check the name (DNS-1123 label) and the fields that k0s forbids in a profile."""
+        check_name("profile", self.name, re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"))
+        check_table(f"profile {self.name}", self.values)
+        for key in self.FORBIDDEN:
+            if key in self.values:
+                raise ValueError(f"profile {self.name!r} must not set {key!r}: k0s refuses it")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """One verdict of the proof.
+
+    Attributes:
+        name: what was checked, such as ``sandbox under runsc``.
+        verdict: ``pass``, ``fail``, ``warn`` or ``unknown``.
+        detail: what was seen; for anything but a pass also why.
+        remedy: what to do about it.
+    """
+
+    name: str
+    verdict: Verdict
+    detail: str = ""
+    remedy: str = ""
+
+
+@dataclass(frozen=True)
+class Owner:
+    """Who made a contribution: provider, its distribution and version, and the hook."""
+
+    provider: str
+    distribution: str
+    version: str
+    hook: str
+
+    def __str__(self) -> str:
+        """Return ``gvisor (k0sruntime-gvisor 0.1.0), hook contribute_dropin``."""
+        return f"{self.provider} ({self.distribution} {self.version}), hook {self.hook}"
+
+
+@dataclass(frozen=True)
+class Contribution(Generic[T]):
+    """One value that one hook call of one provider returned."""
+
+    owner: Owner
+    value: T
+
+
+def conflict(message: str, one: Owner, other: Owner) -> Problem:
+    """Return the problem of two owners that want the same thing."""
+    return Problem(
+        message,
+        culprit=f"{one} and {other}",
+        remedy=f"Take one of them out, or go on with --without {other.provider}.",
+    )

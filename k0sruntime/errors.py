@@ -1,0 +1,138 @@
+"""Every way in which a command can end badly, and what its exit code is.
+
+::
+
+    K0sRuntimeError
+    ├── UsageError           2   the command line makes no sense
+    ├── RefusedError         3   this host or configuration is refused; nothing was written
+    ├── ProviderError        4   a provider is broken; nothing was written
+    ├── ConflictError        5   two sides want the same thing; nothing was written
+    ├── RolledBackError      6   applied, not proved, and put back
+    ├── RollbackFailedError  7   applied, not proved, and not put back: hands are needed
+    └── VerifyFailedError    8   the running node does not pass the proof
+
+An error is a list of problems, so that one run tells all that is wrong. A problem says what,
+where, who, and what to do.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+class ExitCode(IntEnum):
+    """Exit codes of every command; scripts may rely on them."""
+
+    DONE = 0  # what was asked is so
+    BUG = 1  # our fault; the message says what to send
+    USAGE = 2  # unknown command, option or argument
+    REFUSED = 3  # host or configuration refused, nothing written
+    PROVIDER = 4  # a provider could not be imported, raised, hung or answered nonsense
+    CONFLICT = 5  # two providers, or a provider and a foreign file, want the same thing
+    ROLLED_BACK = 6  # applied, failed its proof, the old state is back and proved
+    ROLLBACK_FAILED = 7  # applied, failed its proof, and the old state is not back
+    VERIFY_FAILED = 8  # the running node fails its proof; nothing was changed
+    PENDING = 10  # plan --exit-code: there are changes to apply
+    INTERRUPTED = 130  # Ctrl-C
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong.
+
+    Attributes:
+        message: what is wrong, as a sentence without a full stop at its end.
+        place: where: ``file:line``, ``file: table.key``, or ``provider gvisor, hook cri_socket``.
+        culprit: whose it is: a distribution with version, ``a foreign file``, ``k0s``.
+        remedy: what to do about it, as an imperative sentence.
+    """
+
+    message: str
+    place: str = ""
+    culprit: str = ""
+    remedy: str = ""
+
+    def lines(self) -> list[str]:
+        """Return the problem as the lines that a person reads, the message first."""
+        found = [self.message]
+        if self.place:
+            found.append(f"  where: {self.place}")
+        if self.culprit:
+            found.append(f"  who:   {self.culprit}")
+        if self.remedy:
+            found.append(f"  do:    {self.remedy}")
+        return found
+
+
+class K0sRuntimeError(Exception):
+    """Base of all errors that a user is meant to see."""
+
+    exit_code: ClassVar[ExitCode] = ExitCode.BUG
+
+    def __init__(self, *problems: Problem | str) -> None:
+        self.problems = tuple(p if isinstance(p, Problem) else Problem(p) for p in problems)
+        super().__init__("; ".join(problem.message for problem in self.problems))
+
+    @classmethod
+    def of(cls, problems: Iterable[Problem]) -> K0sRuntimeError:
+        """Make one error of many problems."""
+        return cls(*problems)
+
+
+class UsageError(K0sRuntimeError):
+    """The command line makes no sense."""
+
+    exit_code = ExitCode.USAGE
+
+
+class RefusedError(K0sRuntimeError):
+    """This host or this configuration is refused, and nothing was written."""
+
+    exit_code = ExitCode.REFUSED
+
+
+class ProviderError(K0sRuntimeError):
+    """A provider is broken, and nothing was written."""
+
+    exit_code = ExitCode.PROVIDER
+
+
+class ConflictError(K0sRuntimeError):
+    """Two sides want the same thing, and nothing was written."""
+
+    exit_code = ExitCode.CONFLICT
+
+
+class RolledBackError(K0sRuntimeError):
+    """The change was applied, failed its proof, and the old state is back and proved."""
+
+    exit_code = ExitCode.ROLLED_BACK
+
+
+class RollbackFailedError(K0sRuntimeError):
+    """The change was applied, failed its proof, and the old state could not be proved again."""
+
+    exit_code = ExitCode.ROLLBACK_FAILED
+
+
+class VerifyFailedError(K0sRuntimeError):
+    """The running node does not pass its proof."""
+
+    exit_code = ExitCode.VERIFY_FAILED
+
+
+class Inactive(Exception):  # noqa: N818 - not an error: a provider's way to say why it rests
+    """Raised by a provider's hook: there is nothing for it to do on this node, and why.
+
+    The reason is a clause that completes ``inactive: …``, such as
+    ``no NVIDIA GPU on the PCI bus``.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason

@@ -1,0 +1,197 @@
+"""The five hooks. Their docstrings are the contract between the host and its providers.
+
+A provider is an instance of a class derived from ``Provider``, named by an entry point::
+
+    [project.entry-points.k0sruntime]
+    acme = "k0sruntime_acme:provider"
+
+A module with functions of the same names works too. The host asks one provider at a time, in the
+order of their names, and stamps what it gets with provider, distribution and version. Hooks may
+be generators.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
+
+from k0sruntime.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from k0sruntime.contributions import (
+        Binary,
+        Check,
+        ConfigFile,
+        CRISocket,
+        DropIn,
+        HostsFile,
+        KubeletProfile,
+        RuntimeHandler,
+    )
+    from k0sruntime.node import Node
+
+S = TypeVar("S")
+
+
+class RunningCRI(Protocol):
+    """The running CRI as a provider's check sees it. All calls are bounded in time."""
+
+    def handlers(self) -> Sequence[str]:
+        """Return the names of the configured runtime handlers."""
+
+    def config(self) -> dict[str, Any]:
+        """Return containerd's CRI configuration as its verbose ``Status`` tells it, or ``{}``."""
+
+    def runtime(self) -> tuple[str, str]:
+        """Return the runtime's name and version, such as ``("containerd", "v2.1.9")``."""
+
+    def has_image(self, image: str) -> bool:
+        """Tell whether an image is at hand, without pulling it."""
+
+    def pull(self, image: str) -> str:
+        """Pull an image and return its reference.
+
+        Raises:
+            k0sruntime.cri.CRIError: with containerd's own reason.
+        """
+
+    def run_in_sandbox(self, handler: str, image: str, command: Sequence[str]) -> str:
+        """Run one command in a container under ``handler`` and return what it printed.
+
+        Sandbox (host network) and container are removed again, whatever happens.
+
+        Raises:
+            k0sruntime.cri.CRIError: with containerd's own reason.
+        """
+
+
+class Provider(Generic[S]):
+    """Base of all providers: derive, override the hooks you need, export an instance.
+
+    Attributes:
+        settings: class of the provider's own table in ``/etc/k0sruntime/config.toml``, a
+            ``k0sruntime.Settings``; ``Node.settings`` is an instance of it.
+        summary: one line for ``k0sruntime providers``.
+    """
+
+    settings: ClassVar[Any] = Settings
+    summary: ClassVar[str] = ""
+
+    def contribute_dropin(
+        self,
+        node: Node[S],  # noqa: ARG002 - the contract names it
+    ) -> Iterable[RuntimeHandler | DropIn | Binary | ConfigFile]:
+        """Contribute to containerd's configuration.
+
+        Purity: a function of ``node`` alone. No clock, no network, no writes, no processes; it is
+        called for nodes that are elsewhere.
+        Result: handlers, keys of the CRI runtime and images tables or of other tables, and the
+        binaries and configuration files that they need. The host writes them to files named after
+        the provider, in the node's schema.
+        Conflicts: two handlers of one name, or two values for one key, are refused with both
+        providers named. The same value twice is none. Arrays replace, they never append.
+        Nothing to do: raise ``Inactive("reason")``.
+
+        Example::
+
+            class Crun(Provider[CrunSettings]):
+                settings = CrunSettings
+
+                def contribute_dropin(self, node):
+                    crun = node.which("crun")
+                    if crun is None:
+                        raise Inactive("no crun on the node's PATH")
+                    yield RuntimeHandler(name="crun", options={"BinaryName": crun})
+        """
+        return ()
+
+    def contribute_hosts(
+        self,
+        node: Node[S],  # noqa: ARG002
+    ) -> Iterable[HostsFile]:
+        """Contribute what containerd does for a registry: ``certs.d/<registry>/hosts.toml``.
+
+        Purity: as for ``contribute_dropin``.
+        Result: one ``HostsFile`` a registry. containerd reads these files at every pull, so a
+        change of them never bounces containerd. ``registry.config_path`` must point at
+        ``node.paths.certs``: contribute that key with ``contribute_dropin`` as well.
+        Conflicts: two hosts files of one registry are refused with both providers named.
+
+        Example::
+
+            def contribute_hosts(self, node):
+                mirror = Host(url="https://mirror.example:5000")
+                yield HostsFile(registry="docker.io", hosts=[mirror])
+        """
+        return ()
+
+    def cri_socket(
+        self,
+        node: Node[S],  # noqa: ARG002
+    ) -> Iterable[CRISocket]:
+        """Contribute the CRI socket of another runtime: the node then runs in ``remote`` mode.
+
+        Purity: as for ``contribute_dropin``.
+        Result: at most one socket. No containerd is started, drop-ins have no effect, and the
+        host prints the k0s command line that points the kubelet there.
+        Conflicts: a node has one CRI; two sockets are refused with both providers named, unless
+        they are the same.
+
+        Example::
+
+            def cri_socket(self, node):
+                if node.files.is_socket("/run/cri-dockerd.sock"):
+                    yield CRISocket(url="unix:///run/cri-dockerd.sock")
+        """
+        return ()
+
+    def kubelet_profile(
+        self,
+        node: Node[S],  # noqa: ARG002
+    ) -> Iterable[KubeletProfile]:
+        """Contribute an entry of k0s's ``spec.workerProfiles`` that this node's kubelet needs.
+
+        Purity: as for ``contribute_dropin``.
+        Result: at most one profile; the host prints it as a fragment of ``k0s.yaml`` and adds
+        ``--profile`` to k0s's command line. The profile is cluster-wide, so nothing is applied.
+        Conflicts: a worker has one profile. Profiles of one name are merged where they do not
+        disagree on a key; two names are refused with both providers named.
+
+        Example::
+
+            def kubelet_profile(self, node):
+                yield KubeletProfile(name="systemd", values={"cgroupDriver": "systemd"})
+        """
+        return ()
+
+    def post_start_check(
+        self,
+        node: Node[S],  # noqa: ARG002
+        cri: RunningCRI,  # noqa: ARG002
+    ) -> Iterable[Check]:
+        """Prove on the running node that what was contributed does what it is for.
+
+        Purity: may look at the node and talk to the CRI; changes nothing, and is bounded in time
+        (the host gives up on it and says ``unknown``).
+        Result: verdicts. A ``fail`` after a change takes the whole change back.
+        Conflicts: none; checks are told apart by provider.
+
+        Example::
+
+            def post_start_check(self, node, cri):
+                kernel = cri.run_in_sandbox("runsc", PROBE, ["uname", "-r"])
+                verdict = "pass" if "gvisor" in kernel else "fail"
+                yield Check(name="kernel is gVisor's", verdict=verdict, detail=kernel)
+        """
+        return ()
+
+
+HOOKS = (
+    "contribute_dropin",
+    "contribute_hosts",
+    "cri_socket",
+    "kubelet_profile",
+    "post_start_check",
+)
+"""The hooks' names, in the order in which the host asks for them."""

@@ -1,0 +1,214 @@
+"""The node: facts and paths, frozen. What hooks are given and what the pure rooms reason about.
+
+Nothing here reads the machine. ``observe.py`` fills a ``Node`` from the real one; tests fill it
+from dictionaries. What a provider may ask of the node's files goes through the ``Files`` that the
+node carries, so that it works as well for a node that is elsewhere (``--root``) or made up.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Generic, Literal, NamedTuple, Protocol, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+S_co = TypeVar("S_co", covariant=True)
+
+Mode = Literal["managed", "standalone", "remote"]
+Scheme = Literal["merge-patch", "native"]
+Schema = Literal[2, 3]
+
+
+class Version(NamedTuple):
+    """A version as three numbers; what follows them (``-rc.1``, ``+k0s.0``) is left out."""
+
+    major: int
+    minor: int
+    patch: int = 0
+
+    @classmethod
+    def parse(cls, text: str) -> Version | None:
+        """Read the first ``major.minor[.patch]`` in ``text``, or return ``None``."""
+        match = re.search(r"(\d+)\.(\d+)(?:\.(\d+))?", text)
+        if match is None:
+            return None
+        return cls(int(match[1]), int(match[2]), int(match[3] or 0))
+
+    def __str__(self) -> str:
+        """Return ``2.1.9``."""
+        return f"{self.major}.{self.minor}.{self.patch}"
+
+
+class Program(NamedTuple):
+    """A program of the node: where it is, and its version."""
+
+    path: str
+    version: Version
+
+
+class GPU(NamedTuple):
+    """A graphics processor on the PCI bus, as ``/sys/bus/pci/devices`` tells of it."""
+
+    address: str
+    """PCI address, such as ``0000:41:00.0``."""
+    vendor: int
+    """PCI vendor, ``0x10de`` for NVIDIA."""
+    device_class: int
+    """PCI class and subclass, ``0x0300`` (VGA) or ``0x0302`` (3D controller)."""
+    driver: str
+    """Name of the bound kernel driver; empty where none is."""
+
+
+class Files(Protocol):
+    """Read-only look at the node's files. Every path is absolute, as the node itself sees it."""
+
+    def exists(self, path: str) -> bool:
+        """Tell whether ``path`` is there, whatever it is."""
+
+    def is_socket(self, path: str) -> bool:
+        """Tell whether ``path`` is a Unix socket."""
+
+    def is_executable(self, path: str) -> bool:
+        """Tell whether ``path`` is a regular file with an execute bit for everybody."""
+
+    def read(self, path: str) -> bytes | None:
+        """Return the content of a file, or ``None`` where it is missing or unreadable."""
+
+    def names(self, path: str) -> tuple[str, ...]:
+        """Return the sorted names in a folder; empty where there is none."""
+
+
+@dataclass(frozen=True)
+class Paths:
+    """Where things lie on the node. k0s's own defaults, unless moved.
+
+    ``root`` is where the node's ``/`` lies on this machine: ``/`` on the node itself, the mounted
+    image with ``--root``. All other attributes are paths as the node sees them.
+    """
+
+    root: str = "/"
+    etc: str = "/etc/k0s"
+    data: str = "/var/lib/k0s"
+    run: str = "/run/k0s"
+    settings: str = "/etc/k0sruntime/config.toml"
+    state: str = "/var/lib/k0sruntime"
+    own_run: str = "/run/k0sruntime"
+    sandbox: str = ""
+    """The folder given with ``--sandbox``; empty on a real node."""
+
+    @classmethod
+    def in_sandbox(cls, folder: str) -> Paths:
+        """Return the paths of a node that lives wholly inside ``folder``."""
+        return cls(
+            etc=f"{folder}/etc/k0s",
+            data=f"{folder}/var/lib/k0s",
+            run=f"{folder}/run/k0s",
+            settings=f"{folder}/etc/k0sruntime/config.toml",
+            state=f"{folder}/var/lib/k0sruntime",
+            own_run=f"{folder}/run/k0sruntime",
+            sandbox=folder,
+        )
+
+    def on_disk(self, path: str) -> str:
+        """Return where the node's ``path`` lies on this machine."""
+        return path if self.root == "/" else posixpath.join(self.root, path.lstrip("/"))
+
+    @property
+    def main_file(self) -> str:
+        """containerd's main configuration file."""
+        return f"{self.etc}/containerd.toml"
+
+    @property
+    def dropins(self) -> str:
+        """The folder of drop-ins that k0s watches."""
+        return f"{self.etc}/containerd.d"
+
+    @property
+    def certs(self) -> str:
+        """The folder of hosts files, one sub-folder a registry."""
+        return f"{self.dropins}/certs.d"
+
+    @property
+    def config_files(self) -> str:
+        """The folder of the providers' own configuration files, one sub-folder a provider."""
+        return f"{self.etc}/k0sruntime"
+
+    @property
+    def cri_file(self) -> str:
+        """The merged CRI configuration of the merge-patch scheme."""
+        return f"{self.run}/containerd-cri.toml"
+
+    @property
+    def socket(self) -> str:
+        """containerd's gRPC socket."""
+        return f"{self.run}/containerd.sock"
+
+    @property
+    def containerd_root(self) -> str:
+        """containerd's persistent data."""
+        return f"{self.data}/containerd"
+
+    @property
+    def containerd_state(self) -> str:
+        """containerd's volatile data."""
+        return f"{self.run}/containerd"
+
+    @property
+    def bin(self) -> str:
+        """k0s's folder of programs, first on containerd's PATH."""
+        return f"{self.data}/bin"
+
+    @property
+    def images(self) -> str:
+        """k0s's folder of image bundles, imported at start."""
+        return f"{self.data}/images"
+
+
+@dataclass(frozen=True)
+class Node(Generic[S_co]):
+    """What is known of the node, and one provider's own settings.
+
+    The contract grows here: a new fact is a new field, never a new hook parameter.
+    """
+
+    settings: S_co
+    """The typed settings of the provider that is asked; never another's."""
+    files: Files
+    """Read-only look at the node's files."""
+    provider: str = ""
+    """Name of the provider that is asked."""
+    paths: Paths = field(default_factory=Paths)
+    arch: str = "x86_64"
+    """Machine as ``uname -m`` spells it: ``x86_64`` or ``aarch64``."""
+    containerd: Program | None = None
+    k0s: Program | None = None
+    mode: Mode | None = None
+    """The mode asked for by the operator; ``None``: decided from what is found."""
+    scheme: Scheme | None = None
+    """The scheme asked for by the operator; ``None``: decided from the containerd version."""
+    search_path: tuple[str, ...] = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin")
+    """Folders in which programs are looked for, k0s's own before the service's PATH."""
+    gpus: tuple[GPU, ...] = ()
+    kvm: bool = False
+    """``/dev/kvm`` is there."""
+    cgroups: Literal[1, 2] = 2
+    """Version of the mounted cgroup hierarchy; hybrid counts as 1."""
+    can_lower_oom_score: bool = True
+    """The process may set a negative ``oom_score_adj`` (it has CAP_SYS_RESOURCE)."""
+    os_release: Mapping[str, str] = field(default_factory=dict)
+    """What ``/etc/os-release`` says: ``ID``, ``VERSION_ID``, …"""
+
+    def which(self, name: str) -> str | None:
+        """Return the path of the first program called ``name`` in ``search_path``."""
+        for folder in self.search_path:
+            path = posixpath.join(folder, name)
+            if self.files.is_executable(path):
+                return path
+        return None
+
+    def config_file(self, name: str) -> str:
+        """Return the path at which the host will place this provider's ``ConfigFile(name)``."""
+        return f"{self.paths.config_files}/{self.provider}/{name}"

@@ -1,0 +1,157 @@
+"""Second stage: ask every usable provider what it contributes to this node.
+
+Takes the providers and the node, gives all contributions with their owners, and the providers'
+records with the final state: a provider that says ``Inactive`` contributes nothing at all.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from k0sruntime import settings as settings_
+from k0sruntime.contributions import (
+    Binary,
+    ConfigFile,
+    Contribution,
+    CRISocket,
+    DropIn,
+    HostsFile,
+    KubeletProfile,
+    RuntimeHandler,
+)
+from k0sruntime.errors import Inactive, Problem, ProviderError, RefusedError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from k0sruntime.discovery import Discovered, Record
+    from k0sruntime.hooks import Hooks
+    from k0sruntime.node import Node
+    from k0sruntime.settings import SettingsFile
+
+Part = RuntimeHandler | DropIn | Binary | ConfigFile
+
+
+@dataclass(frozen=True)
+class Collected:
+    """Everything that the providers declared for this node, in the order of their names."""
+
+    records: tuple[Record, ...] = ()
+    parts: tuple[Contribution[Part], ...] = ()
+    hosts: tuple[Contribution[HostsFile], ...] = ()
+    sockets: tuple[Contribution[CRISocket], ...] = ()
+    profiles: tuple[Contribution[KubeletProfile], ...] = ()
+
+
+@dataclass(frozen=True)
+class _Answers:
+    parts: tuple[Contribution[Part], ...] = ()
+    hosts: tuple[Contribution[HostsFile], ...] = ()
+    sockets: tuple[Contribution[CRISocket], ...] = ()
+    profiles: tuple[Contribution[KubeletProfile], ...] = ()
+
+    def empty(self) -> bool:
+        return not (self.parts or self.hosts or self.sockets or self.profiles)
+
+
+def refuse_broken(records: Iterable[Record]) -> None:
+    """Stop before anything is asked when a provider is there but cannot be used.
+
+    On a node, a runtime that silently does not come is worse than an error.
+
+    Raises:
+        ProviderError: every such provider, with its distribution, version and reason.
+    """
+    problems = [
+        Problem(
+            f"provider {record.name!r} is {record.state}: {record.reason}",
+            place=f"entry point {record.name} in group k0sruntime",
+            culprit=f"{record.distribution} {record.version}",
+            remedy=record.remedy,
+        )
+        for record in records
+        if record.unusable
+    ]
+    if problems:
+        raise ProviderError(*problems)
+
+
+def provider_settings(discovered: Discovered, file: SettingsFile) -> Mapping[str, Any]:
+    """Return every usable provider's typed settings, from its table of the settings file.
+
+    Raises:
+        RefusedError: all unknown tables and keys and all wrong types at once.
+    """
+    problems: list[Problem] = []
+    found: dict[str, Any] = {}
+    try:
+        settings_.refuse_unknown_tables(file, discovered.names())
+    except RefusedError as exc:
+        problems += exc.problems
+    for record in discovered.usable():
+        try:
+            kind = record.settings or settings_.Settings
+            found[record.name] = settings_.convert(file, record.name, kind)
+        except RefusedError as exc:
+            problems += exc.problems
+    if problems:
+        raise RefusedError(*problems)
+    return found
+
+
+def collect(
+    discovered: Discovered, node: Node[Any], provider_settings: Mapping[str, Any]
+) -> Collected:
+    """Ask all usable providers, one at a time.
+
+    Raises:
+        ProviderError: what is wrong with each provider that failed, all at once.
+    """
+    records: list[Record] = []
+    answers: list[_Answers] = []
+    problems: list[Problem] = []
+    for record in discovered.records:
+        if record.state != "active":
+            records.append(record)
+            continue
+        own = for_provider(node, record.name, provider_settings)
+        try:
+            answer = _ask(discovered.hooks, record.name, own)
+        except Inactive as exc:
+            records.append(replace(record, state="inactive", reason=exc.reason))
+        except ProviderError as exc:
+            problems += exc.problems
+        else:
+            records.append(_answered(record, answer))
+            answers.append(answer)
+    if problems:
+        raise ProviderError(*problems)
+    return Collected(
+        tuple(records),
+        tuple(part for answer in answers for part in answer.parts),
+        tuple(host for answer in answers for host in answer.hosts),
+        tuple(socket for answer in answers for socket in answer.sockets),
+        tuple(profile for answer in answers for profile in answer.profiles),
+    )
+
+
+def for_provider(node: Node[Any], provider: str, settings: Mapping[str, Any]) -> Node[Any]:
+    """Return the node as one provider sees it: with its own settings and no one else's."""
+    return replace(node, provider=provider, settings=settings.get(provider))
+
+
+def _ask(hooks: Hooks, provider: str, node: Node[Any]) -> _Answers:
+    asks: tuple[Callable[[str, Node[Any]], list[Any]], ...] = (
+        hooks.contribute_dropin,
+        hooks.contribute_hosts,
+        hooks.cri_socket,
+        hooks.kubelet_profile,
+    )
+    return _Answers(*(tuple(ask(provider, node)) for ask in asks))
+
+
+def _answered(record: Record, answer: _Answers) -> Record:
+    if answer.empty() and set(record.hooks) - {"post_start_check"}:
+        return replace(record, state="inactive", reason="it contributed nothing and gave no reason")
+    return record

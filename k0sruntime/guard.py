@@ -1,0 +1,53 @@
+"""Calling foreign code: with a deadline, and with an error that names whose code it was."""
+
+from __future__ import annotations
+
+import threading
+import traceback
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+T = TypeVar("T")
+
+
+class DeadlineError(Exception):
+    """A guarded call did not come back in time; its thread is left behind."""
+
+
+def bounded(call: Callable[[], T], seconds: float) -> T:
+    """Return what ``call`` returns, or raise what it raises.
+
+    The call runs in a daemon thread, so that one that hangs keeps neither us nor the exit of the
+    process waiting.
+
+    Raises:
+        DeadlineError: ``call`` took longer than ``seconds``.
+    """
+    results: list[T] = []
+    failures: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            results.append(call())
+        except BaseException as exc:  # noqa: BLE001 - a plugin may raise SystemExit as well
+            failures.append(exc)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if failures:
+        raise failures[0]
+    if not results:
+        raise DeadlineError(f"no answer within {seconds:g} s")
+    return results[0]
+
+
+def cause(exc: BaseException) -> str:
+    """Return an exception as one line, with the last place in the code that raised it."""
+    frames = traceback.extract_tb(exc.__traceback__)
+    text = f"{type(exc).__name__}: {exc}".strip().rstrip(":")
+    if not frames:
+        return text
+    return f"{text} ({frames[-1].filename}:{frames[-1].lineno})"

@@ -1,0 +1,228 @@
+"""The only module that imports pluggy: registration, and one typed method a hook.
+
+pluggy gives no attribution, no order and no isolation, so providers are asked one at a time
+through ``subset_hook_caller``. Every value is checked and stamped with its owner. Generators run
+inside the guarded call, for that is where their errors belong.
+"""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import pluggy
+
+from k0sruntime.contributions import (
+    Binary,
+    Check,
+    ConfigFile,
+    Contribution,
+    CRISocket,
+    DropIn,
+    HostsFile,
+    KubeletProfile,
+    Owner,
+    RuntimeHandler,
+)
+from k0sruntime.errors import Inactive, Problem, ProviderError
+from k0sruntime.guard import bounded, cause
+from k0sruntime.hookspecs import HOOKS, Provider
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from k0sruntime.discovery import Record
+    from k0sruntime.hookspecs import RunningCRI
+    from k0sruntime.node import Node
+
+T = TypeVar("T")
+
+PROJECT = "k0sruntime"
+COLLECT_SECONDS = 5.0
+"""Deadline of one hook call before anything runs; facts come with the node, so it is generous."""
+CHECK_SECONDS = 60.0
+"""Deadline of one provider's ``post_start_check``."""
+MAX_VALUES = 1000
+"""More contributions than this from one hook call are a runaway generator."""
+
+hookspec = pluggy.HookspecMarker(PROJECT)
+
+
+class InvalidProviderError(Exception):
+    """An object that cannot serve as a provider; the message says why."""
+
+
+@dataclass(frozen=True)
+class _Registered:
+    record: Record
+    plugin: object
+
+
+class _Manager(pluggy.PluginManager):
+    """Takes every function with a hook's name for an implementation; no marker is needed."""
+
+    def parse_hookspec_opts(self, module_or_class: object, name: str) -> Any:
+        return {} if module_or_class is Provider and name in HOOKS else None
+
+    def parse_hookimpl_opts(self, plugin: object, name: str) -> Any:
+        if name not in HOOKS or _inherited(plugin, name):
+            return None
+        marked = getattr(getattr(plugin, name), f"{PROJECT}_impl", None) or {}
+        if marked.get("wrapper") or marked.get("hookwrapper"):
+            raise InvalidProviderError(f"{name} is a hook wrapper, which could rewrite others")
+        return {}
+
+
+def _inherited(plugin: object, name: str) -> bool:
+    return getattr(type(plugin), name, None) is getattr(Provider, name)
+
+
+def implemented(plugin: object) -> tuple[str, ...]:
+    """Return the names of the hooks that ``plugin`` implements, in the contract's order."""
+    return tuple(
+        name
+        for name in HOOKS
+        if inspect.isroutine(getattr(plugin, name, None)) and not _inherited(plugin, name)
+    )
+
+
+class Hooks:
+    """The providers' hooks, asked one provider at a time."""
+
+    def __init__(self) -> None:
+        self._manager = _Manager(PROJECT)
+        self._manager.add_hookspecs(Provider)
+        self._plugins: dict[str, _Registered] = {}
+
+    def register(self, record: Record, plugin: object) -> None:
+        """Take a provider in.
+
+        Raises:
+            InvalidProviderError: a class instead of an instance, a wrapper, an unknown hook or
+                an argument that the contract does not have.
+        """
+        if inspect.isclass(plugin):
+            raise InvalidProviderError(
+                f"the entry point names the class {plugin.__name__}; export an instance of it"
+            )
+        self._refuse_unknown_hooks(plugin)
+        if not implemented(plugin):
+            raise InvalidProviderError(f"it implements none of the hooks {', '.join(HOOKS)}")
+        try:
+            self._manager.register(plugin, name=record.name)
+            self._manager.check_pending()
+        except (pluggy.PluginValidationError, ValueError) as exc:
+            if self._manager.has_plugin(record.name):
+                self._manager.unregister(name=record.name)
+            raise InvalidProviderError(" ".join(str(exc).split())) from exc
+        self._plugins[record.name] = _Registered(record, plugin)
+
+    def _refuse_unknown_hooks(self, plugin: object) -> None:
+        for name in dir(plugin):
+            if name.startswith("_") or name in HOOKS or hasattr(Provider, name):
+                continue
+            function = inspect.getattr_static(plugin, name)
+            if not inspect.isroutine(function):
+                continue
+            near = difflib.get_close_matches(name, HOOKS, n=1, cutoff=0.8)
+            if near:
+                raise InvalidProviderError(f"it has no hook {name!r}; did you mean {near[0]!r}?")
+            if hasattr(function, f"{PROJECT}_impl"):
+                raise InvalidProviderError(f"there is no hook {name!r}; known are {', '.join(HOOKS)}")
+
+    def contribute_dropin(
+        self, provider: str, node: Node[Any]
+    ) -> list[Contribution[RuntimeHandler | DropIn | Binary | ConfigFile]]:
+        """Ask one provider for handlers, drop-in keys, binaries and configuration files."""
+        kinds = (RuntimeHandler, DropIn, Binary, ConfigFile)
+        return self._ask(provider, "contribute_dropin", kinds, COLLECT_SECONDS, node=node)
+
+    def contribute_hosts(self, provider: str, node: Node[Any]) -> list[Contribution[HostsFile]]:
+        """Ask one provider for hosts files."""
+        return self._ask(provider, "contribute_hosts", (HostsFile,), COLLECT_SECONDS, node=node)
+
+    def cri_socket(self, provider: str, node: Node[Any]) -> list[Contribution[CRISocket]]:
+        """Ask one provider for the CRI socket of another runtime."""
+        return self._ask(provider, "cri_socket", (CRISocket,), COLLECT_SECONDS, node=node)
+
+    def kubelet_profile(self, provider: str, node: Node[Any]) -> list[Contribution[KubeletProfile]]:
+        """Ask one provider for a kubelet profile."""
+        return self._ask(provider, "kubelet_profile", (KubeletProfile,), COLLECT_SECONDS, node=node)
+
+    def post_start_check(
+        self, provider: str, node: Node[Any], cri: RunningCRI, seconds: float = CHECK_SECONDS
+    ) -> list[Contribution[Check]]:
+        """Ask one provider to prove what it contributed on the running node."""
+        return self._ask(provider, "post_start_check", (Check,), seconds, node=node, cri=cri)
+
+    def owner(self, provider: str, hook: str) -> Owner:
+        """Return who answers for what ``provider`` returns from ``hook``."""
+        record = self._plugins[provider].record
+        return Owner(record.name, record.distribution, record.version, hook)
+
+    def _ask(
+        self, provider: str, hook: str, kinds: tuple[type, ...], seconds: float, **arguments: object
+    ) -> list[Contribution[Any]]:
+        """Call one hook of one provider.
+
+        Raises:
+            Inactive: as the provider raised it.
+            ProviderError: anything else that went wrong, with provider, version and hook named.
+        """
+        if hook not in implemented(self._plugins[provider].plugin):
+            return []
+        owner = self.owner(provider, hook)
+        others = [
+            entry.plugin for name, entry in self._plugins.items() if name != provider
+        ]
+        caller = self._manager.subset_hook_caller(hook, others)
+
+        def call() -> list[Any]:
+            return [value for result in caller(**arguments) for value in _values(result)]
+
+        try:
+            values = bounded(call, seconds)
+            _check_kinds(values, kinds)
+        except Inactive:
+            raise
+        except BaseException as exc:
+            if isinstance(exc, KeyboardInterrupt):
+                raise
+            raise provider_error(owner, cause(exc)) from exc
+        return [Contribution(owner, value) for value in values]
+
+
+def provider_error(owner: Owner, message: str) -> ProviderError:
+    """Return the error of a provider that failed in a hook."""
+    return ProviderError(
+        Problem(
+            f"provider {owner.provider!r} failed in {owner.hook}: {message}",
+            place=f"hook {owner.hook}",
+            culprit=f"{owner.distribution} {owner.version}",
+            remedy=f"Update {owner.distribution}, or go on with --without {owner.provider}.",
+        )
+    )
+
+
+def _values(result: object) -> list[object]:
+    if inspect.iscoroutine(result):
+        result.close()
+        raise TypeError("the hook is a coroutine; hooks are plain functions or generators")
+    if isinstance(result, str | bytes | dict) or not hasattr(result, "__iter__"):
+        raise TypeError(f"the hook returned a {type(result).__name__}, not contributions")
+    values = []
+    iterable: Iterable[object] = result
+    for value in iterable:
+        values.append(value)
+        if len(values) > MAX_VALUES:
+            raise ValueError(f"the hook returned more than {MAX_VALUES} contributions")
+    return values
+
+
+def _check_kinds(values: list[object], kinds: tuple[type, ...]) -> None:
+    for value in values:
+        if not isinstance(value, kinds):
+            expected = ", ".join(kind.__name__ for kind in kinds)
+            raise TypeError(f"it returned a {type(value).__name__}; expected {expected}")

@@ -1,0 +1,106 @@
+"""The built-in provider ``node``: the host's own needs, through the same hooks as everybody's.
+
+Its table ``[node]`` also holds what the operator says about the node itself: mode, scheme, which
+containerd, which k0s line.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+from k0sruntime.contributions import DropIn, RuntimeHandler
+from k0sruntime.hookspecs import Provider
+from k0sruntime.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from k0sruntime.node import Node
+
+PAUSE_IMAGE = "registry.k8s.io/pause:3.10"
+"""The pause image of k0s 1.36, used where the operator names none."""
+
+
+class HandlerSettings(Settings):
+    """One extra handler: ``[node.handlers.NAME]``."""
+
+    binary: str = ""
+    """Low-level runtime for the runc shim (its ``BinaryName``)."""
+    runtime_type: str = "io.containerd.runc.v2"
+    runtime_path: str = ""
+    options: dict[str, Any] = {}
+    runtime_class: str = ""
+
+
+class NodeSettings(Settings):
+    """What the operator says about the node: table ``[node]``."""
+
+    mode: Literal["auto", "managed", "standalone", "remote"] = "auto"
+    scheme: Literal["auto", "merge-patch", "native"] = "auto"
+    containerd: str = ""
+    """Path of the containerd to run; empty: k0s's own, else the first on PATH."""
+    k0s: str = ""
+    """k0s line to write for, such as ``1.36``; empty: asked of the k0s found."""
+    path: list[str] = []
+    """Folders searched for programs before all others, and put first on containerd's PATH."""
+    pause_image: str = ""
+    probe_image: str = ""
+    """Image with a shell for checks inside a sandbox; empty: the pause image, where it has one."""
+    log_level: Literal["debug", "info", "warn", "error"] = "info"
+    handlers: dict[str, HandlerSettings] = {}
+
+
+class NodeProvider(Provider[NodeSettings]):
+    """The host's own needs on this node."""
+
+    settings = NodeSettings
+    summary = "the host's own needs: pause image, limits of this machine, extra handlers"
+
+    def contribute_dropin(self, node: Node[NodeSettings]) -> Iterator[RuntimeHandler | DropIn]:
+        """Contribute the pause image, what this machine needs, and the operator's handlers."""
+        if node.settings.pause_image or node.mode != "managed":
+            yield DropIn(
+                images={"pinned_images": {"sandbox": node.settings.pause_image or PAUSE_IMAGE}},
+                reason="the pause image; k0s sets its own only where it runs containerd itself",
+            )
+        if not node.can_lower_oom_score:
+            yield DropIn(
+                runtime={"restrict_oom_score_adj": True},
+                reason="this process lacks CAP_SYS_RESOURCE: runc could not lower oom_score_adj",
+            )
+        if node.paths.sandbox:
+            yield _sandbox(node)
+        for name, handler in sorted(node.settings.handlers.items()):
+            yield _handler(name, handler)
+
+
+def _sandbox(node: Node[NodeSettings]) -> DropIn:
+    """Keep everything that containerd would touch outside of its root inside the sandbox."""
+    folder = node.paths.sandbox
+    return DropIn(
+        runtime={"cni": {"conf_dir": f"{folder}/etc/cni/net.d"}},
+        tables={
+            "plugins": {
+                "io.containerd.internal.v1.opt": {"path": f"{node.paths.data}/opt"},
+                "io.containerd.nri.v1.nri": {
+                    "disable": True,
+                    "socket_path": f"{node.paths.run}/nri.sock",
+                },
+            }
+        },
+        reason=f"containerd's own folders lie inside the sandbox {folder}",
+    )
+
+
+def _handler(name: str, handler: HandlerSettings) -> RuntimeHandler:
+    options = dict(handler.options)
+    if handler.binary:
+        options["BinaryName"] = handler.binary
+    return RuntimeHandler(
+        name=name,
+        runtime_type=handler.runtime_type,
+        runtime_path=handler.runtime_path,
+        options=options,
+        runtime_class=handler.runtime_class,
+        programs=[path for path in (handler.binary, handler.runtime_path) if path],
+    )

@@ -1,0 +1,334 @@
+"""The composition, and how it comes about."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from k0sruntime.compose import dropins, hosts, k0s, main_file, merge_patch, native
+from k0sruntime.compose import schema as schema_
+from k0sruntime.compose.layers import Layer, Overlap, dotted, overlaps
+from k0sruntime.contributions import Binary, ConfigFile, Contribution, RuntimeHandler, conflict
+from k0sruntime.errors import ConflictError, Problem, RefusedError
+from k0sruntime.lines import line_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from k0sruntime.collect import Collected
+    from k0sruntime.contributions import CRISocket, HostsFile, KubeletProfile, Owner
+    from k0sruntime.node import Mode, Node, Schema, Scheme
+
+
+@dataclass(frozen=True)
+class Existing:
+    """What other hands have written on the node: the inputs of a composition.
+
+    Attributes:
+        main: the main file, or ``None`` where there is none.
+        dropins: foreign drop-ins, base name to content.
+        imports: other files that a user-managed main file imports, path to content, in
+            containerd's order.
+    """
+
+    main: bytes | None = None
+    dropins: Mapping[str, bytes] = field(default_factory=dict)
+    imports: Mapping[str, bytes] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class DesiredFile:
+    """A file that the node shall have.
+
+    Attributes:
+        path: on the node.
+        content: its bytes.
+        owner: the provider it is for; ``node`` for the host's own.
+        mode: permission bits.
+        loaded: containerd reads it when it starts, so that a change needs a bounce.
+    """
+
+    path: str
+    content: bytes
+    owner: str
+    mode: int = 0o644
+    loaded: bool = True
+
+
+@dataclass(frozen=True)
+class Handler:
+    """A handler that the node shall have, and whose it is."""
+
+    name: str
+    owner: str
+    table: Mapping[str, Any]
+    runtime_class: str = ""
+    programs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Composition:
+    """Everything that the node shall have; pure data."""
+
+    mode: Mode
+    schema: Schema
+    scheme: Scheme
+    files: tuple[DesiredFile, ...] = ()
+    layers: tuple[Layer, ...] = ()
+    """What containerd loads, in its order, each file with its source."""
+    effective: Mapping[str, Any] = field(default_factory=dict)
+    """What all files come to, without containerd's defaults."""
+    handlers: tuple[Handler, ...] = ()
+    overlaps: tuple[Overlap, ...] = ()
+    binaries: tuple[Contribution[Binary], ...] = ()
+    socket: CRISocket | None = None
+    profile: KubeletProfile | None = None
+    user_managed: bool = False
+    """The main file lacks the marker: it is the operator's and is never written."""
+
+
+def compose(node: Node[Any], collected: Collected, existing: Existing) -> Composition:
+    """Compose what the providers contribute with what lies on the node.
+
+    Raises:
+        RefusedError: foreign files or a main file that the node cannot live with.
+        ConflictError: two providers want the same thing.
+    """
+    socket = k0s.one_socket(collected.sockets)
+    profile = k0s.one_profile(collected.profiles)
+    mode: Mode = "remote" if socket else (node.mode or "standalone")
+    schema = node_schema(node, mode)
+    scheme = node_scheme(node, mode, schema)
+    others = _hosts_files(node, collected.hosts) + _config_files(node, collected.parts)
+    if mode == "remote":
+        return Composition(
+            mode, schema, scheme, others, socket=socket.value if socket else None, profile=profile
+        )
+    foreign = dropins.read(node.paths.dropins, existing.dropins, schema)
+    ours = dropins.contributed(collected.parts, schema, node.paths)
+    _refuse_taken(ours, foreign)
+    result = _configuration(node, mode, schema, scheme, existing, (*ours, *foreign))
+    written = tuple(
+        DesiredFile(layer.path, layer.text.encode(), layer.owner.provider)
+        for layer in ours
+        if layer.owner
+    )
+    return Composition(
+        mode,
+        schema,
+        scheme,
+        (*result.files, *written, *others),
+        result.layers,
+        result.effective,
+        _handlers(result.layers, result.effective, collected, schema),
+        overlaps(result.layers),
+        tuple(
+            Contribution(part.owner, part.value)
+            for part in collected.parts
+            if isinstance(part.value, Binary)
+        ),
+        profile=profile,
+        user_managed=result.user_managed,
+    )
+
+
+def node_schema(node: Node[Any], mode: Mode) -> Schema:
+    """Return the schema to write: k0s's line decides where k0s runs containerd.
+
+    Raises:
+        RefusedError: neither k0s nor containerd was found, so that it would be a guess.
+    """
+    if mode == "managed" and node.k0s:
+        return schema_.schema_for_k0s(node.k0s)
+    if node.containerd:
+        return schema_.schema_of(node.containerd.version)
+    if mode == "remote":
+        return 3
+    raise RefusedError(
+        Problem(
+            "no containerd and no k0s found, so the schema to write would be a guess",
+            place=", ".join(node.search_path),
+            remedy="Name one in [node] containerd, or the k0s line in [node] k0s.",
+        )
+    )
+
+
+def node_scheme(node: Node[Any], mode: Mode, schema: Schema) -> Scheme:
+    """Return the scheme: native where containerd merges by itself, else k0s's merge patch.
+
+    Raises:
+        RefusedError: native was asked for where containerd 1.7 would lose whole tables.
+    """
+    if schema == 2:  # noqa: PLR2004
+        if node.scheme == "native":
+            raise RefusedError(
+                Problem(
+                    "the native scheme needs containerd 2: 1.7 replaces a plugin's whole table",
+                    place="scheme",
+                    remedy="Take merge-patch, or leave the scheme out.",
+                )
+            )
+        return "merge-patch"
+    if mode == "managed":
+        return "native"
+    return node.scheme or "native"
+
+
+@dataclass(frozen=True)
+class _Configuration:
+    files: tuple[DesiredFile, ...]
+    layers: tuple[Layer, ...]
+    effective: Mapping[str, Any]
+    user_managed: bool = False
+
+
+def _configuration(
+    node: Node[Any],
+    mode: Mode,
+    schema: Schema,
+    scheme: Scheme,
+    existing: Existing,
+    folder: tuple[Layer, ...],
+) -> _Configuration:
+    """Compose main file, drop-ins and merged CRI file to what containerd loads."""
+    folder = tuple(sorted(folder, key=lambda layer: layer.name.encode()))
+    if existing.main is not None and not main_file.is_managed(existing.main):
+        return _user_managed(node, schema, existing, folder)
+    if scheme == "native":
+        main = main_file.native(node.paths)
+        layers = (main, *folder)
+        effective = _merge_natively(layers, schema)
+        files = (_desired(main),)
+    else:
+        cri, plain = merge_patch.split(folder, schema)
+        merged = main_file.merged_cri(node.paths, merge_patch.merged(cri, schema))
+        main = main_file.merge_patch(node.paths, schema, [layer.path for layer in plain])
+        layers = (main, *plain, *cri)
+        loaded = (main, *plain, merged)
+        effective = _merge_natively(loaded, schema)
+        files = (_desired(main), _desired(merged))
+    # A managed node's main file and merged CRI file are k0s's to write.
+    return _Configuration(() if mode == "managed" else files, layers, effective)
+
+
+def _user_managed(
+    node: Node[Any], schema: Schema, existing: Existing, folder: tuple[Layer, ...]
+) -> _Configuration:
+    main = main_file.read(node.paths, existing.main or b"", schema)
+    imported = main_file.imports_folder(main.document, node.paths)
+    if not imported and any(layer.owner for layer in folder):
+        raise RefusedError(main_file.unmanaged_problem(node.paths, main))
+    others = tuple(main_file.read_import(path, data) for path, data in existing.imports.items())
+    layers = (main, *others, *(folder if imported else ()))
+    return _Configuration((), layers, _merge_natively(layers, schema), user_managed=True)
+
+
+def _merge_natively(layers: tuple[Layer, ...], schema: Schema) -> dict[str, Any]:
+    document: dict[str, Any] = {}
+    problems = []
+    for layer in layers:
+        try:
+            native.merge(document, layer.document, schema)
+        except native.MergeTypeError as exc:
+            problems.append(
+                Problem(
+                    f"{dotted(exc.path)} is a value here and a table in a file before",
+                    place=f"{layer.path}:{line_of(layer.text, exc.path)}: {dotted(exc.path)}",
+                    culprit=str(layer.owner or "a foreign file"),
+                    remedy="Correct the key, or move the file away: containerd would not start.",
+                )
+            )
+    if problems:
+        raise RefusedError(*problems)
+    return document
+
+
+def _desired(layer: Layer) -> DesiredFile:
+    return DesiredFile(layer.path, layer.text.encode(), "node")
+
+
+def _refuse_taken(ours: tuple[Layer, ...], foreign: tuple[Layer, ...]) -> None:
+    taken = {layer.name: layer for layer in foreign}
+    problems = [
+        Problem(
+            f"{layer.path} is a foreign file under the name that provider"
+            f" {layer.owner.provider!r} needs",
+            place=layer.path,
+            culprit="a foreign file",
+            remedy=f"Move it away, or take it over: k0sruntime adopt {layer.path}",
+        )
+        for layer in ours
+        if layer.owner and layer.name in taken
+    ]
+    if problems:
+        raise ConflictError(*problems)
+
+
+def _hosts_files(
+    node: Node[Any], contributions: tuple[Contribution[HostsFile], ...]
+) -> tuple[DesiredFile, ...]:
+    owners: dict[str, Owner] = {}
+    files: list[DesiredFile] = []
+    problems = []
+    for item in contributions:
+        folder = f"{node.paths.certs}/{hosts.folder_name(item.value.registry)}"
+        if folder in owners:
+            message = f"two hosts files for the registry {item.value.registry!r}"
+            problems.append(conflict(message, owners[folder], item.owner))
+            continue
+        owners[folder] = item.owner
+        secret = any(host.header for host in (*item.value.hosts, item.value.server) if host)
+        contents = {"hosts.toml": hosts.render(item.value, item.owner), **item.value.files}
+        files += [
+            DesiredFile(
+                f"{folder}/{name}",
+                content.encode(),
+                item.owner.provider,
+                0o600 if secret or name != "hosts.toml" else 0o644,
+                loaded=False,
+            )
+            for name, content in contents.items()
+        ]
+    if problems:
+        raise ConflictError(*problems)
+    return tuple(files)
+
+
+def _config_files(node: Node[Any], parts: tuple[Contribution[Any], ...]) -> tuple[DesiredFile, ...]:
+    return tuple(
+        DesiredFile(
+            f"{node.paths.config_files}/{part.owner.provider}/{part.value.name}",
+            part.value.content.encode(),
+            part.owner.provider,
+            part.value.mode,
+            loaded=False,
+        )
+        for part in parts
+        if isinstance(part.value, ConfigFile)
+    )
+
+
+def _handlers(
+    layers: tuple[Layer, ...], effective: Mapping[str, Any], collected: Collected, schema: Schema
+) -> tuple[Handler, ...]:
+    """Return all handlers that the files define, and containerd's own ``runc``."""
+    declared = {
+        part.value.name: part.value
+        for part in collected.parts
+        if isinstance(part.value, RuntimeHandler)
+    }
+    tables = {"runc": {}, **schema_.runtimes(effective, schema)}
+    owners = {"runc": "containerd"}
+    for layer in layers:
+        for name in schema_.runtimes(layer.document, schema):
+            owners[name] = layer.owner.provider if layer.owner else layer.path
+    return tuple(
+        Handler(
+            name,
+            owners.get(name, "containerd"),
+            tables[name],
+            declared[name].runtime_class if name in declared else "",
+            tuple(declared[name].programs) if name in declared else (),
+        )
+        for name in sorted(tables)
+    )

@@ -1,0 +1,218 @@
+"""Drop-ins: reading those that lie there, and writing the providers' own.
+
+A foreign drop-in is an input, never an output: it is read, checked and merged, and its bytes are
+never touched. What would stop k0s or containerd is refused here, all bad files at once.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from k0sruntime import toml
+from k0sruntime.compose import schema as schema_
+from k0sruntime.compose.layers import Layer, dotted, leaves
+from k0sruntime.contributions import Contribution, DropIn, RuntimeHandler, conflict
+from k0sruntime.errors import ConflictError, Problem, RefusedError
+from k0sruntime.lines import line_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from k0sruntime.collect import Part
+    from k0sruntime.contributions import Owner
+    from k0sruntime.node import Paths, Schema
+
+PREFIX = "k0sruntime-"
+"""Every drop-in of ours starts with this; no provider can reach another name."""
+
+
+def header(owner: Owner) -> str:
+    """Return the first lines of a file of ours: whose it is, and that edits do not last."""
+    return (
+        f"# Composed by k0sruntime for provider {owner.provider} "
+        f"({owner.distribution}). Edits here are drift: change the settings instead.\n"
+    )
+
+
+def read(folder: str, files: Mapping[str, bytes], schema: Schema) -> tuple[Layer, ...]:
+    """Parse and check foreign drop-ins; ``files`` maps base names to contents.
+
+    Returns the layers in containerd's order: byte-wise by name, hidden files included.
+
+    Raises:
+        RefusedError: every file that k0s or containerd would refuse, all at once.
+    """
+    layers: list[Layer] = []
+    problems: list[Problem] = []
+    for name in sorted(files, key=lambda name: name.encode()):
+        path = f"{folder}/{name}"
+        try:
+            document = toml.load(files[name], path)
+        except toml.TOMLError as exc:
+            problems.append(_foreign(exc.problem))
+            continue
+        text = files[name].decode()
+        found = refusals(path, document, text, schema)
+        problems += found
+        layers.append(Layer(path, document, text=text))
+    if problems:
+        raise RefusedError(*problems)
+    return tuple(layers)
+
+
+def refusals(path: str, document: Mapping[str, Any], text: str, schema: Schema) -> list[Problem]:
+    """Return why a drop-in cannot stand under a main file of ``schema``: version, plugin IDs.
+
+    Sources: k0s 1.36 ``ValidateConfigFile``; containerd 1.7 and 2.3 ``config.go``.
+    """
+    problems = []
+    version = document.get("version", schema)
+    if isinstance(version, bool) or version != schema or not isinstance(version, int):
+        problems.append(
+            Problem(
+                f"version = {version!r} where this node needs version = {schema}",
+                place=f"{path}:{line_of(text, ('version',))}: version",
+                culprit="a foreign file",
+                remedy=_version_remedy(version, schema),
+            )
+        )
+    plugins = document.get("plugins")
+    names = (schema_.CRI,) if schema == 3 else (schema_.RUNTIME, schema_.IMAGES)  # noqa: PLR2004
+    for name in names if isinstance(plugins, dict) else ():
+        if name in plugins:
+            key = ("plugins", name)
+            problems.append(
+                Problem(
+                    f"the table {dotted(key)} belongs to another schema than {schema}",
+                    place=f"{path}:{line_of(text, key)}: {dotted(key)}",
+                    culprit="a foreign file",
+                    remedy=f"Rewrite it for version {schema}, or move the file away.",
+                )
+            )
+    return problems
+
+
+def _version_remedy(version: object, schema: Schema) -> str:
+    if version == 4:  # noqa: PLR2004
+        return "Write version = 3: k0s refuses 4, and so does containerd 2.3 below a main file of 3."
+    return f"Rewrite the file for version {schema}, or move it away."
+
+
+def _foreign(problem: Problem) -> Problem:
+    return Problem(problem.message, problem.place, "a foreign file", problem.remedy)
+
+
+def contributed(
+    parts: Iterable[Contribution[Part]], schema: Schema, paths: Paths
+) -> tuple[Layer, ...]:
+    """Return the providers' drop-ins as layers, by file name.
+
+    A provider has at most two: its CRI keys, and its other tables, which k0s up to 1.35 imports
+    instead of merging.
+
+    Raises:
+        ConflictError: two providers want one handler, or set one key to two values.
+    """
+    builders: dict[str, _Builder] = {}
+    for part in parts:
+        if isinstance(part.value, DropIn | RuntimeHandler):
+            builder = builders.setdefault(part.owner.provider, _Builder(part.owner))
+            builder.add(part.value)
+    layers = [layer for builder in builders.values() for layer in builder.layers(schema, paths)]
+    _refuse_conflicts(layers, schema)
+    return tuple(sorted(layers, key=lambda layer: layer.name.encode()))
+
+
+class _Builder:
+    """Gathers what one provider contributes to containerd's configuration."""
+
+    def __init__(self, owner: Owner) -> None:
+        self.owner = owner
+        self.runtime: dict[str, Any] = {}
+        self.images: dict[str, Any] = {}
+        self.tables: dict[str, Any] = {}
+        self.handlers: dict[str, RuntimeHandler] = {}
+        self.reasons: list[str] = []
+
+    def add(self, part: DropIn | RuntimeHandler) -> None:
+        if isinstance(part, RuntimeHandler):
+            if part.name in self.handlers:
+                raise ConflictError(_twice(f"handler {part.name!r}", self.owner))
+            self.handlers[part.name] = part
+            return
+        for mine, theirs in (
+            (self.runtime, part.runtime),
+            (self.images, part.images),
+            (self.tables, part.tables),
+        ):
+            _merge_own(mine, theirs, self.owner)
+        if part.reason:
+            self.reasons.append(part.reason)
+
+    def layers(self, schema: Schema, paths: Paths) -> list[Layer]:
+        runtime = dict(self.runtime)
+        if self.handlers:
+            tables = {
+                name: schema_.handler_table(handler, schema)
+                for name, handler in self.handlers.items()
+            }
+            runtime["containerd"] = {**runtime.get("containerd", {}), "runtimes": tables}
+        found = []
+        if plugins := schema_.placed(runtime, self.images, schema):
+            found.append(self._layer(paths, "", {"version": schema, "plugins": plugins}))
+        if self.tables:
+            found.append(self._layer(paths, "-tables", {"version": schema, **self.tables}))
+        return found
+
+    def _layer(self, paths: Paths, suffix: str, document: dict[str, Any]) -> Layer:
+        path = f"{paths.dropins}/{PREFIX}{self.owner.provider}{suffix}.toml"
+        reasons = "".join(f"# {reason}\n" for reason in self.reasons)
+        text = header(self.owner) + reasons + toml.dump(document)
+        return Layer(path, document, self.owner, text, tuple(self.reasons))
+
+
+def _merge_own(mine: dict[str, Any], theirs: Mapping[str, Any], owner: Owner) -> None:
+    for key, value in theirs.items():
+        if isinstance(value, dict) and isinstance(mine.setdefault(key, {}), dict):
+            _merge_own(mine[key], value, owner)
+        elif key in mine and mine[key] != value:
+            raise ConflictError(_twice(f"key {key!r}", owner))
+        else:
+            mine[key] = list(value) if isinstance(value, tuple) else value
+
+
+def _twice(what: str, owner: Owner) -> Problem:
+    return Problem(
+        f"provider {owner.provider!r} contributes the {what} twice, with different values",
+        culprit=str(owner),
+        remedy=f"Report it to the authors of {owner.distribution}.",
+    )
+
+
+def _refuse_conflicts(layers: Iterable[Layer], schema: Schema) -> None:
+    """Refuse one handler from two providers, and one key with two values."""
+    seen: dict[tuple[str, ...], tuple[Owner, Any]] = {}
+    problems = []
+    for layer in layers:
+        if layer.owner is None:  # never so here: these are the providers' layers
+            continue
+        for name in schema_.runtimes(layer.document, schema):
+            key = ("handler", name)
+            if key in seen:
+                problems.append(
+                    conflict(f"two providers define the handler {name!r}", seen[key][0], layer.owner)
+                )
+            seen.setdefault(key, (layer.owner, None))
+        for path, value in leaves(layer.document):
+            if path in seen and seen[path][1] != value and "runtimes" not in path:
+                problems.append(
+                    conflict(
+                        f"{dotted(path)} is {seen[path][1]!r} for one provider and {value!r} for"
+                        " another",
+                        seen[path][0],
+                        layer.owner,
+                    )
+                )
+            seen.setdefault(path, (layer.owner, value))
+    if problems:
+        raise ConflictError(*problems)

@@ -85,6 +85,8 @@ class Composition:
     profile: KubeletProfile | None = None
     user_managed: bool = False
     """The main file lacks the marker: it is the operator's and is never written."""
+    released: tuple[str, ...] = ()
+    """Paths that are not ours any more, though the ledger may still say so."""
 
 
 def compose(node: Node[Any], collected: Collected, existing: Existing) -> Composition:
@@ -104,8 +106,8 @@ def compose(node: Node[Any], collected: Collected, existing: Existing) -> Compos
         return Composition(
             mode, schema, scheme, others, socket=socket.value if socket else None, profile=profile
         )
-    foreign = dropins.read(node.paths.dropins, existing.dropins, schema)
     ours = dropins.contributed(collected.parts, schema, node.paths)
+    foreign = dropins.read(node.paths.dropins, _without_equals(existing, ours), schema)
     _refuse_taken(ours, foreign)
     result = _configuration(node, mode, schema, scheme, existing, (*ours, *foreign))
     written = tuple(
@@ -129,6 +131,7 @@ def compose(node: Node[Any], collected: Collected, existing: Existing) -> Compos
         ),
         profile=profile,
         user_managed=result.user_managed,
+        released=(node.paths.main_file,) if result.user_managed else (),
     )
 
 
@@ -245,6 +248,12 @@ def _merge_natively(layers: tuple[Layer, ...], schema: Schema) -> dict[str, Any]
 
 def _desired(layer: Layer) -> DesiredFile:
     return DesiredFile(layer.path, layer.text.encode(), "node")
+
+
+def _without_equals(existing: Existing, ours: tuple[Layer, ...]) -> dict[str, bytes]:
+    """Leave out files that are ours to the byte: a lost ledger takes them over again."""
+    texts = {layer.name: layer.text.encode() for layer in ours}
+    return {name: data for name, data in existing.dropins.items() if data != texts.get(name)}
 
 
 def _refuse_taken(ours: tuple[Layer, ...], foreign: tuple[Layer, ...]) -> None:

@@ -1,0 +1,332 @@
+"""Fifth stage: one transaction from the old files to the new ones.
+
+Stage every new file outside the watched folder on the same file system, fsync; write the journal;
+rename each into place at once, so that k0s's debounce sees one change; fsync the folders; record
+the generation; drop the journal. Killed at any instant, the next command finds the journal and
+puts the old files back.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import json
+import os
+import time
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from k0sruntime.errors import Problem, RefusedError
+from k0sruntime.ledger import State, ledger_from, ledger_json, sync_folder, write_atomically, write_synced
+from k0sruntime.plan import Change, FileState, Ledger, OwnedFile
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from k0sruntime.node import Paths
+    from k0sruntime.plan import Plan
+
+STAGING = ".k0sruntime-staging"
+"""Folder for files on their way, beside the watched folder and never in it."""
+
+
+@dataclass(frozen=True)
+class _Step:
+    """One file of a transaction: where it goes, where it waits, and what was there before."""
+
+    path: str
+    staged: str
+    """Path of the staged new file; empty for a removal."""
+    before: str
+    """Digest of the kept old content; empty where there was none."""
+    before_mode: int
+
+
+@contextlib.contextmanager
+def locked(
+    paths: Paths, timeout: float, waiting: Callable[[str], None]
+) -> Iterator[None]:
+    """Hold the node's lock: one command that changes something at a time.
+
+    ``fcntl.flock`` and not a library: the kernel frees it when the holder dies, however it dies.
+
+    Args:
+        paths: the node's paths.
+        timeout: seconds to wait for another holder.
+        waiting: called once with a sentence when there is one.
+
+    Raises:
+        RefusedError: the other one is not done in time.
+    """
+    folder = paths.on_disk(paths.own_run)
+    with refused_io(folder):
+        os.makedirs(folder, exist_ok=True)
+        file = open(f"{folder}/lock", "a+b")  # noqa: SIM115 - closed below, with the lock
+    with file:
+        deadline = time.monotonic() + timeout
+        told = False
+        while not _try_lock(file.fileno()):
+            holder = _holder(file.name)
+            if not told:
+                waiting(f"waiting for {holder}, which holds the node's lock")
+                told = True
+            if time.monotonic() > deadline:
+                raise RefusedError(
+                    Problem(
+                        f"the node's lock is held by {holder}",
+                        place=file.name,
+                        remedy="Let it finish, or wait longer with --lock-timeout.",
+                    )
+                )
+            time.sleep(0.05)
+        file.truncate(0)
+        file.write(f"{os.getpid()}".encode())
+        file.flush()
+        yield
+
+
+def _try_lock(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _holder(path: str) -> str:
+    with open(path, "rb") as file:
+        pid = file.read().decode(errors="replace").strip()
+    return f"process {pid}" if pid else "another process"
+
+
+@contextlib.contextmanager
+def refused_io(place: str) -> Iterator[None]:
+    """Turn what the file system refuses into an error that says what to do.
+
+    Raises:
+        RefusedError: no permission, read-only, no space, or any other refusal of the system.
+    """
+    try:
+        yield
+    except OSError as exc:
+        remedies = {
+            errno.EACCES: "Run it as root, or try it in a folder of your own with --sandbox DIR.",
+            errno.EPERM: "Run it as root, or try it in a folder of your own with --sandbox DIR.",
+            errno.EROFS: "Mount the file system writable, or use --root DIR for an image.",
+            errno.ENOSPC: "Free some space and run the same command again.",
+            errno.EDQUOT: "Free some quota and run the same command again.",
+        }
+        raise RefusedError(
+            Problem(
+                f"{os.strerror(exc.errno or 0)}; nothing was changed",
+                place=str(exc.filename or place),
+                remedy=remedies.get(exc.errno or 0, "Mend the cause and run the command again."),
+            )
+        ) from exc
+
+
+def apply(plan: Plan, paths: Paths, ledger: Ledger) -> Ledger:
+    """Write all pending changes in one transaction and return the new ledger.
+
+    Raises:
+        RefusedError: the file system refused; nothing was changed.
+    """
+    changes = [c for c in plan.changes if c.action != "unchanged"]
+    after = _next_ledger(plan, ledger)
+    if not changes:
+        # Equal files that we did not know of are taken over without touching them.
+        if after.files.keys() != ledger.files.keys():
+            State(paths).save(replace(after, generation=ledger.generation, proved=ledger.proved))
+        return replace(after, generation=ledger.generation, proved=ledger.proved)
+    return _transact(changes, paths, ledger, after)
+
+
+def _transact(changes: Sequence[Change], paths: Paths, before: Ledger, after: Ledger) -> Ledger:
+    state = State(paths)
+    steps: list[_Step] = []
+    made: list[str] = []
+    try:
+        with refused_io(paths.on_disk(paths.etc)):
+            for change in changes:
+                made += _make_folders(os.path.dirname(paths.on_disk(change.path)))
+            steps = [_stage(change, paths, state) for change in changes]
+            after = replace(after, folders=(*after.folders, *made))
+            _write_journal(state, before, after, steps, made)
+            for step in steps:
+                _switch(step)
+            for folder in sorted({os.path.dirname(step.path) for step in steps}):
+                sync_folder(folder)
+            state.save(after)
+            os.unlink(state.journal)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            undo(paths)
+        _discard(steps, made)
+        raise
+    _discard(steps, ())
+    for folder in reversed(after.folders):  # those that nothing of ours needs any more
+        with contextlib.suppress(OSError):
+            os.rmdir(folder)
+    return after
+
+
+def _stage(change: Change, paths: Paths, state: State) -> _Step:
+    target = paths.on_disk(change.path)
+    before = state.keep(change.before.content) if change.before else ""
+    before_mode = change.before.mode if change.before else 0
+    if change.after is None:
+        return _Step(target, "", before, before_mode)
+    state.keep(change.after.content)
+    folder = _staging_folder(target, paths)
+    os.makedirs(folder, exist_ok=True)
+    staged = f"{folder}/{change.path.strip('/').replace('/', '%')}"
+    write_synced(staged, change.after.content, change.after.mode)
+    return _Step(target, staged, before, before_mode)
+
+
+def _staging_folder(target: str, paths: Paths) -> str:
+    """Return a folder on the target's file system that nobody watches."""
+    etc, run = paths.on_disk(paths.etc), paths.on_disk(paths.run)
+    return f"{run if target.startswith(run + '/') else etc}/{STAGING}"
+
+
+def _write_journal(
+    state: State, before: Ledger, after: Ledger, steps: Sequence[_Step], made: Sequence[str]
+) -> None:
+    document = {
+        "kind": "Journal",
+        "schema": 1,
+        "before": json.loads(ledger_json(before)),
+        "after": json.loads(ledger_json(after)),
+        "steps": [vars(step) for step in steps],
+        "made": list(made),
+    }
+    write_atomically(state.journal, json.dumps(document, indent=1).encode())
+
+
+def _switch(step: _Step) -> None:
+    if step.staged:
+        os.replace(step.staged, step.path)
+    else:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(step.path)
+
+
+def unfinished(paths: Paths) -> bool:
+    """Tell whether the journal of an unfinished apply lies there."""
+    return os.path.exists(State(paths).journal)
+
+
+def undo(paths: Paths) -> bool:
+    """Put back what an unfinished apply has changed; tell whether there was one.
+
+    Where the new ledger was already written the apply is complete but for its journal, and stays.
+    """
+    state = State(paths)
+    try:
+        with open(state.journal, "rb") as file:
+            journal: dict[str, Any] = json.load(file)
+    except FileNotFoundError:
+        return False
+    before, after = ledger_from(journal["before"]), ledger_from(journal["after"])
+    steps = [_Step(**step) for step in journal["steps"]]
+    if state.ledger() != after:
+        for step in steps:
+            _put_back(step, state)
+        for folder in sorted({os.path.dirname(step.path) for step in steps}):
+            if os.path.isdir(folder):
+                sync_folder(folder)
+        if before.generation or before.files:
+            state.save(before)
+    os.unlink(state.journal)
+    _discard(steps, () if state.ledger() == after else journal["made"])
+    return True
+
+
+def _put_back(step: _Step, state: State) -> None:
+    if not step.before:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(step.path)
+        return
+    content = state.kept(step.before)
+    if _state_of(step.path) == FileState(content, step.before_mode):
+        return
+    folder = os.path.dirname(step.staged) or os.path.dirname(os.path.dirname(step.path))
+    os.makedirs(folder, exist_ok=True)
+    staged = f"{folder}/put-back"
+    write_synced(staged, content, step.before_mode)
+    os.replace(staged, step.path)
+
+
+def _state_of(path: str) -> FileState | None:
+    try:
+        with open(path, "rb") as file:
+            return FileState(file.read(), os.fstat(file.fileno()).st_mode & 0o7777)
+    except FileNotFoundError:
+        return None
+
+
+def _discard(steps: Sequence[_Step], made: Sequence[str]) -> None:
+    """Remove what is left of the staging folders, and folders made for nothing."""
+    for step in steps:
+        if step.staged:
+            with contextlib.suppress(OSError):
+                os.unlink(step.staged)
+    for folder in {os.path.dirname(step.staged) for step in steps if step.staged}:
+        with contextlib.suppress(OSError):
+            os.rmdir(folder)
+    for folder in reversed(made):
+        with contextlib.suppress(OSError):
+            os.rmdir(folder)
+
+
+def _make_folders(folder: str) -> list[str]:
+    """Make a folder and return those that were missing, the outermost first."""
+    missing = []
+    while not os.path.isdir(folder):
+        missing.append(folder)
+        folder = os.path.dirname(folder)
+    for path in reversed(missing):
+        os.mkdir(path, 0o755)
+    return list(reversed(missing))
+
+
+def _next_ledger(plan: Plan, ledger: Ledger) -> Ledger:
+    files = {}
+    for change in plan.changes:
+        if change.after is None:
+            continue
+        known = ledger.files.get(change.path)
+        displaced = known.displaced if known else ""
+        files[change.path] = OwnedFile(
+            change.after.digest, change.owner, change.after.mode, displaced
+        )
+    return Ledger(plan.generation, files, ledger.folders)
+
+
+def restore(number: int, paths: Paths, state: State, present: Ledger) -> Ledger:
+    """Put the files of an earlier generation back, as a transaction of its own.
+
+    Raises:
+        RefusedError: the generation, or a content of it, is not kept any more.
+    """
+    wanted = state.generation(number) if number else Ledger()
+    if wanted is None:
+        raise RefusedError(Problem(f"there is no generation {number}", place=state.folder))
+    changes = [
+        _restored(path, wanted, present, paths, state)
+        for path in sorted({*wanted.files, *present.files})
+    ]
+    pending = [change for change in changes if change.before != change.after]
+    after = replace(wanted, generation=number, folders=present.folders)
+    return _transact(pending, paths, present, after) if pending else after
+
+
+def _restored(path: str, wanted: Ledger, present: Ledger, paths: Paths, state: State) -> Change:
+    owned = wanted.files.get(path)
+    before = _state_of(paths.on_disk(path))
+    if owned is None:
+        return Change(path, "remove", present.files[path].owner, before, None)
+    after = FileState(state.kept(owned.digest), owned.mode)
+    return Change(path, "update" if before else "create", owned.owner, before, after)

@@ -1,0 +1,176 @@
+"""The ledger and the generations: what we own, what we applied, and how to put it back.
+
+Below ``/var/lib/k0sruntime``::
+
+    ledger.json             the present generation: paths, digests, owners
+    generations/7.json      what generation 7 consisted of, and its verdict
+    objects/<sha256>        contents, ours and those that we displaced (0600)
+    journal.json            an apply that is under way, or was when it was killed
+
+Next to ``apply`` this is the only room that opens files for writing. Every write is a new file,
+fsynced and renamed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING, Any
+
+from k0sruntime.errors import Problem, RefusedError
+from k0sruntime.plan import Ledger, OwnedFile, Running, digest
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from k0sruntime.node import Paths
+
+
+def write_atomically(path: str, content: bytes, mode: int = 0o644) -> None:
+    """Write a file of our own state: a new file beside it, fsynced, renamed, folder fsynced."""
+    folder = os.path.dirname(path)
+    os.makedirs(folder, exist_ok=True)
+    temporary = f"{path}.new"
+    write_synced(temporary, content, mode)
+    os.replace(temporary, path)
+    sync_folder(folder)
+
+
+def write_synced(path: str, content: bytes, mode: int) -> None:
+    """Write a file with exact permissions and fsync it; what lay there before is replaced."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+        os.fchmod(file.fileno(), mode)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def sync_folder(path: str) -> None:
+    """Fsync a folder, so that renames and removals in it survive a power cut."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+class State:
+    """The folder of our own state on this machine."""
+
+    def __init__(self, paths: Paths) -> None:
+        self.folder = paths.on_disk(paths.state)
+        self.run = paths.on_disk(paths.own_run)
+
+    @property
+    def journal(self) -> str:
+        """Path of the journal."""
+        return f"{self.folder}/journal.json"
+
+    def ledger(self) -> Ledger:
+        """Read the ledger; an empty one where there is none.
+
+        Raises:
+            RefusedError: it is there and cannot be read.
+        """
+        document = self._read(f"{self.folder}/ledger.json")
+        return ledger_from(document) if document else Ledger()
+
+    def save(self, ledger: Ledger) -> None:
+        """Write the ledger, and the generation that it stands for."""
+        content = ledger_json(ledger)
+        write_atomically(f"{self.folder}/generations/{ledger.generation}.json", content)
+        write_atomically(f"{self.folder}/ledger.json", content)
+
+    def generation(self, number: int) -> Ledger | None:
+        """Return a recorded generation, or ``None``."""
+        document = self._read(f"{self.folder}/generations/{number}.json")
+        return ledger_from(document) if document else None
+
+    def generations(self) -> list[int]:
+        """Return the numbers of all recorded generations, ascending."""
+        try:
+            names = os.listdir(f"{self.folder}/generations")
+        except FileNotFoundError:
+            return []
+        return sorted(int(n.removesuffix(".json")) for n in names if n.removesuffix(".json").isdigit())
+
+    def keep(self, content: bytes) -> str:
+        """Keep a content and return its digest."""
+        key = digest(content)
+        path = f"{self.folder}/objects/{key}"
+        if not os.path.exists(path):
+            write_atomically(path, content, 0o600)
+        return key
+
+    def kept(self, key: str) -> bytes:
+        """Return a kept content.
+
+        Raises:
+            RefusedError: it is not there any more.
+        """
+        try:
+            with open(f"{self.folder}/objects/{key}", "rb") as file:
+                return file.read()
+        except FileNotFoundError as exc:
+            raise RefusedError(
+                Problem(
+                    f"a kept file is missing from {self.folder}/objects",
+                    place=key,
+                    remedy="Restore the folder from a backup, or run up to compose anew.",
+                )
+            ) from exc
+
+    def running(self) -> Running | None:
+        """Return what was recorded of the containerd that we started, dead or alive."""
+        document = self._read(f"{self.run}/containerd.json")
+        if not document:
+            return None
+        document["proofs"] = tuple(document.get("proofs", ()))
+        return Running(**document)
+
+    def record_running(self, running: Running | None) -> None:
+        """Record the containerd that we started, or that there is none any more."""
+        path = f"{self.run}/containerd.json"
+        if running is None:
+            if os.path.exists(path):
+                os.unlink(path)
+            return
+        content = json.dumps(asdict(running), indent=1, default=str).encode()
+        write_atomically(path, content)
+
+    def _read(self, path: str) -> dict[str, Any] | None:
+        try:
+            with open(path, "rb") as file:
+                document = json.load(file)
+        except FileNotFoundError:
+            return None
+        except ValueError as exc:
+            raise RefusedError(
+                Problem(
+                    f"our own record cannot be read: {exc}",
+                    place=path,
+                    remedy="Move it away; the next up composes anew and takes over equal files.",
+                )
+            ) from exc
+        return document if isinstance(document, dict) else None
+
+
+def ledger_json(ledger: Ledger) -> bytes:
+    """Return a ledger as the document that lies on disk."""
+    document = {"kind": "Ledger", "schema": 1, **asdict(ledger)}
+    return json.dumps(document, indent=1, sort_keys=True).encode()
+
+
+def ledger_from(document: Mapping[str, Any]) -> Ledger:
+    """Read a ledger from its document."""
+    files = {path: OwnedFile(**owned) for path, owned in document["files"].items()}
+    return Ledger(
+        document["generation"], files, tuple(document["folders"]), document.get("proved", False)
+    )
+
+
+def as_proved(ledger: Ledger) -> Ledger:
+    """Return the ledger with its proof passed."""
+    return replace(ledger, proved=True)

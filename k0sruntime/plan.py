@@ -1,0 +1,272 @@
+"""Fourth stage: desired against observed. What changes, whose it is, and bounce or not.
+
+A pure function of the composition, of what lies on disk and of the ledger. A bounce is containerd
+stopped and started once: it has no reload, and SIGHUP kills it.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from k0sruntime.compose.layers import dotted, leaves
+from k0sruntime.errors import Problem, RefusedError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from k0sruntime.compose import Composition, DesiredFile
+    from k0sruntime.compose.layers import Path
+
+Action = Literal["create", "update", "remove", "unchanged", "drift"]
+Verdict = Literal["start", "bounce", "stop", "none"]
+
+
+@dataclass(frozen=True)
+class FileState:
+    """A file as it lies on disk."""
+
+    content: bytes
+    mode: int
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the content, in hex."""
+        return digest(self.content)
+
+
+@dataclass(frozen=True)
+class OwnedFile:
+    """What the ledger knows of a file of ours."""
+
+    digest: str
+    owner: str
+    mode: int
+    displaced: str = ""
+    """Digest of the file that lay there before us and comes back on ``down``."""
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """Our record of what we own: the last generation applied."""
+
+    generation: int = 0
+    files: Mapping[str, OwnedFile] = field(default_factory=dict)
+    folders: tuple[str, ...] = ()
+    """Folders that we made, the outermost first; removed when they are empty."""
+    proved: bool = False
+    """The proof of this generation passed."""
+
+
+@dataclass(frozen=True)
+class Running:
+    """The containerd that we started, as recorded when we did, and as it is now."""
+
+    pid: int
+    start_time: int
+    """Clock ticks since boot at which the process started (``/proc/PID/stat``, field 22)."""
+    binary: str
+    version: str
+    effective: Mapping[str, Any] = field(default_factory=dict)
+    """What its configuration files came to when it started."""
+    proofs: tuple[Mapping[str, str], ...] = ()
+    """Verdicts of the last proof of this process."""
+
+
+@dataclass(frozen=True)
+class Observed:
+    """What is on the machine: the files that matter, our ledger, and the running containerd."""
+
+    files: Mapping[str, FileState] = field(default_factory=dict)
+    ledger: Ledger = field(default_factory=Ledger)
+    running: Running | None = None
+    newest: int = 0
+    """The highest generation that was ever recorded."""
+    unfinished: bool = False
+    """A journal of an unfinished apply lies there."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """What happens to one file."""
+
+    path: str
+    action: Action
+    owner: str
+    before: FileState | None = None
+    after: FileState | None = None
+    loaded: bool = True
+
+    def diff(self) -> str:
+        """Return the change as a unified diff; empty where nothing changes."""
+        before = _text(self.before)
+        after = _text(self.after)
+        return "".join(
+            difflib.unified_diff(
+                before.splitlines(keepends=True),
+                after.splitlines(keepends=True),
+                f"{self.path} (on disk)" if self.before else "/dev/null",
+                f"{self.path} (composed)" if self.after else "/dev/null",
+            )
+        )
+
+
+@dataclass(frozen=True)
+class KeyChange:
+    """A key of the effective configuration that changes; ``None`` where it is not set."""
+
+    path: Path
+    before: Any
+    after: Any
+
+    def __str__(self) -> str:
+        """Return one line of a difference."""
+        sign = "+" if self.before is None else "-" if self.after is None else "~"
+        if sign == "~":
+            return f"~ {dotted(self.path)}: {_value(self.before)} -> {_value(self.after)}"
+        return f"{sign} {dotted(self.path)} = {_value(self.after if sign == '+' else self.before)}"
+
+
+@dataclass(frozen=True)
+class Bounce:
+    """Whether containerd has to be started or bounced, and why."""
+
+    verdict: Verdict
+    reason: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What ``up`` would do."""
+
+    changes: tuple[Change, ...]
+    keys: tuple[KeyChange, ...]
+    bounce: Bounce
+    generation: int
+    """The generation that applying this plan makes, or the present one where nothing changes."""
+
+    def pending(self) -> tuple[Change, ...]:
+        """Return the changes that are to be written."""
+        return tuple(change for change in self.changes if change.action != "unchanged")
+
+    @property
+    def empty(self) -> bool:
+        """There is nothing to write, and containerd runs with what it should."""
+        return not self.pending() and self.bounce.verdict == "none"
+
+
+def digest(content: bytes) -> str:
+    """Return the SHA-256 of ``content``, in hex."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def plan(composition: Composition, observed: Observed, *, force: bool = False) -> Plan:
+    """Compare what the node shall have with what it has.
+
+    Args:
+        composition: what the node shall have.
+        observed: what it has.
+        force: overwrite files of ours that somebody edited.
+    """
+    changes = [_desired(file, observed, force) for file in composition.files]
+    wanted = {file.path for file in composition.files}
+    changes += [
+        _unwanted(path, owned, observed, force)
+        for path, owned in observed.ledger.files.items()
+        if path not in wanted and path in observed.files and path not in composition.released
+    ]
+    changes.sort(key=lambda change: change.path)
+    running = observed.running.effective if observed.running else {}
+    keys = difference(running, composition.effective)
+    pending = any(change.action != "unchanged" for change in changes)
+    present = observed.ledger.generation
+    generation = max(observed.newest, present) + 1 if pending else present
+    return Plan(tuple(changes), keys, bounce(composition, observed, keys), generation)
+
+
+def refuse_drift(plan: Plan) -> None:
+    """Stop where a file of ours was edited by another hand.
+
+    Raises:
+        RefusedError: all such files, with what to do.
+    """
+    problems = [
+        Problem(
+            f"{change.path} is ours, and somebody edited it",
+            place=change.path,
+            culprit=f"written for provider {change.owner}, edited since",
+            remedy="Move the edit into the settings or into a drop-in of your own; then run up"
+            " --force, which overwrites the file and keeps the edited one.",
+        )
+        for change in plan.changes
+        if change.action == "drift"
+    ]
+    if problems:
+        raise RefusedError(*problems)
+
+
+def _desired(file: DesiredFile, observed: Observed, force: bool) -> Change:
+    before = observed.files.get(file.path)
+    after = FileState(file.content, file.mode)
+    owned = observed.ledger.files.get(file.path)
+    action: Action = "update"
+    if before is None:
+        action = "create"
+    elif before == after:
+        action = "unchanged"
+    elif owned and before.digest != owned.digest and not force:
+        action = "drift"
+    return Change(file.path, action, file.owner, before, after, file.loaded)
+
+
+def _unwanted(path: str, owned: OwnedFile, observed: Observed, force: bool) -> Change:
+    before = observed.files[path]
+    drift = before.digest != owned.digest and not force
+    return Change(path, "drift" if drift else "remove", owned.owner, before)
+
+
+def bounce(composition: Composition, observed: Observed, keys: tuple[KeyChange, ...]) -> Bounce:
+    """Return the verdict for a composition: only a change of what containerd loads bounces."""
+    if composition.mode != "standalone":
+        reason = (
+            "another runtime serves the CRI"
+            if composition.mode == "remote"
+            else "k0s runs containerd and bounces it when its drop-ins change"
+        )
+        return Bounce("stop" if observed.running else "none", reason)
+    if observed.running is None:
+        return Bounce("start", "no containerd of ours is running")
+    if keys:
+        first = dotted(keys[0].path)
+        more = f" and {len(keys) - 1} more" if len(keys) > 1 else ""
+        return Bounce("bounce", f"the effective configuration changes: {first}{more}")
+    return Bounce("none", "the effective configuration stays the same")
+
+
+def difference(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[KeyChange, ...]:
+    """Return the keys whose effective value changes; where files lie makes no difference."""
+    old = {path: _plain(value) for path, value in leaves(before) if path[0] != "imports"}
+    new = {path: _plain(value) for path, value in leaves(after) if path[0] != "imports"}
+    return tuple(
+        KeyChange(path, old.get(path), new.get(path))
+        for path in sorted(old.keys() | new.keys())
+        if old.get(path) != new.get(path)
+    )
+
+
+def _plain(value: Any) -> Any:
+    """Return a value as JSON would bring it back, so that recorded and composed ones compare."""
+    return value if isinstance(value, str | bool | int | float) else json.loads(
+        json.dumps(value, default=str)
+    )
+
+
+def _value(value: Any) -> str:
+    return json.dumps(value, default=str, ensure_ascii=False)
+
+
+def _text(state: FileState | None) -> str:
+    return state.content.decode(errors="replace") if state else ""

@@ -13,6 +13,8 @@ import errno
 import fcntl
 import json
 import os
+import shutil
+import tempfile
 import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -22,7 +24,7 @@ from k0sruntime.ledger import State, ledger_from, ledger_json, sync_folder, writ
 from k0sruntime.plan import Change, FileState, Ledger, OwnedFile
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from k0sruntime.node import Paths
     from k0sruntime.plan import Plan
@@ -124,6 +126,18 @@ def refused_io(place: str) -> Iterator[None]:
                 remedy=remedies.get(exc.errno or 0, "Mend the cause and run the command again."),
             )
         ) from exc
+
+
+@contextlib.contextmanager
+def scratch_copy(files: Mapping[str, str]) -> Iterator[str]:
+    """Lay texts into a folder of their own for as long as a check needs them."""
+    with refused_io("the folder for temporary files"), tempfile.TemporaryDirectory(
+        prefix="k0sruntime-check-"
+    ) as folder:
+        for name, text in files.items():
+            with open(f"{folder}/{name}", "x", encoding="utf-8") as file:
+                file.write(text)
+        yield folder
 
 
 def apply(plan: Plan, paths: Paths, ledger: Ledger) -> Ledger:
@@ -330,3 +344,69 @@ def _restored(path: str, wanted: Ledger, present: Ledger, paths: Paths, state: S
         return Change(path, "remove", present.files[path].owner, before, None)
     after = FileState(state.kept(owned.digest), owned.mode)
     return Change(path, "update" if before else "create", owned.owner, before, after)
+
+
+SANDBOX_MARK = ".k0sruntime-sandbox"
+"""Lies in a folder that we made for ``--sandbox``; without it nothing is purged there."""
+
+
+def mark_sandbox(paths: Paths) -> None:
+    """Make the folder of a sandbox and mark it as ours, if it is new or empty.
+
+    Raises:
+        RefusedError: the folder holds something else.
+    """
+    folder = paths.sandbox
+    if not folder or os.path.exists(f"{folder}/{SANDBOX_MARK}"):
+        return
+    with refused_io(folder):
+        os.makedirs(folder, exist_ok=True)
+        strangers = [name for name in os.listdir(folder) if name not in ("etc", "run", "var")]
+        if strangers:
+            raise RefusedError(
+                Problem(
+                    f"the folder holds other things than a sandbox: {strangers[0]}",
+                    place=folder,
+                    remedy="Name an empty or a new folder.",
+                )
+            )
+        write_synced(f"{folder}/{SANDBOX_MARK}", b"A node in a folder; see k0sruntime --help.\n", 0o644)
+
+
+def purge(paths: Paths) -> str:
+    """Remove our own state, and in a sandbox the whole node; return what was removed.
+
+    Raises:
+        RefusedError: something is still mounted there.
+    """
+    folders = [paths.on_disk(paths.state), paths.on_disk(paths.own_run)]
+    if paths.sandbox and os.path.exists(f"{paths.sandbox}/{SANDBOX_MARK}"):
+        folders = [f"{paths.sandbox}/{name}" for name in ("etc", "var", "run")]
+    for folder in folders:
+        _refuse_mounts(folder)
+    for folder in folders:
+        with refused_io(folder):
+            if os.path.isdir(folder):
+                shutil.rmtree(folder)
+    if paths.sandbox:
+        with contextlib.suppress(OSError):
+            os.unlink(f"{paths.sandbox}/{SANDBOX_MARK}")
+            os.rmdir(paths.sandbox)
+        return f"the sandbox {paths.sandbox}"
+    return " and ".join(folders)
+
+
+def _refuse_mounts(folder: str) -> None:
+    """Refuse to remove a folder with a mount in it: it would take what is mounted along."""
+    real = os.path.realpath(folder)
+    with open("/proc/self/mountinfo", encoding="utf-8", errors="replace") as file:
+        points = [line.split()[4] for line in file]
+    below = [point for point in points if point == real or point.startswith(f"{real}/")]
+    if below:
+        raise RefusedError(
+            Problem(
+                f"{len(below)} file systems are still mounted there, such as {below[0]}",
+                place=folder,
+                remedy="Stop the pods first: k0sruntime up, then k0sruntime down --pods --purge.",
+            )
+        )

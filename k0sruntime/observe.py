@@ -17,6 +17,7 @@ from k0sruntime.errors import Problem, RefusedError
 from k0sruntime.ledger import State
 from k0sruntime.node import GPU, Node, Paths, Program, Version
 from k0sruntime.plan import FileState, Observed, Running
+from k0sruntime.programs import ask
 from k0sruntime.settings import SettingsFile
 
 if TYPE_CHECKING:
@@ -196,15 +197,8 @@ def _first(files: RealFiles, search: Iterable[str], name: str) -> str:
 
 
 def _version(command: list[str]) -> Version | None:
-    import subprocess
-
-    try:
-        done = subprocess.run(
-            command, capture_output=True, text=True, timeout=VERSION_SECONDS, check=False
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return Version.parse(done.stdout) if done.returncode == 0 else None
+    answer = ask(command, VERSION_SECONDS)
+    return Version.parse(answer.output) if answer.status == 0 else None
 
 
 def _gpus(files: RealFiles) -> tuple[GPU, ...]:

@@ -1,0 +1,82 @@
+"""The node's own containerd reads the staged whole before anything is switched.
+
+``containerd config dump`` is the first gate, never the only one: it accepts an unknown plugin ID
+or an undefined default runtime. It runs on a copy of all files in a folder of its own.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from k0sruntime import toml
+from k0sruntime.apply import scratch_copy
+from k0sruntime.errors import Problem, RefusedError
+from k0sruntime.programs import ask
+
+if TYPE_CHECKING:
+    from k0sruntime.compose import Composition
+    from k0sruntime.node import Node
+
+DUMP_SECONDS = 15.0
+
+
+def check(composition: Composition, node: Node[Any]) -> None:
+    """Let the node's containerd load the composition.
+
+    Raises:
+        RefusedError: it does not, with its own words and the files' real names.
+    """
+    if node.containerd is None or composition.mode != "standalone":
+        return
+    files, names = _copy(composition)
+    with scratch_copy(files) as folder:
+        answer = ask(
+            [node.containerd.path, f"--config={folder}/main.toml", "config", "dump"], DUMP_SECONDS
+        )
+    if answer.status:
+        raise RefusedError(_problem(answer.errors, names, node))
+
+
+def _copy(composition: Composition) -> tuple[dict[str, str], dict[str, str]]:
+    """Return what containerd would load as a main file and numbered imports.
+
+    The first result maps a copy's name to its text, the second to the real path.
+    """
+    loaded = _loaded(composition)
+    main_path, main_text = loaded[0]
+    texts, names = {}, {"main.toml": main_path}
+    for number, (path, text) in enumerate(loaded[1:]):
+        name = f"{number:06d}.toml"
+        texts[name], names[name] = text, path
+    document = toml.load(main_text.encode(), main_path)
+    document["imports"] = list(texts)  # relative to the importing file
+    return {"main.toml": toml.dump(document), **texts}, names
+
+
+def _loaded(composition: Composition) -> list[tuple[str, str]]:
+    """Return (path, text) of what containerd loads: the merged CRI file stands for its parts."""
+    composed = {file.path: file.content.decode() for file in composition.files}
+    texts = [(layer.path, layer.text) for layer in composition.layers]
+    merged = next((path for path in composed if path.endswith("/containerd-cri.toml")), "")
+    if not merged:
+        return texts
+    imported = set(toml.load(texts[0][1].encode(), texts[0][0]).get("imports", []))
+    plain = [(path, text) for path, text in texts[1:] if path in imported]
+    return [texts[0], *plain, (merged, composed[merged])]
+
+
+def _problem(stderr: str, names: dict[str, str], node: Node[Any]) -> Problem:
+    lines = [line for line in stderr.splitlines() if line and "level=info" not in line]
+    message = lines[-1].removeprefix("containerd: ") if lines else "no reason given"
+    place = node.paths.main_file
+    for copy, real in names.items():
+        if copy in message:
+            place = real
+            message = re.sub(rf"\S*{re.escape(copy)}", real, message)
+    version = node.containerd.version if node.containerd else ""
+    return Problem(
+        f"containerd {version} refuses the composed configuration: {message}",
+        place=place,
+        remedy="Correct the file or the settings behind it; nothing was written.",
+    )

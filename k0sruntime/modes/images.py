@@ -1,0 +1,37 @@
+"""Image bundles: k0s imports ``/var/lib/k0s/images`` when it starts; standalone mode does too."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from k0sruntime.programs import ask
+
+if TYPE_CHECKING:
+    from k0sruntime.node import Node
+
+IMPORT_SECONDS = 300.0
+SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.zst")
+
+
+def bundles(node: Node[Any]) -> list[str]:
+    """Return the paths of the node's image bundles."""
+    names = node.files.names(node.paths.images)
+    return [f"{node.paths.images}/{name}" for name in names if name.endswith(SUFFIXES)]
+
+
+def import_bundles(node: Node[Any]) -> list[str]:
+    """Import all bundles with containerd's own ``ctr``; return what went wrong, as sentences."""
+    found = bundles(node)
+    if not found:
+        return []
+    beside = node.containerd.path.rpartition("/")[0] if node.containerd else ""
+    ctr = next((p for p in (f"{beside}/ctr",) if node.files.is_executable(p)), node.which("ctr"))
+    if ctr is None:
+        return [f"{node.paths.images} has bundles, and there is no ctr to import them with"]
+    problems = []
+    for bundle in found:
+        command = [ctr, "-a", node.paths.socket, "-n", "k8s.io", "images", "import", bundle]
+        answer = ask(command, IMPORT_SECONDS)
+        if answer.status:
+            problems.append(f"{bundle} was not imported: {answer.errors.strip()[-200:]}")
+    return problems

@@ -1,0 +1,234 @@
+"""The program on one screen: discover → collect → compose → plan → apply → run → verify.
+
+A stage takes the value of the one before and returns the next. Only ``up`` and ``down`` go past
+the plan.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from k0sruntime import apply as apply_
+from k0sruntime.collect import Collected, collect, provider_settings, refuse_broken
+from k0sruntime.compose import Composition, compose
+from k0sruntime.discovery import Discovered, discover
+from k0sruntime.ledger import State
+from k0sruntime.node_provider import NodeSettings
+from k0sruntime.observe import existing, observe, observe_node, read_settings
+from k0sruntime.plan import Observed, Plan, Running, plan, refuse_drift
+from k0sruntime.proof import Proven, from_records
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from contextlib import AbstractContextManager
+
+    from k0sruntime.discovery import Record
+    from k0sruntime.node import Mode, Node, Paths
+
+
+Ran = Literal["", "started", "bounced", "adopted", "stopped"]
+
+
+class Story(Protocol):
+    """Where the pipeline tells what it does, while it does it."""
+
+    def stage(self, name: str) -> AbstractContextManager[Callable[[str], None]]:
+        """Open a stage; the yielded function takes its one-line result."""
+
+    def say(self, text: str) -> None:
+        """Tell something that a person must know."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a command was asked to do."""
+
+    paths: Paths
+    settings: str = ""
+    """Path of the settings file, where it is not the node's own."""
+    without: frozenset[str] = frozenset()
+    mode: Mode | None = None
+    containerd: str = ""
+    force: bool = False
+    lock_timeout: float = 60.0
+    start: bool = True
+    """Start or bounce and prove; not so for an image root."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Everything up to the plan."""
+
+    discovered: Discovered
+    settings: Mapping[str, Any]
+    node: Node[Any]
+    collected: Collected
+    composition: Composition
+    observed: Observed
+    plan: Plan
+
+    @property
+    def node_settings(self) -> NodeSettings:
+        """The host's own settings."""
+        found: NodeSettings = self.settings["node"]
+        return found
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a command came to."""
+
+    plan: Plan
+    composition: Composition | None = None
+    records: tuple[Record, ...] = ()
+    generation: int = 0
+    applied: bool = False
+    ran: Ran = ""
+    running: Running | None = None
+    proofs: tuple[Proven, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def prepare(request: Request, story: Story) -> Prepared:
+    """Run the stages that change nothing: discover, collect, compose, plan."""
+    with story.stage("discover") as tell:
+        discovered = discover(request.without)
+        refuse_broken(discovered.records)
+        file = read_settings(request.paths, request.settings)
+        settings = provider_settings(discovered, file)
+        tell(f"{len(discovered.usable())} of {len(discovered.records)} providers")
+    with story.stage("collect") as tell:
+        own = node_settings(settings, request)
+        node = observe_node(request.paths, own, request.mode)
+        collected = collect(discovered, node, {**settings, "node": own})
+        active = [r.name for r in collected.records if r.state == "active"]
+        tell(f"active: {', '.join(active)}")
+    with story.stage("compose") as tell:
+        ledger = State(request.paths).ledger()
+        composition = compose(node, collected, existing(request.paths, ledger))
+        tell(_composed(composition))
+    with story.stage("plan") as tell:
+        observed = observe(composition, request.paths, ledger)
+        planned = plan(composition, observed, force=request.force)
+        tell(f"{len(planned.pending())} files change; {planned.bounce.verdict}: {planned.bounce.reason}")
+    return Prepared(
+        discovered, {**settings, "node": own}, node, collected, composition, observed, planned
+    )
+
+
+def node_settings(settings: Mapping[str, Any], request: Request) -> NodeSettings:
+    """Return the host's own settings, with what the command line says about them."""
+    own: NodeSettings = settings.get("node", NodeSettings())
+    if request.containerd:
+        import msgspec
+
+        own = msgspec.structs.replace(own, containerd=request.containerd)
+    return own
+
+
+def _composed(composition: Composition) -> str:
+    handlers = ", ".join(handler.name for handler in composition.handlers)
+    text = f"{composition.mode}, schema {composition.schema}, {composition.scheme}"
+    return f"{text}; handlers: {handlers}" if handlers else text
+
+
+def up(request: Request, story: Story) -> Outcome:
+    """Bring the node to what its providers and settings say, and prove it.
+
+    Raises:
+        K0sRuntimeError: refused with nothing written, or rolled back; see ``errors.py``.
+    """
+    with apply_.locked(request.paths, request.lock_timeout, story.say):
+        recover(request.paths, story)
+        prepared = prepare(request, story)
+        refuse_drift(prepared.plan)
+        if prepared.plan.empty and proved(prepared):
+            return adopt(prepared, story)
+        return change(request, prepared, story)
+
+
+def proved(prepared: Prepared) -> bool:
+    """Tell whether what runs has passed its proof, so that nothing is left to do."""
+    if prepared.composition.mode != "standalone":
+        return prepared.observed.ledger.proved or not prepared.composition.files
+    running = prepared.observed.running
+    return running is not None and bool(running.proofs)
+
+
+def adopt(prepared: Prepared, story: Story) -> Outcome:
+    """Take over what runs already: nothing changes, nothing is bounced."""
+    running = prepared.observed.running
+    with story.stage("run") as tell:
+        tell(f"adopted PID {running.pid}: nothing to do" if running else "nothing to do")
+    return Outcome(
+        prepared.plan,
+        prepared.composition,
+        prepared.collected.records,
+        prepared.observed.ledger.generation,
+        ran="adopted" if running else "",
+        running=running,
+        proofs=from_records(running.proofs) if running else (),
+    )
+
+
+def change(request: Request, prepared: Prepared, story: Story) -> Outcome:
+    """Run the stages that change something: check, apply, run, verify."""
+    from k0sruntime import config_check, run
+
+    if prepared.plan.bounce.verdict in ("start", "bounce"):
+        with story.stage("check") as tell:
+            config_check.check(prepared.composition, prepared.node)
+            tell("the node's own containerd reads the composition")
+    with story.stage("apply") as tell:
+        ledger = apply_.apply(prepared.plan, request.paths, prepared.observed.ledger)
+        tell(f"generation {ledger.generation}, {len(prepared.plan.pending())} files")
+    done = run.run_and_prove(prepared, ledger, story) if request.start else run.Done()
+    return Outcome(
+        prepared.plan,
+        prepared.composition,
+        prepared.collected.records,
+        ledger.generation,
+        bool(prepared.plan.pending()),
+        done.ran,
+        done.running,
+        done.proofs,
+        done.notes,
+    )
+
+
+def recover(paths: Paths, story: Story) -> None:
+    """Undo an apply that was killed, before anything else is done."""
+    if apply_.unfinished(paths):
+        with story.stage("recover") as tell:
+            apply_.undo(paths)
+            tell("an unfinished apply was undone")
+
+
+def down(request: Request, story: Story, *, pods: bool, purge: bool) -> Outcome:
+    """Stop what we started and remove what we own, nothing else.
+
+    The same pipeline with an empty desired state.
+    """
+    from k0sruntime import run
+
+    with apply_.locked(request.paths, request.lock_timeout, story.say):
+        recover(request.paths, story)
+        ledger = State(request.paths).ledger()
+        observed = observe(None, request.paths, ledger)
+        planned = plan(NOTHING, observed, force=request.force)
+        refuse_drift(planned)
+        done = run.stop(request.paths, observed, story, pods=pods)
+        with story.stage("apply") as tell:
+            apply_.apply(planned, request.paths, ledger)
+            tell(f"{len(planned.pending())} files removed")
+        if purge:
+            with story.stage("purge") as tell:
+                tell(apply_.purge(request.paths))
+    return Outcome(
+        planned, None, (), planned.generation, bool(planned.pending()), done.ran, notes=done.notes
+    )
+
+
+NOTHING = Composition("standalone", 3, "native")
+"""The desired state of ``down``."""

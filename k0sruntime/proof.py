@@ -1,0 +1,52 @@
+"""Verdicts with their subject: what ``verify`` finds and what is recorded of it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from k0sruntime.contributions import Check
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+
+@dataclass(frozen=True)
+class Proven:
+    """A verdict with the provider whose it is, the handler it is about, and how long it took."""
+
+    provider: str
+    check: Check
+    handler: str = ""
+    seconds: float = 0.0
+
+
+def failures(proofs: Iterable[Proven]) -> list[Proven]:
+    """Return the verdicts that fail the proof."""
+    return [proof for proof in proofs if proof.check.verdict == "fail"]
+
+
+def to_records(proofs: Iterable[Proven]) -> tuple[dict[str, Any], ...]:
+    """Return verdicts as plain data."""
+    return tuple(
+        {
+            "provider": proof.provider,
+            "handler": proof.handler,
+            "seconds": round(proof.seconds, 3),
+            **asdict(proof.check),
+        }
+        for proof in proofs
+    )
+
+
+def from_records(records: Iterable[Mapping[str, Any]]) -> tuple[Proven, ...]:
+    """Read verdicts back from plain data."""
+    return tuple(
+        Proven(
+            record["provider"],
+            Check(**{key: record[key] for key in ("name", "verdict", "detail", "remedy")}),
+            record["handler"],
+            record["seconds"],
+        )
+        for record in records
+    )

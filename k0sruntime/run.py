@@ -1,0 +1,296 @@
+"""Sixth stage: start or bounce containerd once, prove it, and put the old state back if that fails.
+
+This is where files and processes meet. The order never changes: files first, then one start, then
+the proof; a failure goes back the same way and proves what it went back to.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from k0sruntime import apply as apply_
+from k0sruntime.collect import for_provider
+from k0sruntime.compose import schema as schema_
+from k0sruntime.compose.composition import Handler
+from k0sruntime.errors import Problem, RollbackFailedError, RolledBackError, VerifyFailedError
+from k0sruntime.ledger import State, as_proved
+from k0sruntime.modes import images, standalone
+from k0sruntime.proof import Proven, failures, to_records
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from k0sruntime.cri import CRI
+    from k0sruntime.node import Node, Paths
+    from k0sruntime.pipeline import Prepared, Ran, Story
+    from k0sruntime.plan import Ledger, Observed, Running
+    from k0sruntime.verify import Target
+
+READY_SECONDS = 30.0
+"""From containerd's start to its CRI; 0.1 s is usual, a slow disk may need seconds."""
+
+
+class NotProvedError(Exception):
+    """What was started does not pass; ``problems`` say why."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        super().__init__("; ".join(problem.message for problem in problems))
+        self.problems = tuple(problems)
+
+
+@dataclass(frozen=True)
+class Done:
+    """What the stage came to."""
+
+    ran: Ran = ""
+    running: Running | None = None
+    proofs: tuple[Proven, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def run_and_prove(prepared: Prepared, ledger: Ledger, story: Story) -> Done:
+    """Run what was applied in its mode, and prove it.
+
+    Raises:
+        RolledBackError: it failed, and the old state is back and proved.
+        RollbackFailedError: it failed, and so did the way back.
+        VerifyFailedError: a remote CRI does not pass; nothing there is ours to put back.
+    """
+    mode = prepared.composition.mode
+    if prepared.plan.bounce.verdict == "stop" and prepared.observed.running:
+        _stop(prepared.node.paths, prepared.observed.running, story)
+    if mode == "managed":
+        return Done(notes=("k0s bounces containerd by itself when its drop-ins have changed",))
+    if mode == "remote":
+        return _prove_remote(prepared, ledger, story)
+    try:
+        done = _run_standalone(prepared, story)
+    except NotProvedError as exc:
+        _roll_back(prepared, ledger, exc, story)
+    State(prepared.node.paths).save(as_proved(ledger))
+    return done
+
+
+def _run_standalone(prepared: Prepared, story: Story) -> Done:
+    from k0sruntime.verify import Target
+
+    composition, node = prepared.composition, prepared.node
+    target = Target(composition.handlers, composition.effective, composition.schema)
+    return _start_and_prove(
+        node,
+        prepared.node_settings.log_level,
+        target,
+        prepared.observed.running,
+        prepared.plan.bounce.verdict,
+        story,
+        _checks(prepared),
+    )
+
+
+def _checks(prepared: Prepared) -> list[Callable[[CRI], list[Proven]]]:
+    from k0sruntime.verify import provider_checks
+
+    nodes = {
+        record.name: for_provider(prepared.node, record.name, prepared.settings)
+        for record in prepared.collected.records
+        if record.state == "active" and "post_start_check" in record.hooks
+    }
+    return provider_checks(prepared.discovered.hooks, nodes)
+
+
+def _start_and_prove(
+    node: Node[Any],
+    log_level: str,
+    target: Target,
+    running: Running | None,
+    verdict: str,
+    story: Story,
+    checks: Sequence[Callable[[CRI], list[Proven]]] = (),
+) -> Done:
+    """Start, bounce or keep containerd as the plan says, then run the proof.
+
+    Raises:
+        NotProvedError: it did not come up, or a layer of the proof failed.
+    """
+    notes: list[str] = []
+    with story.stage("run") as tell:
+        if running is not None and verdict == "bounce":
+            standalone.stop(node.paths, running)
+        if running is None or verdict == "bounce":
+            running = _start(node, log_level, target.effective)
+            notes += images.import_bundles(node)
+        ran: Ran = {"start": "started", "bounce": "bounced"}.get(verdict, "adopted")  # type: ignore[assignment]
+        tell(f"containerd {running.version} {ran}, PID {running.pid}")
+    with story.stage("verify") as tell:
+        proofs = _prove(node, target, checks)
+        tell(summary(proofs))
+    running = replace(running, proofs=to_records(proofs))
+    State(node.paths).record_running(running)
+    return Done(ran, running, tuple(proofs), tuple(notes))
+
+
+def summary(proofs: Sequence[Proven]) -> str:
+    """Return the verdicts counted, in words."""
+    counts = {verdict: 0 for verdict in ("pass", "warn", "unknown", "fail")}
+    for proof in proofs:
+        counts[proof.check.verdict] += 1
+    return ", ".join(f"{count} {verdict}" for verdict, count in counts.items() if count)
+
+
+def _start(node: Node[Any], log_level: str, effective: Mapping[str, Any]) -> Running:
+    started = standalone.start(node, log_level, effective)
+    from k0sruntime.cri import CRI, CRIError  # a tenth of a second, spent while containerd boots
+
+    with CRI(node.paths.socket) as cri:
+        try:
+            cri.wait(READY_SECONDS, lambda: started.process.poll() is None)
+        except CRIError as exc:
+            raise NotProvedError([_not_up(node.paths, exc.code, str(exc))]) from exc
+    return started.running
+
+
+def _not_up(paths: Paths, code: str, reason: str) -> Problem:
+    tail = standalone.log_tail(paths)
+    message = {
+        "UNIMPLEMENTED": "containerd runs, and its CRI plugin did not load",
+        "ABORTED": "containerd ended as soon as it was started",
+    }.get(code, f"containerd's CRI did not come up: {reason}")
+    return Problem(
+        f"{message}\n{_indented(tail)}" if tail else message,
+        place=standalone.log_path(paths),
+        remedy="Read the log's last lines; they name the key or file.",
+    )
+
+
+def _indented(text: str) -> str:
+    return "\n".join(f"    | {line}" for line in text.splitlines())
+
+
+def _prove(
+    node: Node[Any], target: Target, checks: Sequence[Callable[[CRI], list[Proven]]]
+) -> list[Proven]:
+    from k0sruntime.cri import CRI
+    from k0sruntime.verify import verify
+
+    with CRI(node.paths.socket) as cri:
+        proofs = verify(target, node, cri, checks)
+    failed = failures(proofs)
+    if failed:
+        raise NotProvedError([failed_problem(proof) for proof in failed])
+    return proofs
+
+
+def failed_problem(proof: Proven) -> Problem:
+    """Return a failed verdict as a problem for the screen."""
+    what = f"{proof.check.name} of handler {proof.handler!r}" if proof.handler else proof.check.name
+    return Problem(
+        f"the proof failed: {what}: {proof.check.detail}",
+        place=f"handler {proof.handler}" if proof.handler else "the running CRI",
+        culprit=f"provider {proof.provider}" if not proof.provider.startswith("/") else proof.provider,
+        remedy=proof.check.remedy or "Correct its settings, or leave it out with --without.",
+    )
+
+
+def _roll_back(
+    prepared: Prepared, ledger: Ledger, failure: NotProvedError, story: Story
+) -> None:
+    """Put the last generation back, run it, prove it, and say so; always raises."""
+    paths, state = prepared.node.paths, State(prepared.node.paths)
+    before, was_running = prepared.observed.ledger, prepared.observed.running
+    story.say(f"the proof failed, going back to generation {before.generation}: {failure}")
+    try:
+        with story.stage("roll back") as tell:
+            now = state.running()
+            if now is not None:
+                standalone.stop(paths, now)
+            apply_.restore(before.generation, paths, state, ledger)
+            tell(f"the files of generation {before.generation} are back")
+        if was_running is not None:
+            _start_and_prove(
+                prepared.node,
+                prepared.node_settings.log_level,
+                _old_target(was_running, prepared),
+                None,
+                "start",
+                story,
+            )
+    except Exception as exc:
+        problems = getattr(exc, "problems", None) or [Problem(f"{type(exc).__name__}: {exc}")]
+        hands = Problem(
+            "the way back failed as well: hands are needed",
+            place=paths.state,
+            remedy="Mend the cause, then run k0sruntime rollback or up.",
+        )
+        raise RollbackFailedError(hands, *problems, *failure.problems) from exc
+    back = (
+        f"generation {before.generation} is back and proved"
+        if was_running
+        else "the node is as it was before, without a running containerd"
+    )
+    raise RolledBackError(Problem(f"rolled back: {back}"), *failure.problems) from failure
+
+
+def _old_target(running: Running, prepared: Prepared) -> Target:
+    """Return what the containerd before was configured with, to be proved again."""
+    from k0sruntime.verify import Target
+
+    schema = prepared.composition.schema
+    tables = {"runc": {}, **schema_.runtimes(running.effective, schema)}
+    handlers = [Handler(name, "the last generation", table) for name, table in sorted(tables.items())]
+    return Target(handlers, running.effective, schema)
+
+
+def _prove_remote(prepared: Prepared, ledger: Ledger, story: Story) -> Done:
+    """Prove another runtime's socket: it speaks CRI and is ready, and the providers' checks pass."""
+    from k0sruntime.cri import CRI
+    from k0sruntime.verify import Target, verify
+
+    socket = prepared.composition.socket
+    if socket is None:  # compose chooses remote mode only with a socket
+        return Done()
+    with story.stage("verify") as tell:
+        target = Target((), {}, prepared.composition.schema)
+        with CRI(socket.path) as cri:
+            proofs = verify(target, prepared.node, cri, _checks(prepared))
+        tell(summary(proofs))
+    if failed := failures(proofs):
+        raise VerifyFailedError(*(failed_problem(proof) for proof in failed))
+    State(prepared.node.paths).save(as_proved(ledger))
+    return Done(proofs=tuple(proofs))
+
+
+def stop(paths: Paths, observed: Observed, story: Story, *, pods: bool) -> Done:
+    """Stop the containerd that we started; with ``pods`` also what runs in it."""
+    if observed.running is None:
+        return Done()
+    notes = []
+    left = _pods(paths, remove=pods, story=story)
+    if left:
+        notes.append(f"{left} pods live on without containerd; the next up takes them over")
+    _stop(paths, observed.running, story)
+    return Done("stopped", notes=tuple(notes))
+
+
+def _stop(paths: Paths, running: Running, story: Story) -> None:
+    with story.stage("stop") as tell:
+        standalone.stop(paths, running)
+        tell(f"containerd, PID {running.pid}")
+
+
+def _pods(paths: Paths, *, remove: bool, story: Story) -> int:
+    from k0sruntime.cri import CRI, CRIError
+
+    try:
+        with CRI(paths.socket) as cri:
+            found = cri.pods()
+            if not remove or not found:
+                return len(found)
+            with story.stage("pods") as tell:
+                for pod, _, _ in found:
+                    cri.remove_pod(pod)
+                tell(f"{len(found)} stopped and removed")
+            return 0
+    except CRIError as exc:
+        story.say(f"the pods cannot be listed: {exc}")
+        return 0

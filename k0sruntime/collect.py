@@ -136,6 +136,21 @@ def collect(
     )
 
 
+def asked(
+    discovered: Discovered, record: Record, node: Node[Any], settings: Mapping[str, Any]
+) -> Record:
+    """Ask one provider and return its record with the state that its answer gives; never raises."""
+    if record.state != "active":
+        return record
+    try:
+        own = for_provider(node, record.name, settings)
+        return _answered(record, _ask(discovered.hooks, record.name, own))
+    except Inactive as exc:
+        return replace(record, state="inactive", reason=exc.reason)
+    except ProviderError as exc:
+        return replace(record, state="broken", reason=exc.problems[0].message)
+
+
 def for_provider(node: Node[Any], provider: str, settings: Mapping[str, Any]) -> Node[Any]:
     """Return the node as one provider sees it: with its own settings and no one else's."""
     return replace(node, provider=provider, settings=settings.get(provider))

@@ -7,6 +7,7 @@ is only used on text that has been parsed.
 
 from __future__ import annotations
 
+import json
 import re
 from functools import lru_cache
 
@@ -26,7 +27,8 @@ def lines(text: str) -> dict[Path, int]:
     table: Path = ()
     closing = ""
     depth = 0
-    for number, line in enumerate(text.splitlines(), 1):
+    # Not splitlines(): TOML ends a line at a line feed only, never at U+2028 and its kin.
+    for number, line in enumerate(text.split("\n"), 1):
         if closing:
             if closing in line:
                 closing = ""
@@ -57,7 +59,6 @@ def line_of(text: str, path: Path) -> int:
 def _note(found: dict[Path, int], table: Path, key: Path, number: int) -> None:
     for length in range(1, len(key) + 1):
         found.setdefault((*table, *key[:length]), number)
-    found[(*table, *key)] = found.get((*table, *key), number)
 
 
 def _inline(found: dict[Path, int], path: Path, value: str, number: int) -> None:
@@ -76,8 +77,20 @@ def _unquote(part: str) -> str:
     if part[:1] == "'":
         return part[1:-1]
     if part[:1] == '"':
-        return part[1:-1].replace('\\"', '"').replace("\\\\", "\\")
+        return _unescaped(part)
     return part
+
+
+def _unescaped(part: str) -> str:
+    r"""Read a basic string: TOML's escapes are JSON's, but for ``\U`` with eight digits."""
+    try:
+        return str(json.loads(re.sub(r"\\(?:U([0-9a-fA-F]{8})|.)", _astral, part), strict=False))
+    except ValueError:
+        return part[1:-1]
+
+
+def _astral(escape: re.Match[str]) -> str:
+    return chr(int(escape[1], 16)) if escape[1] else escape[0]
 
 
 def _open_string(value: str) -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from k0sruntime import apply as apply_
-from k0sruntime.collect import Collected, collect, provider_settings, refuse_broken
+from k0sruntime.collect import Collected, asked, collect, provider_settings, refuse_broken
 from k0sruntime.compose import Composition, compose
 from k0sruntime.discovery import Discovered, discover
 from k0sruntime.ledger import State
@@ -114,6 +114,36 @@ def prepare(request: Request, story: Story) -> Prepared:
         tell(f"{len(planned.pending())} files change; {planned.bounce.verdict}: {planned.bounce.reason}")
     return Prepared(
         discovered, {**settings, "node": own}, node, collected, composition, observed, planned
+    )
+
+
+def survey(request: Request) -> tuple[Record, ...]:
+    """Return all providers with their state on this node, broken ones included."""
+    discovered = discover(request.without)
+    settings = provider_settings(discovered, read_settings(request.paths, request.settings))
+    own = node_settings(settings, request)
+    node = observe_node(request.paths, own, request.mode)
+    settings = {**settings, "node": own}
+    return tuple(asked(discovered, record, node, settings) for record in discovered.records)
+
+
+def verify(request: Request, story: Story) -> Outcome:
+    """Run the last stage alone.
+
+    Raises:
+        VerifyFailedError: a layer fails, or nothing of ours runs.
+    """
+    from k0sruntime import run
+
+    prepared = prepare(request, story)
+    done = run.prove_again(prepared, story)
+    return Outcome(
+        prepared.plan,
+        prepared.composition,
+        prepared.collected.records,
+        prepared.observed.ledger.generation,
+        running=done.running,
+        proofs=done.proofs,
     )
 
 

@@ -168,12 +168,15 @@ def _indented(text: str) -> str:
 
 
 def _prove(
-    node: Node[Any], target: Target, checks: Sequence[Callable[[CRI], list[Proven]]]
+    node: Node[Any],
+    target: Target,
+    checks: Sequence[Callable[[CRI], list[Proven]]],
+    socket: str = "",
 ) -> list[Proven]:
     from k0sruntime.cri import CRI
     from k0sruntime.verify import verify
 
-    with CRI(node.paths.socket) as cri:
+    with CRI(socket or node.paths.socket) as cri:
         proofs = verify(target, node, cri, checks)
     failed = failures(proofs)
     if failed:
@@ -190,6 +193,36 @@ def failed_problem(proof: Proven) -> Problem:
         culprit=f"provider {proof.provider}" if not proof.provider.startswith("/") else proof.provider,
         remedy=proof.check.remedy or "Correct its settings, or leave it out with --without.",
     )
+
+
+def prove_again(prepared: Prepared, story: Story) -> Done:
+    """Run the proof on what runs, and change nothing.
+
+    Raises:
+        VerifyFailedError: a layer fails, or nothing of ours runs.
+    """
+    from k0sruntime.verify import Target
+
+    running = prepared.observed.running
+    if prepared.composition.mode == "standalone" and running is None:
+        raise VerifyFailedError(
+            Problem(
+                "no containerd of ours is running",
+                place=prepared.node.paths.socket,
+                remedy="Start it: k0sruntime up",
+            )
+        )
+    socket = prepared.composition.socket
+    composition = prepared.composition
+    target = Target(composition.handlers, composition.effective, composition.schema)
+    with story.stage("verify") as tell:
+        try:
+            where = socket.path if socket else prepared.node.paths.socket
+            proofs = _prove(prepared.node, target, _checks(prepared), where)
+        except NotProvedError as exc:
+            raise VerifyFailedError(*exc.problems) from exc
+        tell(summary(proofs))
+    return Done(running=running, proofs=tuple(proofs))
 
 
 def _roll_back(
@@ -243,21 +276,9 @@ def _old_target(running: Running, prepared: Prepared) -> Target:
 
 def _prove_remote(prepared: Prepared, ledger: Ledger, story: Story) -> Done:
     """Prove another runtime's socket: it speaks CRI and is ready, and the providers' checks pass."""
-    from k0sruntime.cri import CRI
-    from k0sruntime.verify import Target, verify
-
-    socket = prepared.composition.socket
-    if socket is None:  # compose chooses remote mode only with a socket
-        return Done()
-    with story.stage("verify") as tell:
-        target = Target((), {}, prepared.composition.schema)
-        with CRI(socket.path) as cri:
-            proofs = verify(target, prepared.node, cri, _checks(prepared))
-        tell(summary(proofs))
-    if failed := failures(proofs):
-        raise VerifyFailedError(*(failed_problem(proof) for proof in failed))
+    done = prove_again(prepared, story)
     State(prepared.node.paths).save(as_proved(ledger))
-    return Done(proofs=tuple(proofs))
+    return done
 
 
 def stop(paths: Paths, observed: Observed, story: Story, *, pods: bool) -> Done:

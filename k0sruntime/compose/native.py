@@ -21,39 +21,60 @@ REPLACED_ENTRIES = ("proxy_plugins", "stream_processors", "timeouts")
 
 
 class MergeTypeError(Exception):
-    """A file sets a value where an earlier one has a table; containerd refuses to start."""
+    """A key has a type with which containerd refuses to start.
 
-    def __init__(self, path: tuple[str, ...]) -> None:
+    Either a value stands where an earlier file has a table, or a key of the root has a type that
+    containerd's own has not.
+
+    Attributes:
+        path: the key.
+        wanted: what has to stand there: ``a table`` or ``a list``.
+    """
+
+    def __init__(self, path: tuple[str, ...], wanted: str = "a table") -> None:
         super().__init__(".".join(path))
         self.path = path
+        self.wanted = wanted
 
 
 def merge(target: dict[str, Any], document: Mapping[str, Any], schema: Schema) -> None:
     """Merge one imported file into ``target`` in place, as containerd of that schema does.
 
     Raises:
-        MergeTypeError: a value would replace a table.
+        MergeTypeError: a key has a type that containerd refuses.
     """
     for key, value in document.items():
         if key == "plugins":
-            _merge_plugins(target.setdefault("plugins", {}), value, schema)
+            _merge_plugins(target.setdefault(key, {}), _table(value, key), schema)
         elif key in ROOT_ARRAYS:
-            here = target.setdefault(key, [])
-            here += value if schema == 2 else [v for v in value if v not in here]  # noqa: PLR2004
+            _append(target.setdefault(key, []), value, key, schema)
         elif key in REPLACED_ENTRIES:
-            target.setdefault(key, {}).update(_copied(value))
-        elif isinstance(value, dict):
-            _merge_table(target.setdefault(key, {}), value, (key,))
+            target.setdefault(key, {}).update(_copied(_table(value, key)))
+        elif isinstance(value, dict) or isinstance(target.get(key), dict):
+            _merge_table(_table(target.setdefault(key, {}), key), _table(value, key), (key,))
         elif value or key not in target:
             target[key] = value
 
 
+def _table(value: Any, key: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise MergeTypeError((key,))
+    return value
+
+
+def _append(here: list[Any], value: Any, key: str, schema: Schema) -> None:
+    if not isinstance(value, list):
+        raise MergeTypeError((key,), "a list")
+    for item in value:
+        if schema == 2 or item not in here:  # noqa: PLR2004
+            here.append(item)
+
+
 def _merge_plugins(target: dict[str, Any], plugins: Mapping[str, Any], schema: Schema) -> None:
-    for name, table in plugins.items():
-        if schema == 2 or not isinstance(table, dict):  # noqa: PLR2004
-            target[name] = _copied(table)
-        else:
-            _merge_table(target.setdefault(name, {}), table, ("plugins", name))
+    if schema == 2:  # noqa: PLR2004
+        target.update(_copied(plugins))
+    else:
+        _merge_table(target, plugins, ("plugins",))
 
 
 def _merge_table(target: dict[str, Any], table: Mapping[str, Any], path: tuple[str, ...]) -> None:
@@ -70,7 +91,9 @@ def _merge_table(target: dict[str, Any], table: Mapping[str, Any], path: tuple[s
 
 
 def _copied(value: Any) -> Any:
-    return {key: _copied(inner) for key, inner in value.items()} if isinstance(value, dict) else value
+    if not isinstance(value, dict):
+        return value
+    return {key: _copied(inner) for key, inner in value.items()}
 
 
 def merged(documents: Iterable[Mapping[str, Any]], schema: Schema) -> dict[str, Any]:

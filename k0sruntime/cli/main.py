@@ -1,0 +1,123 @@
+"""The root command and the one error boundary.
+
+Commands are loaded when they are called, so that ``--help`` imports click and nothing else.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+
+import click
+
+from k0sruntime.__about__ import __version__
+
+COMMANDS = {
+    "up": "Compose, check, write, start and prove the node's container runtime.",
+    "down": "Stop what we started and remove what we own, nothing else.",
+    "plan": "Show what up would do, and why.",
+    "status": "Show what runs, what is owned, and what the last proof said.",
+    "verify": "Prove the running node once more, changing nothing.",
+    "providers": "List the providers: where they come from, and what they do here.",
+    "explain": "Show where a key of the effective configuration comes from.",
+    "render": "Print what a folder of drop-ins comes to.",
+    "lint": "Judge drop-ins and hosts files against a containerd or a k0s line.",
+    "migrate": "Rewrite a drop-in for another schema, comments kept.",
+    "rollback": "Go back to an earlier generation.",
+    "export": "Print what belongs to the cluster: worker profile, RuntimeClasses.",
+}
+"""Name and help of every command; each lives in the module of its name."""
+
+
+class LazyGroup(click.Group):
+    """A group that imports a command's module when the command is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the commands in the order of a node's life."""
+        del ctx
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import and return a command."""
+        del ctx
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"k0sruntime.cli.{cmd_name}")
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of commands without importing any."""
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command, with did-you-mean where there is none."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as exc:
+            import difflib
+
+            if near := difflib.get_close_matches(args[0], COMMANDS, n=1):
+                exc.message = f"No such command {args[0]!r}. Did you mean {near[0]!r}?"
+            raise
+
+
+@click.group(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "K0SRUNTIME"},
+)
+@click.version_option(__version__, prog_name="k0sruntime")
+@click.option("--debug", is_flag=True, help="Show tracebacks.", show_envvar=True)
+@click.pass_context
+def cli(ctx: click.Context, *, debug: bool) -> None:
+    """Put container runtimes onto a k0s node: composed, checked, proved, reversible."""
+    ctx.obj = {"debug": debug}
+
+
+def entry() -> None:
+    """Run the command line; the console script's function."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command and return its exit code. Nobody else exits, and nobody else prints errors."""
+    debug = "--debug" in arguments or bool(os.environ.get("K0SRUNTIME_DEBUG"))
+    try:
+        result = cli.main(arguments, prog_name="k0sruntime", standalone_mode=False)
+    except click.exceptions.Abort:
+        click.echo("interrupted", err=True)
+        return 130
+    except click.ClickException as exc:
+        exc.show()
+        return exc.exit_code
+    except KeyboardInterrupt:
+        click.echo("interrupted", err=True)
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as exc:  # noqa: BLE001 - the one boundary
+        if debug:
+            import traceback
+
+            traceback.print_exc()
+        return _failed(exc, as_json="--json" in arguments, debug=debug)
+    return result if isinstance(result, int) else 0
+
+
+def _failed(exc: Exception, *, as_json: bool, debug: bool) -> int:
+    from k0sruntime.cli import render_error
+    from k0sruntime.errors import ExitCode, K0sRuntimeError
+
+    if isinstance(exc, K0sRuntimeError):
+        click.echo(render_error.text(exc), err=True)
+        if as_json:
+            click.echo(render_error.document(exc))
+        return int(exc.exit_code)
+    click.echo(render_error.bug(exc, debug=debug), err=True)
+    return int(ExitCode.BUG)

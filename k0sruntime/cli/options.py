@@ -1,0 +1,135 @@
+"""The options that commands share, and the request that they make."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from k0sruntime.node import Paths
+    from k0sruntime.pipeline import Request
+
+F = TypeVar("F", bound="Callable[..., Any]")
+
+
+def node_options(function: F) -> F:
+    """Add the options that say which node is meant and what it is composed from."""
+    for option in reversed(
+        (
+            click.option(
+                "--sandbox",
+                metavar="DIR",
+                type=click.Path(file_okay=False),
+                envvar="K0SRUNTIME_SANDBOX",
+                show_envvar=True,
+                help="Live wholly inside DIR: configuration, data and sockets.",
+            ),
+            click.option(
+                "--root",
+                metavar="DIR",
+                type=click.Path(file_okay=False, exists=True),
+                envvar="K0SRUNTIME_ROOT",
+                show_envvar=True,
+                help="Compose for the image root in DIR; nothing is started.",
+            ),
+            click.option(
+                "--settings",
+                metavar="FILE",
+                type=click.Path(dir_okay=False),
+                envvar="K0SRUNTIME_SETTINGS",
+                show_envvar=True,
+                help="Settings file  [default: /etc/k0sruntime/config.toml]",
+            ),
+            click.option(
+                "--containerd",
+                metavar="BIN",
+                type=click.Path(dir_okay=False),
+                envvar="K0SRUNTIME_CONTAINERD",
+                show_envvar=True,
+                help="The containerd to use  [default: k0s's own, else the first on PATH]",
+            ),
+            click.option(
+                "--mode",
+                type=click.Choice(["managed", "standalone", "remote"]),
+                envvar="K0SRUNTIME_MODE",
+                show_envvar=True,
+                help="Who runs containerd  [default: decided from what is found]",
+            ),
+            click.option(
+                "--without",
+                metavar="NAME",
+                multiple=True,
+                envvar="K0SRUNTIME_WITHOUT",
+                show_envvar=True,
+                help="Leave a provider out; may be given more than once.",
+            ),
+        )
+    ):
+        function = option(function)
+    return function
+
+
+def json_option(function: F) -> F:
+    """Add ``--json``."""
+    return click.option(
+        "--json", "as_json", is_flag=True, envvar="K0SRUNTIME_JSON", show_envvar=True,
+        help="Print a JSON document instead.",
+    )(function)
+
+
+def change_options(function: F) -> F:
+    """Add the options of commands that change the node."""
+    function = click.option(
+        "--lock-timeout", metavar="SECONDS", type=click.FloatRange(min=0), default=60.0,
+        envvar="K0SRUNTIME_LOCK_TIMEOUT", show_default=True, show_envvar=True,
+        help="How long to wait for another command on this node.",
+    )(function)
+    return click.option(
+        "--force", is_flag=True, envvar="K0SRUNTIME_FORCE", show_envvar=True,
+        help="Overwrite files of ours that somebody edited; the edited ones are kept.",
+    )(function)
+
+
+def paths(sandbox: str | None, root: str | None) -> Paths:
+    """Return the node's paths for ``--sandbox`` or ``--root``.
+
+    Raises:
+        click.UsageError: both at once.
+    """
+    from k0sruntime.node import Paths
+
+    if sandbox and root:
+        raise click.UsageError("--sandbox and --root exclude each other.")
+    if sandbox:
+        return Paths.in_sandbox(os.path.abspath(sandbox))
+    return Paths(root=os.path.abspath(root)) if root else Paths()
+
+
+def request(
+    *,
+    sandbox: str | None = None,
+    root: str | None = None,
+    settings: str | None = None,
+    containerd: str | None = None,
+    mode: Any = None,
+    without: tuple[str, ...] = (),
+    force: bool = False,
+    lock_timeout: float = 60.0,
+) -> Request:
+    """Return the pipeline's request for the shared options."""
+    from k0sruntime.pipeline import Request
+
+    return Request(
+        paths(sandbox, root),
+        settings or "",
+        frozenset(without),
+        mode,
+        os.path.abspath(containerd) if containerd else "",
+        force,
+        lock_timeout,
+        start=not root,
+    )

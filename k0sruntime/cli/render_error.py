@@ -1,0 +1,57 @@
+"""Errors for people and for scripts: what, where, who, what to do; all problems, one screen."""
+
+from __future__ import annotations
+
+import json
+import platform
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from k0sruntime.__about__ import __version__
+from k0sruntime.guard import cause
+
+if TYPE_CHECKING:
+    from k0sruntime.errors import K0sRuntimeError
+
+MOST_PROBLEMS = 10
+"""More than these do not fit on a screen; ``--json`` has them all."""
+
+
+def text(error: K0sRuntimeError) -> str:
+    """Return an error as a person reads it."""
+    lines = []
+    for problem in error.problems[:MOST_PROBLEMS]:
+        first, *rest = problem.lines()
+        lines += [f"error: {first}", *rest]
+    if len(error.problems) > MOST_PROBLEMS:
+        more = len(error.problems) - MOST_PROBLEMS
+        lines.append(f"… and {more} more; --json shows them all")
+    lines.append(f"(exit {int(error.exit_code)}: {error.exit_code.name.lower().replace('_', ' ')})")
+    return "\n".join(lines)
+
+
+def document(error: K0sRuntimeError) -> str:
+    """Return an error as a JSON document."""
+    return json.dumps(
+        {
+            "kind": "Error",
+            "schema": 1,
+            "exit_code": int(error.exit_code),
+            "name": error.exit_code.name,
+            "problems": [asdict(problem) for problem in error.problems],
+        },
+        indent=2,
+    )
+
+
+def bug(error: Exception, *, debug: bool) -> str:
+    """Return what to say where the fault is ours."""
+    lines = [
+        f"bug: {cause(error)}",
+        f"  This is a fault of k0sruntime {__version__} (Python {platform.python_version()},"
+        f" {platform.machine()}), not yours.",
+        "  Please report it with the command line and this text.",
+    ]
+    if not debug:
+        lines.append("  --debug before the command shows where it happened.")
+    return "\n".join(lines)

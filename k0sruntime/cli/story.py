@@ -1,0 +1,59 @@
+"""The story on standard error: one line a stage with its duration, live on a terminal."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+WIDTH = 9
+
+
+class Stderr:
+    """Tells the stages on standard error; plain where that is not a terminal."""
+
+    def __init__(self) -> None:
+        self._live = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
+
+    @contextlib.contextmanager
+    def stage(self, name: str) -> Iterator[Callable[[str], None]]:
+        """Open a stage: its line appears at once on a terminal, and is completed at its end."""
+        results: list[str] = []
+        started = time.monotonic()
+        if self._live:
+            click.echo(f"{name:<{WIDTH}} …", err=True, nl=False)
+        try:
+            yield results.append
+        except BaseException:
+            self._line(name, "failed", started)
+            raise
+        self._line(name, "; ".join(results), started)
+
+    def say(self, text: str) -> None:
+        """Tell something that a person must know."""
+        click.echo(f"{'':<{WIDTH}} {text}", err=True)
+
+    def _line(self, name: str, result: str, started: float) -> None:
+        milliseconds = (time.monotonic() - started) * 1000
+        head = f"\r\x1b[2K\x1b[1m{name:<{WIDTH}}\x1b[0m" if self._live else f"{name:<{WIDTH}}"
+        click.echo(f"{head} {result} ({milliseconds:.0f} ms)", err=True)
+
+
+class Silent:
+    """Tells nothing."""
+
+    @contextlib.contextmanager
+    def stage(self, name: str) -> Iterator[Callable[[str], None]]:
+        """Open a stage."""
+        del name
+        yield lambda _: None
+
+    def say(self, text: str) -> None:
+        """Tell nothing."""

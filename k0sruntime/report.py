@@ -1,0 +1,241 @@
+"""What commands print: tables for people, and JSON documents with a kind and a schema number."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from k0sruntime.compose import k0s
+from k0sruntime.proof import to_records
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from k0sruntime.compose import Composition
+    from k0sruntime.discovery import Record
+    from k0sruntime.node import Paths
+    from k0sruntime.pipeline import Outcome
+    from k0sruntime.plan import Plan, Running
+    from k0sruntime.proof import Proven
+
+SCHEMA = 1
+MARKS = {"create": "+", "update": "~", "remove": "-", "drift": "!", "unchanged": " "}
+
+
+def dumps(kind: str, **fields: Any) -> str:
+    """Return a JSON document."""
+    return json.dumps({"kind": kind, "schema": SCHEMA, **fields}, indent=2, default=str)
+
+
+def table(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Return rows as aligned lines; the first row is the head."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]
+
+
+def plan_document(plan: Plan, composition: Composition) -> dict[str, Any]:
+    """Return a plan as data; contents that may be secret are left out."""
+    return {
+        "generation": plan.generation,
+        "mode": composition.mode,
+        "containerd_schema": composition.schema,
+        "scheme": composition.scheme,
+        "pending": not plan.empty,
+        "bounce": {"verdict": plan.bounce.verdict, "reason": plan.bounce.reason},
+        "files": [
+            {
+                "path": change.path,
+                "action": change.action,
+                "owner": change.owner,
+                "before": change.before.digest if change.before else None,
+                "after": change.after.digest if change.after else None,
+                "diff": shown_diff(change.diff(), secret=_secret(change)),
+            }
+            for change in plan.changes
+        ],
+        "effective": [
+            {"key": list(key.path), "before": key.before, "after": key.after} for key in plan.keys
+        ],
+        "overlaps": [
+            {"key": list(o.path), "loser": o.loser.path, "winner": o.winner.path}
+            for o in composition.overlaps
+        ],
+    }
+
+
+def _secret(change: Any) -> bool:
+    state = change.after or change.before
+    return bool(state and not state.mode & 0o077)
+
+
+def shown_diff(diff: str, *, secret: bool) -> str:
+    """Return a difference without the values of files that only their owner may read."""
+    if not secret:
+        return diff
+    lines = diff.splitlines()
+    masked = [
+        line if line[:3] in ("---", "+++") or line[:2] == "@@" or "=" not in line
+        else line.split("=", 1)[0] + "= ****"
+        for line in lines
+        if "PRIVATE KEY" not in line and not _base64(line[1:])
+    ]
+    return "\n".join(masked) + ("\n" if masked else "")
+
+
+def _base64(line: str) -> bool:
+    return len(line) > 40 and line.replace("+", "a").replace("/", "a").rstrip("=").isalnum()  # noqa: PLR2004
+
+
+def plan_text(plan: Plan, composition: Composition) -> str:
+    """Return a plan as a person reads it: files, differences, effective keys, verdict."""
+    lines = []
+    for change in plan.changes:
+        lines.append(f"{MARKS[change.action]} {change.action:<9} {change.path}  [{change.owner}]")
+    for change in plan.pending():
+        lines += ["", shown_diff(change.diff(), secret=_secret(change)).rstrip("\n")]
+    if plan.keys:
+        lines += ["", "What containerd loads changes in:"]
+        lines += [f"  {key}" for key in plan.keys]
+    if composition.overlaps:
+        lines += ["", "Keys that a foreign file sets as well:"]
+        lines += [f"  {overlap}" for overlap in composition.overlaps]
+    lines += remote_lines(composition)
+    verdict = {"start": "start containerd", "none": "no bounce", "stop": "stop containerd"}
+    lines += ["", f"{verdict.get(plan.bounce.verdict, 'one bounce')}: {plan.bounce.reason}"]
+    if plan.empty:
+        lines.append("Nothing to do.")
+    return "\n".join(lines).lstrip("\n")
+
+
+def remote_lines(composition: Composition) -> list[str]:
+    """Return what k0s must be told: its command line and the worker profile."""
+    flags = k0s.worker_flags(composition.socket, composition.profile)
+    if not flags:
+        return []
+    lines = ["", "k0s must be told (install --force replaces all flags of the service; keep yours):"]
+    lines += [f"  {line}" for line in k0s.command_lines(flags)]
+    if composition.socket:
+        lines.append("k0s then imports no image bundles and reads no drop-ins.")
+    if composition.profile:
+        lines += ["", "The cluster's configuration needs this worker profile:"]
+        lines += [f"  {line}" for line in k0s.profile_fragment(composition.profile).splitlines()]
+    return lines
+
+
+def up_document(outcome: Outcome, paths: Paths) -> str:
+    """Return what ``up`` came to as a JSON document."""
+    composition = outcome.composition
+    return dumps(
+        "Up",
+        generation=outcome.generation,
+        applied=outcome.applied,
+        ran=outcome.ran,
+        running=running_document(outcome.running),
+        socket=composition.socket.url if composition and composition.socket else f"unix://{paths.socket}",
+        handlers=[
+            {
+                "name": handler.name,
+                "owner": handler.owner,
+                "runtime_class": handler.runtime_class,
+            }
+            for handler in (composition.handlers if composition else ())
+        ],
+        proofs=list(to_records(outcome.proofs)),
+        k0s_flags=k0s.worker_flags(composition.socket, composition.profile) if composition else [],
+        profile=dict(composition.profile.values) if composition and composition.profile else None,
+        notes=list(outcome.notes),
+        plan=plan_document(outcome.plan, composition) if composition else None,
+    )
+
+
+def running_document(running: Running | None) -> dict[str, Any] | None:
+    """Return the running containerd as data."""
+    if running is None:
+        return None
+    return {"pid": running.pid, "version": running.version, "binary": running.binary.split(" ")[0]}
+
+
+def up_text(outcome: Outcome, paths: Paths) -> str:
+    """Return what ``up`` came to: containerd, every handler with its proof, and where to look."""
+    composition = outcome.composition
+    lines = []
+    if outcome.running:
+        running = outcome.running
+        lines += [
+            f"containerd {running.version} {outcome.ran} (PID {running.pid}),"
+            f" generation {outcome.generation}",
+            "",
+            *handler_table(composition, outcome.proofs),
+        ]
+    lines += other_proofs(outcome.proofs)
+    if composition:
+        lines += remote_lines(composition)
+    lines += [f"note: {note}" for note in outcome.notes]
+    if outcome.running:
+        lines += [
+            "",
+            f"socket         {paths.socket}",
+            f"configuration  {paths.main_file}",
+            f"drop-ins       {paths.dropins}",
+            f"log            {paths.run}/containerd.log",
+        ]
+    return "\n".join(lines).lstrip("\n")
+
+
+def handler_table(composition: Composition | None, proofs: Iterable[Proven]) -> list[str]:
+    """Return the table of handlers with their proofs."""
+    rows = [("HANDLER", "FROM", "RUNTIMECLASS", "PROOF")]
+    for handler in composition.handlers if composition else ():
+        verdicts = [p for p in proofs if p.handler == handler.name]
+        rows.append(
+            (handler.name, handler.owner, handler.runtime_class or "-", _proof(verdicts) or "not run")
+        )
+    return table(rows)
+
+
+def _proof(verdicts: Sequence[Proven]) -> str:
+    telling = [p for p in verdicts if p.check.verdict != "pass"] or list(verdicts)
+    return "; ".join(
+        f"{p.check.verdict}: {p.check.name} {p.check.detail}"
+        + (f" ({p.seconds:.2f} s)" if p.seconds else "")
+        for p in telling
+    )
+
+
+def other_proofs(proofs: Iterable[Proven]) -> list[str]:
+    """Return the verdicts that are about no single handler."""
+    rows = [
+        (p.check.verdict, p.provider, p.check.name, p.check.detail) for p in proofs if not p.handler
+    ]
+    return ["", *table([("VERDICT", "PROVIDER", "CHECK", "DETAIL"), *rows])] if rows else []
+
+
+def providers_text(records: Iterable[Record]) -> str:
+    """Return the table of providers."""
+    rows = [("PROVIDER", "STATE", "FROM", "WHY")]
+    for record in records:
+        origin = f"{record.distribution} {record.version}"
+        rows.append((record.name, record.state, origin, record.reason or record.summary))
+    return "\n".join(table(rows))
+
+
+def providers_document(records: Iterable[Record]) -> str:
+    """Return the providers as a JSON document."""
+    return dumps(
+        "Providers",
+        providers=[
+            {
+                "name": record.name,
+                "state": record.state,
+                "reason": record.reason,
+                "distribution": record.distribution,
+                "version": record.version,
+                "hooks": list(record.hooks),
+                "summary": record.summary,
+            }
+            for record in records
+        ],
+    )

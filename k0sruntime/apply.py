@@ -20,7 +20,14 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from k0sruntime.errors import Problem, RefusedError
-from k0sruntime.ledger import State, ledger_from, ledger_json, sync_folder, write_atomically, write_synced
+from k0sruntime.ledger import (
+    State,
+    ledger_from,
+    ledger_json,
+    sync_folder,
+    write_atomically,
+    write_synced,
+)
 from k0sruntime.plan import Change, FileState, Ledger, OwnedFile
 
 if TYPE_CHECKING:
@@ -46,9 +53,7 @@ class _Step:
 
 
 @contextlib.contextmanager
-def locked(
-    paths: Paths, timeout: float, waiting: Callable[[str], None]
-) -> Iterator[None]:
+def locked(paths: Paths, timeout: float, waiting: Callable[[str], None]) -> Iterator[None]:
     """Hold the node's lock: one command that changes something at a time.
 
     ``fcntl.flock`` and not a library: the kernel frees it when the holder dies, however it dies.
@@ -131,9 +136,10 @@ def refused_io(place: str) -> Iterator[None]:
 @contextlib.contextmanager
 def scratch_copy(files: Mapping[str, str]) -> Iterator[str]:
     """Lay texts into a folder of their own for as long as a check needs them."""
-    with refused_io("the folder for temporary files"), tempfile.TemporaryDirectory(
-        prefix="k0sruntime-check-"
-    ) as folder:
+    with (
+        refused_io("the folder for temporary files"),
+        tempfile.TemporaryDirectory(prefix="k0sruntime-check-") as folder,
+    ):
         for name, text in files.items():
             with open(f"{folder}/{name}", "x", encoding="utf-8") as file:
                 file.write(text)
@@ -337,6 +343,25 @@ def restore(number: int, paths: Paths, state: State, present: Ledger) -> Ledger:
     return _transact(pending, paths, present, after) if pending else after
 
 
+def last_proved(state: State, present: Ledger) -> int:
+    """Return the newest proved generation before the present one.
+
+    Raises:
+        RefusedError: there is none.
+    """
+    for number in reversed(state.generations()):
+        found = state.generation(number)
+        if number < present.generation and found is not None and found.proved:
+            return number
+    raise RefusedError(
+        Problem(
+            f"there is no proved generation before {present.generation}",
+            place=f"{state.folder}/generations",
+            remedy="Name one: k0sruntime rollback GENERATION.",
+        )
+    )
+
+
 def _restored(path: str, wanted: Ledger, present: Ledger, paths: Paths, state: State) -> Change:
     owned = wanted.files.get(path)
     before = _state_of(paths.on_disk(path))
@@ -370,7 +395,9 @@ def mark_sandbox(paths: Paths) -> None:
                     remedy="Name an empty or a new folder.",
                 )
             )
-        write_synced(f"{folder}/{SANDBOX_MARK}", b"A node in a folder; see k0sruntime --help.\n", 0o644)
+        write_synced(
+            f"{folder}/{SANDBOX_MARK}", b"A node in a folder; see k0sruntime --help.\n", 0o644
+        )
 
 
 def purge(paths: Paths) -> str:

@@ -107,7 +107,7 @@ class RuntimeHandler:
         check_name("handler", self.name, HANDLER_NAME)
         if self.runtime_class:
             check_name("RuntimeClass", self.runtime_class, HANDLER_NAME)
-        if self.runtime_type.count(".") < 2:  # noqa: PLR2004 - io.containerd.runc.v2
+        if self.runtime_type.count(".") < 2:
             raise ValueError(
                 f"runtime_type {self.runtime_type!r} of handler {self.name!r} must end in"
                 " <name>.<version>, as in io.containerd.runc.v2"
@@ -166,9 +166,12 @@ class Download:
     def __post_init__(self) -> None:
         """Refuse a download without a checksum."""
         if not (
-            re.fullmatch(r"[0-9a-f]{128}", self.sha512) or re.fullmatch(r"[0-9a-f]{64}", self.sha256)
+            re.fullmatch(r"[0-9a-f]{128}", self.sha512)
+            or re.fullmatch(r"[0-9a-f]{64}", self.sha256)
         ):
-            raise ValueError(f"the download {self.url!r} needs a sha512 or sha256 in lower-case hex")
+            raise ValueError(
+                f"the download {self.url!r} needs a sha512 or sha256 in lower-case hex"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -238,14 +241,18 @@ class Host:
         if not re.fullmatch(r"https?://[^\s/?#]+(/[^\s?#]*)?", self.url):
             raise ValueError(f"host {self.url!r} must be an http:// or https:// URL")
         if self.url.endswith("/"):
-            raise ValueError(f"host {self.url!r} must not end in a slash: containerd asks //v2 then")
+            raise ValueError(
+                f"host {self.url!r} must not end in a slash: containerd asks //v2 then"
+            )
         for capability in self.capabilities:
             if capability not in CAPABILITIES:
                 raise ValueError(
                     f"host {self.url!r} has the capability {capability!r}; known are"
                     f" {', '.join(CAPABILITIES)}"
                 )
-        if self.dial_timeout and not re.fullmatch(r"(\d+(\.\d+)?(ns|us|ms|s|m|h))+", self.dial_timeout):
+        if self.dial_timeout and not re.fullmatch(
+            r"(\d+(\.\d+)?(ns|us|ms|s|m|h))+", self.dial_timeout
+        ):
             raise ValueError(f"dial_timeout {self.dial_timeout!r} must be a duration such as 5s")
 
 

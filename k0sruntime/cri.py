@@ -137,7 +137,9 @@ class CRI:
     def pods(self) -> list[tuple[str, str, str]]:
         """Return all pod sandboxes as (id, namespace/name, handler)."""
         items = self._call(self._runtime.ListPodSandbox, api.ListPodSandboxRequest()).items
-        return [(p.id, f"{p.metadata.namespace}/{p.metadata.name}", p.runtime_handler) for p in items]
+        return [
+            (p.id, f"{p.metadata.namespace}/{p.metadata.name}", p.runtime_handler) for p in items
+        ]
 
     def remove_pod(self, pod: str) -> None:
         """Stop and remove a pod sandbox; one that is gone is fine."""

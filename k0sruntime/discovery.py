@@ -66,9 +66,7 @@ class Discovered:
         return tuple(record.name for record in self.records)
 
 
-def discover(
-    without: Collection[str] = (), path: Sequence[str] | None = None
-) -> Discovered:
+def discover(without: Collection[str] = (), path: Sequence[str] | None = None) -> Discovered:
     """Find, import and register all providers; the built-in ``node`` is the first.
 
     Args:
@@ -86,9 +84,11 @@ def discover(
         if point.name in without:
             record = replace(record, state="blocked", reason="left out with --without")
         elif point.name == "node":
-            record = replace(record, state="duplicate", reason="the name belongs to the host itself")
+            record = replace(
+                record, state="duplicate", reason="the name belongs to the host itself"
+            )
         elif taken.count(point.name) > 1:
-            record = replace(record, state="duplicate", **_duplicate(point, points))
+            record = _duplicate(record, point, points)
         else:
             record = _load(point, record, hooks)
         found.append(record)
@@ -115,13 +115,17 @@ def _distribution(point: importlib_metadata.EntryPoint) -> tuple[str, str]:
 
 
 def _duplicate(
-    point: importlib_metadata.EntryPoint, points: list[importlib_metadata.EntryPoint]
-) -> dict[str, str]:
+    record: Record,
+    point: importlib_metadata.EntryPoint,
+    points: list[importlib_metadata.EntryPoint],
+) -> Record:
     others = [" ".join(_distribution(p)) for p in points if p.name == point.name and p is not point]
-    return {
-        "reason": f"{' and '.join(others)} has a provider of the same name",
-        "remedy": f"Uninstall one of them, or go on with --without {point.name}.",
-    }
+    return replace(
+        record,
+        state="duplicate",
+        reason=f"{' and '.join(others)} has a provider of the same name",
+        remedy=f"Uninstall one of them, or go on with --without {point.name}.",
+    )
 
 
 def _load(point: importlib_metadata.EntryPoint, record: Record, hooks: Hooks) -> Record:

@@ -130,7 +130,9 @@ class Hooks:
             if near:
                 raise InvalidProviderError(f"it has no hook {name!r}; did you mean {near[0]!r}?")
             if hasattr(function, f"{PROJECT}_impl"):
-                raise InvalidProviderError(f"there is no hook {name!r}; known are {', '.join(HOOKS)}")
+                raise InvalidProviderError(
+                    f"there is no hook {name!r}; known are {', '.join(HOOKS)}"
+                )
 
     def contribute_dropin(
         self, provider: str, node: Node[Any]
@@ -174,9 +176,7 @@ class Hooks:
         if hook not in implemented(self._plugins[provider].plugin):
             return []
         owner = self.owner(provider, hook)
-        others = [
-            entry.plugin for name, entry in self._plugins.items() if name != provider
-        ]
+        others = [entry.plugin for name, entry in self._plugins.items() if name != provider]
         caller = self._manager.subset_hook_caller(hook, others)
 
         def call() -> list[Any]:

@@ -94,7 +94,9 @@ class State:
             names = os.listdir(f"{self.folder}/generations")
         except FileNotFoundError:
             return []
-        return sorted(int(n.removesuffix(".json")) for n in names if n.removesuffix(".json").isdigit())
+        return sorted(
+            int(n.removesuffix(".json")) for n in names if n.removesuffix(".json").isdigit()
+        )
 
     def keep(self, content: bytes) -> str:
         """Keep a content and return its digest."""

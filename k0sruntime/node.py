@@ -118,7 +118,7 @@ class Paths:
 
     @property
     def main_file(self) -> str:
-        """containerd's main configuration file."""
+        """Containerd's main configuration file."""
         return f"{self.etc}/containerd.toml"
 
     @property
@@ -143,17 +143,17 @@ class Paths:
 
     @property
     def socket(self) -> str:
-        """containerd's gRPC socket."""
+        """Containerd's gRPC socket."""
         return f"{self.run}/containerd.sock"
 
     @property
     def containerd_root(self) -> str:
-        """containerd's persistent data."""
+        """Containerd's persistent data."""
         return f"{self.data}/containerd"
 
     @property
     def containerd_state(self) -> str:
-        """containerd's volatile data."""
+        """Containerd's volatile data."""
         return f"{self.run}/containerd"
 
     @property

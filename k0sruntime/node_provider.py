@@ -21,7 +21,7 @@ PAUSE_IMAGE = "registry.k8s.io/pause:3.10"
 """The pause image of k0s 1.36, used where the operator names none."""
 
 
-class HandlerSettings(Settings):
+class HandlerSettings(Settings, frozen=True):
     """One extra handler: ``[node.handlers.NAME]``."""
 
     binary: str = ""
@@ -32,7 +32,7 @@ class HandlerSettings(Settings):
     runtime_class: str = ""
 
 
-class NodeSettings(Settings):
+class NodeSettings(Settings, frozen=True):
     """What the operator says about the node: table ``[node]``."""
 
     mode: Literal["auto", "managed", "standalone", "remote"] = "auto"

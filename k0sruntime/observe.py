@@ -147,7 +147,11 @@ def _k0s(files: RealFiles, search: Iterable[str], settings: NodeSettings) -> Pro
         version = Version.parse(settings.k0s)
         if version is None:
             raise RefusedError(
-                Problem(f"k0s = {settings.k0s!r} is no version", place="[node] k0s", remedy="Write 1.36.")
+                Problem(
+                    f"k0s = {settings.k0s!r} is no version",
+                    place="[node] k0s",
+                    remedy="Write 1.36.",
+                )
             )
         return Program("", version)
     path = _first(files, search, "k0s")
@@ -207,8 +211,10 @@ def _gpus(files: RealFiles) -> tuple[GPU, ...]:
     base = "/sys/bus/pci/devices"
     for address in files.names(base):
         device_class = _hex(files, f"{base}/{address}/class") >> 8
-        if device_class >> 8 == 0x03:  # noqa: PLR2004 - display controller
-            driver = os.path.basename(os.path.realpath(files.paths.on_disk(f"{base}/{address}/driver")))
+        if device_class >> 8 == 0x03:
+            driver = os.path.basename(
+                os.path.realpath(files.paths.on_disk(f"{base}/{address}/driver"))
+            )
             vendor = _hex(files, f"{base}/{address}/vendor")
             found.append(GPU(address, vendor, device_class, "" if driver == "driver" else driver))
     return tuple(found)
@@ -318,7 +324,11 @@ def file_state(path: str) -> FileState | None:
         return None
     except OSError as exc:
         raise RefusedError(
-            Problem(f"cannot be read: {exc.strerror}", place=path, remedy="Move it away, or run as root.")
+            Problem(
+                f"cannot be read: {exc.strerror}",
+                place=path,
+                remedy="Move it away, or run as root.",
+            )
         ) from exc
 
 

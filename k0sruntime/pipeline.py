@@ -6,7 +6,7 @@ the plan.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from k0sruntime import apply as apply_
@@ -16,7 +16,7 @@ from k0sruntime.discovery import Discovered, discover
 from k0sruntime.ledger import State
 from k0sruntime.node_provider import NodeSettings
 from k0sruntime.observe import existing, observe, observe_node, read_settings
-from k0sruntime.plan import Observed, Plan, Running, plan, refuse_drift
+from k0sruntime.plan import Ledger, Observed, Plan, Running, plan, refuse_drift
 from k0sruntime.proof import Proven, from_records
 
 if TYPE_CHECKING:
@@ -111,7 +111,9 @@ def prepare(request: Request, story: Story) -> Prepared:
     with story.stage("plan") as tell:
         observed = observe(composition, request.paths, ledger)
         planned = plan(composition, observed, force=request.force)
-        tell(f"{len(planned.pending())} files change; {planned.bounce.verdict}: {planned.bounce.reason}")
+        tell(
+            f"{len(planned.pending())} files change; {planned.bounce.verdict}: {planned.bounce.reason}"
+        )
     return Prepared(
         discovered, {**settings, "node": own}, node, collected, composition, observed, planned
     )
@@ -225,6 +227,55 @@ def change(request: Request, prepared: Prepared, story: Story) -> Outcome:
         done.proofs,
         done.notes,
     )
+
+
+def rollback(request: Request, story: Story, generation: int | None) -> Outcome:
+    """Put an earlier generation back, run it and prove it.
+
+    Raises:
+        RefusedError: there is no such generation.
+        RolledBackError: it is not proved any more, and the present one is back.
+    """
+    from k0sruntime import run
+
+    with apply_.locked(request.paths, request.lock_timeout, story.say):
+        recover(request.paths, story)
+        state = State(request.paths)
+        present = state.ledger()
+        wanted = generation or apply_.last_proved(state, present)
+        with story.stage("apply") as tell:
+            apply_.restore(wanted, request.paths, state, present)
+            tell(f"the files of generation {wanted} are back")
+        prepared = prepare_from_disk(request, story)
+        done = run.run_and_prove(prepared, state.ledger(), story, before=present)
+    return Outcome(
+        prepared.plan, prepared.composition, (), wanted, True, done.ran, done.running, done.proofs
+    )
+
+
+def prepare_from_disk(request: Request, story: Story) -> Prepared:
+    """Compose from the files as they lie there, ours included, without asking any provider."""
+    discovered = discover(request.without)
+    settings = provider_settings(discovered, read_settings(request.paths, request.settings))
+    own = node_settings(settings, request)
+    node = observe_node(request.paths, own, request.mode)
+    with story.stage("compose") as tell:
+        ledger = State(request.paths).ledger()
+        composition = compose(node, Collected(), existing(request.paths, Ledger()))
+        composition = with_owners(composition, ledger)
+        tell(_composed(composition))
+    observed = observe(composition, request.paths, ledger)
+    planned = plan(composition, observed)
+    return Prepared(
+        discovered, {**settings, "node": own}, node, Collected(), composition, observed, planned
+    )
+
+
+def with_owners(composition: Composition, ledger: Ledger) -> Composition:
+    """Name the providers of handlers that were read back from files of ours."""
+    owners = {path: owned.owner for path, owned in ledger.files.items()}
+    handlers = tuple(replace(h, owner=owners.get(h.owner, h.owner)) for h in composition.handlers)
+    return replace(composition, handlers=handlers)
 
 
 def recover(paths: Paths, story: Story) -> None:

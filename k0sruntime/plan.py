@@ -259,8 +259,10 @@ def difference(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[Key
 
 def _plain(value: Any) -> Any:
     """Return a value as JSON would bring it back, so that recorded and composed ones compare."""
-    return value if isinstance(value, str | bool | int | float) else json.loads(
-        json.dumps(value, default=str)
+    return (
+        value
+        if isinstance(value, str | bool | int | float)
+        else json.loads(json.dumps(value, default=str))
     )
 
 

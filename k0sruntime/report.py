@@ -77,7 +77,8 @@ def shown_diff(diff: str, *, secret: bool) -> str:
         return diff
     lines = diff.splitlines()
     masked = [
-        line if line[:3] in ("---", "+++") or line[:2] == "@@" or "=" not in line
+        line
+        if line[:3] in ("---", "+++") or line[:2] == "@@" or "=" not in line
         else line.split("=", 1)[0] + "= ****"
         for line in lines
         if "PRIVATE KEY" not in line and not _base64(line[1:])
@@ -86,7 +87,7 @@ def shown_diff(diff: str, *, secret: bool) -> str:
 
 
 def _base64(line: str) -> bool:
-    return len(line) > 40 and line.replace("+", "a").replace("/", "a").rstrip("=").isalnum()  # noqa: PLR2004
+    return len(line) > 40 and line.replace("+", "a").replace("/", "a").rstrip("=").isalnum()
 
 
 def plan_text(plan: Plan, composition: Composition) -> str:
@@ -115,7 +116,10 @@ def remote_lines(composition: Composition) -> list[str]:
     flags = k0s.worker_flags(composition.socket, composition.profile)
     if not flags:
         return []
-    lines = ["", "k0s must be told (install --force replaces all flags of the service; keep yours):"]
+    lines = [
+        "",
+        "k0s must be told (install --force replaces all flags of the service; keep yours):",
+    ]
     lines += [f"  {line}" for line in k0s.command_lines(flags)]
     if composition.socket:
         lines.append("k0s then imports no image bundles and reads no drop-ins.")
@@ -134,7 +138,9 @@ def up_document(outcome: Outcome, paths: Paths) -> str:
         applied=outcome.applied,
         ran=outcome.ran,
         running=running_document(outcome.running),
-        socket=composition.socket.url if composition and composition.socket else f"unix://{paths.socket}",
+        socket=composition.socket.url
+        if composition and composition.socket
+        else f"unix://{paths.socket}",
         handlers=[
             {
                 "name": handler.name,
@@ -191,7 +197,12 @@ def handler_table(composition: Composition | None, proofs: Iterable[Proven]) -> 
     for handler in composition.handlers if composition else ():
         verdicts = [p for p in proofs if p.handler == handler.name]
         rows.append(
-            (handler.name, handler.owner, handler.runtime_class or "-", _proof(verdicts) or "not run")
+            (
+                handler.name,
+                handler.owner,
+                handler.runtime_class or "-",
+                _proof(verdicts) or "not run",
+            )
         )
     return table(rows)
 

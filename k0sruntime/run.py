@@ -7,7 +7,7 @@ the proof; a failure goes back the same way and proves what it went back to.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from k0sruntime import apply as apply_
 from k0sruntime.collect import for_provider
@@ -21,7 +21,7 @@ from k0sruntime.proof import Proven, failures, to_records
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from k0sruntime.cri import CRI
+    from k0sruntime.cri import CRI, CRIError
     from k0sruntime.node import Node, Paths
     from k0sruntime.pipeline import Prepared, Ran, Story
     from k0sruntime.plan import Ledger, Observed, Running
@@ -49,8 +49,16 @@ class Done:
     notes: tuple[str, ...] = ()
 
 
-def run_and_prove(prepared: Prepared, ledger: Ledger, story: Story) -> Done:
+def run_and_prove(
+    prepared: Prepared, ledger: Ledger, story: Story, before: Ledger | None = None
+) -> Done:
     """Run what was applied in its mode, and prove it.
+
+    Args:
+        prepared: what was composed, and what ran before.
+        ledger: the generation that was applied.
+        story: told of every step.
+        before: the generation to go back to; by default the one that was observed.
 
     Raises:
         RolledBackError: it failed, and the old state is back and proved.
@@ -67,7 +75,7 @@ def run_and_prove(prepared: Prepared, ledger: Ledger, story: Story) -> Done:
     try:
         done = _run_standalone(prepared, story)
     except NotProvedError as exc:
-        _roll_back(prepared, ledger, exc, story)
+        _roll_back(prepared, ledger, before or prepared.observed.ledger, exc, story)
     State(prepared.node.paths).save(as_proved(ledger))
     return done
 
@@ -132,13 +140,14 @@ def _start_and_prove(
 
 def summary(proofs: Sequence[Proven]) -> str:
     """Return the verdicts counted, in words."""
-    counts = {verdict: 0 for verdict in ("pass", "warn", "unknown", "fail")}
+    counts = dict.fromkeys(("pass", "warn", "unknown", "fail"), 0)
     for proof in proofs:
         counts[proof.check.verdict] += 1
     return ", ".join(f"{count} {verdict}" for verdict, count in counts.items() if count)
 
 
 def _start(node: Node[Any], log_level: str, effective: Mapping[str, Any]) -> Running:
+    offset = standalone.log_size(node.paths)
     started = standalone.start(node, log_level, effective)
     from k0sruntime.cri import CRI, CRIError  # a tenth of a second, spent while containerd boots
 
@@ -146,25 +155,21 @@ def _start(node: Node[Any], log_level: str, effective: Mapping[str, Any]) -> Run
         try:
             cri.wait(READY_SECONDS, lambda: started.process.poll() is None)
         except CRIError as exc:
-            raise NotProvedError([_not_up(node.paths, exc.code, str(exc))]) from exc
+            raise NotProvedError([_not_up(node.paths, exc, offset)]) from exc
     return started.running
 
 
-def _not_up(paths: Paths, code: str, reason: str) -> Problem:
-    tail = standalone.log_tail(paths)
+def _not_up(paths: Paths, error: CRIError, offset: int) -> Problem:
     message = {
         "UNIMPLEMENTED": "containerd runs, and its CRI plugin did not load",
         "ABORTED": "containerd ended as soon as it was started",
-    }.get(code, f"containerd's CRI did not come up: {reason}")
+    }.get(error.code, f"containerd's CRI did not come up: {error}")
+    reason = standalone.why(paths, offset)
     return Problem(
-        f"{message}\n{_indented(tail)}" if tail else message,
+        f"{message}: {reason}" if reason else message,
         place=standalone.log_path(paths),
-        remedy="Read the log's last lines; they name the key or file.",
+        remedy="Correct the key or file that the reason names; k0sruntime lint may know more.",
     )
-
-
-def _indented(text: str) -> str:
-    return "\n".join(f"    | {line}" for line in text.splitlines())
 
 
 def _prove(
@@ -190,7 +195,9 @@ def failed_problem(proof: Proven) -> Problem:
     return Problem(
         f"the proof failed: {what}: {proof.check.detail}",
         place=f"handler {proof.handler}" if proof.handler else "the running CRI",
-        culprit=f"provider {proof.provider}" if not proof.provider.startswith("/") else proof.provider,
+        culprit=f"provider {proof.provider}"
+        if not proof.provider.startswith("/")
+        else proof.provider,
         remedy=proof.check.remedy or "Correct its settings, or leave it out with --without.",
     )
 
@@ -226,12 +233,12 @@ def prove_again(prepared: Prepared, story: Story) -> Done:
 
 
 def _roll_back(
-    prepared: Prepared, ledger: Ledger, failure: NotProvedError, story: Story
-) -> None:
+    prepared: Prepared, ledger: Ledger, before: Ledger, failure: NotProvedError, story: Story
+) -> NoReturn:
     """Put the last generation back, run it, prove it, and say so; always raises."""
     paths, state = prepared.node.paths, State(prepared.node.paths)
-    before, was_running = prepared.observed.ledger, prepared.observed.running
-    story.say(f"the proof failed, going back to generation {before.generation}: {failure}")
+    was_running = prepared.observed.running
+    story.say(f"going back to generation {before.generation}: {failure.problems[0].message}")
     try:
         with story.stage("roll back") as tell:
             now = state.running()
@@ -270,7 +277,9 @@ def _old_target(running: Running, prepared: Prepared) -> Target:
 
     schema = prepared.composition.schema
     tables = {"runc": {}, **schema_.runtimes(running.effective, schema)}
-    handlers = [Handler(name, "the last generation", table) for name, table in sorted(tables.items())]
+    handlers = [
+        Handler(name, "the last generation", table) for name, table in sorted(tables.items())
+    ]
     return Target(handlers, running.effective, schema)
 
 

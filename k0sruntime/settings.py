@@ -25,7 +25,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     Example::
 
-        class CrunSettings(Settings):
+        class CrunSettings(Settings, frozen=True):
             handler: str = "crun"
             systemd_cgroup: bool = False
     """
@@ -82,7 +82,8 @@ def convert(file: SettingsFile, provider: str, kind: Any) -> Any:
 
 def _convert_mapping(file: SettingsFile, table: str, kind: Any, values: Mapping[str, Any]) -> Any:
     inner = typing.get_args(kind)[1]
-    found, problems = {}, []
+    found: dict[str, Any] = {}
+    problems: list[Problem] = []
     for key, value in values.items():
         place = f"{file.path}: [{table}.{_quoted(key)}]"
         try:
@@ -102,12 +103,15 @@ def _convert_mapping(file: SettingsFile, table: str, kind: Any, values: Mapping[
 
 def _convert_struct(file: SettingsFile, table: str, kind: Any, values: Mapping[str, Any]) -> Any:
     fields = {field.encode_name: field for field in msgspec.structs.fields(kind)}
-    found, problems = {}, []
+    found: dict[str, Any] = {}
+    problems: list[Problem] = []
     for key, value in values.items():
         place = f"{file.path}: [{table}] {key}"
         if key not in fields:
             remedy = nearest(key, fields) or f"Keys of [{table}] are {', '.join(fields) or 'none'}."
-            problems.append(Problem(f"unknown key {key!r} in [{table}]", place=place, remedy=remedy))
+            problems.append(
+                Problem(f"unknown key {key!r} in [{table}]", place=place, remedy=remedy)
+            )
             continue
         try:
             found[fields[key].name] = msgspec.convert(value, fields[key].type)

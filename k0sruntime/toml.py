@@ -59,12 +59,16 @@ def load(data: bytes, place: str) -> Document:
 
 
 def _parse_problem(message: str, place: str) -> Problem:
-    found = re.search(r"^(?P<what>.*?)(?: at| in)? line (?P<row>\d+) column (?P<column>\d+)", message, re.S)
+    found = re.search(
+        r"^(?P<what>.*?)(?: at| in)? line (?P<row>\d+) column (?P<column>\d+)", message, re.DOTALL
+    )
     if found:
         place = f"{place}:{found['row']}:{found['column']}"
         message = found["what"]
     return Problem(
-        f"not TOML: {message.strip()}", place=place, remedy="Correct the line, or move the file away."
+        f"not TOML: {message.strip()}",
+        place=place,
+        remedy="Correct the line, or move the file away.",
     )
 
 

@@ -15,7 +15,7 @@ from k0sruntime.compose.layers import leaves
 from k0sruntime.contributions import Check
 from k0sruntime.cri import CRIError
 from k0sruntime.errors import ProviderError
-from k0sruntime.proof import Proven
+from k0sruntime.proof import Proven, failures
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -42,9 +42,14 @@ def verify(
     target: Target, node: Node[Any], cri: CRI, checks: Sequence[Callable[[CRI], list[Proven]]] = ()
 ) -> list[Proven]:
     """Run all layers in order; the providers' checks come last."""
-    proofs = [*_ready(cri), *_listed(target, cri), *_configured(target, cri)]
-    proofs += _programs(target, node)
-    proofs += [_sandbox(handler, cri) for handler in target.handlers]
+    proofs = list(_ready(cri))
+    if failures(proofs):  # nothing that comes after could tell more
+        return proofs
+    proofs += [*_listed(target, cri), *_configured(target, cri)]
+    unfit = list(_programs(target, node))
+    proofs += unfit
+    told = {proof.handler for proof in unfit}
+    proofs += [_sandbox(handler, cri) for handler in target.handlers if handler.name not in told]
     for check in checks:
         proofs += check(cri)
     return proofs
@@ -111,7 +116,9 @@ def _configured(target: Target, cri: CRI) -> Iterator[Proven]:
         yield _node("effective configuration", "unknown", f"{exc.code}: {exc}")
         return
     if not config:
-        yield _node("effective configuration", "unknown", "this CRI does not tell its configuration")
+        yield _node(
+            "effective configuration", "unknown", "this CRI does not tell its configuration"
+        )
         return
     wanted, _ = schema_.cri_tables(target.effective, target.schema)
     compared = 0
@@ -123,7 +130,9 @@ def _configured(target: Target, cri: CRI) -> Iterator[Proven]:
         if found != _plain(value):
             detail = f"{'.'.join(path)} is {found!r}, composed was {value!r}"
             yield _node("effective configuration", "fail", detail)
-    yield _node("effective configuration", "pass", f"{compared} keys over CRI equal the composition")
+    yield _node(
+        "effective configuration", "pass", f"{compared} keys over CRI equal the composition"
+    )
 
 
 def _folded(value: Any) -> Any:
@@ -153,7 +162,9 @@ def _programs(target: Target, node: Node[Any]) -> Iterator[Proven]:
     for handler in target.handlers:
         for path in (*handler.programs, *_shims(handler, node)):
             if problem := _unfit(path, node):
-                remedy = f"Install {path.rpartition('/')[2]} for {node.arch}, or take the handler out."
+                remedy = (
+                    f"Install {path.rpartition('/')[2]} for {node.arch}, or take the handler out."
+                )
                 yield _of(handler, "program", _weight(handler), problem, remedy)
 
 

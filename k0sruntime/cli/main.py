@@ -62,9 +62,11 @@ class LazyGroup(click.Group):
         except click.UsageError as exc:
             import difflib
 
-            if near := difflib.get_close_matches(args[0], COMMANDS, n=1):
-                exc.message = f"No such command {args[0]!r}. Did you mean {near[0]!r}?"
-            raise
+            near = difflib.get_close_matches(args[0], COMMANDS, n=1)
+            if not near:
+                raise
+            message = f"No such command {args[0]!r}. Did you mean {near[0]!r}?"
+            raise click.UsageError(message, ctx) from exc
 
 
 @click.group(

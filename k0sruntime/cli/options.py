@@ -76,7 +76,11 @@ def node_options(function: F) -> F:
 def json_option(function: F) -> F:
     """Add ``--json``."""
     return click.option(
-        "--json", "as_json", is_flag=True, envvar="K0SRUNTIME_JSON", show_envvar=True,
+        "--json",
+        "as_json",
+        is_flag=True,
+        envvar="K0SRUNTIME_JSON",
+        show_envvar=True,
         help="Print a JSON document instead.",
     )(function)
 
@@ -84,12 +88,20 @@ def json_option(function: F) -> F:
 def change_options(function: F) -> F:
     """Add the options of commands that change the node."""
     function = click.option(
-        "--lock-timeout", metavar="SECONDS", type=click.FloatRange(min=0), default=60.0,
-        envvar="K0SRUNTIME_LOCK_TIMEOUT", show_default=True, show_envvar=True,
+        "--lock-timeout",
+        metavar="SECONDS",
+        type=click.FloatRange(min=0),
+        default=60.0,
+        envvar="K0SRUNTIME_LOCK_TIMEOUT",
+        show_default=True,
+        show_envvar=True,
         help="How long to wait for another command on this node.",
     )(function)
     return click.option(
-        "--force", is_flag=True, envvar="K0SRUNTIME_FORCE", show_envvar=True,
+        "--force",
+        is_flag=True,
+        envvar="K0SRUNTIME_FORCE",
+        show_envvar=True,
         help="Overwrite files of ours that somebody edited; the edited ones are kept.",
     )(function)
 

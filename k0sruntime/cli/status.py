@@ -42,7 +42,9 @@ def command(*, as_json: bool, **options: Any) -> int:
             )
         )
         return 0
-    state = f"containerd {running.version}, PID {running.pid}" if running else "no containerd of ours"
+    state = (
+        f"containerd {running.version}, PID {running.pid}" if running else "no containerd of ours"
+    )
     click.echo(f"{prepared.composition.mode}: {state}, generation {ledger.generation}")
     for path in sorted(ledger.files):
         click.echo(f"  ours     {path}  [{ledger.files[path].owner}]")

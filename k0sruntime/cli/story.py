@@ -28,7 +28,7 @@ class Stderr:
         results: list[str] = []
         started = time.monotonic()
         if self._live:
-            click.echo(f"{name:<{WIDTH}} …", err=True, nl=False)
+            self._write(f"{name:<{WIDTH}} …")
         try:
             yield results.append
         except BaseException:
@@ -38,12 +38,17 @@ class Stderr:
 
     def say(self, text: str) -> None:
         """Tell something that a person must know."""
-        click.echo(f"{'':<{WIDTH}} {text}", err=True)
+        self._write(f"{'':<{WIDTH}} {text}\n")
 
     def _line(self, name: str, result: str, started: float) -> None:
         milliseconds = (time.monotonic() - started) * 1000
         head = f"\r\x1b[2K\x1b[1m{name:<{WIDTH}}\x1b[0m" if self._live else f"{name:<{WIDTH}}"
-        click.echo(f"{head} {result} ({milliseconds:.0f} ms)", err=True)
+        self._write(f"{head} {result} ({milliseconds:.0f} ms)\n")
+
+    def _write(self, text: str) -> None:
+        """Write; a reader that went away must not stop an apply half-way."""
+        with contextlib.suppress(OSError):
+            click.echo(text, err=True, nl=False)
 
 
 class Silent:

@@ -14,7 +14,11 @@ from k0sruntime.cli.story import Stderr
 @node_options
 @change_options
 @click.option("--dry-run", is_flag=True, help="Stop after the plan, and show it.")
-@click.option("--foreground", is_flag=True, help="Stay, restart containerd when it ends, and stop it at the end.")
+@click.option(
+    "--foreground",
+    is_flag=True,
+    help="Stay, restart containerd when it ends, and stop it at the end.",
+)
 @json_option
 def command(*, dry_run: bool, foreground: bool, as_json: bool, **options: Any) -> int:
     """Compose, check, write, start and prove the node's container runtime.

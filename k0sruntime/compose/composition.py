@@ -162,19 +162,29 @@ def node_scheme(node: Node[Any], mode: Mode, schema: Schema) -> Scheme:
     Raises:
         RefusedError: native was asked for where containerd 1.7 would lose whole tables.
     """
-    if schema == 2:  # noqa: PLR2004
-        if node.scheme == "native":
-            raise RefusedError(
-                Problem(
-                    "the native scheme needs containerd 2: 1.7 replaces a plugin's whole table",
-                    place="scheme",
-                    remedy="Take merge-patch, or leave the scheme out.",
-                )
-            )
+    if node.scheme == "native":
+        refuse_native_under_1_7(schema)
+    if schema == 2:
         return "merge-patch"
     if mode == "managed":
         return "native"
     return node.scheme or "native"
+
+
+def refuse_native_under_1_7(schema: Schema) -> None:
+    """Refuse to let containerd 1.7 merge drop-ins.
+
+    Raises:
+        RefusedError: schema 2.
+    """
+    if schema == 2:
+        raise RefusedError(
+            Problem(
+                "the native scheme needs containerd 2: 1.7 replaces a plugin's whole table",
+                place="scheme",
+                remedy="Take merge-patch, or leave the scheme out.",
+            )
+        )
 
 
 @dataclass(frozen=True)
@@ -200,15 +210,15 @@ def _configuration(
     if scheme == "native":
         main = main_file.native(node.paths)
         layers = (main, *folder)
-        effective = _merge_natively(layers, schema)
-        files = (_desired(main),)
+        effective = merge_natively(layers, schema)
+        files: tuple[DesiredFile, ...] = (_desired(main),)
     else:
         cri, plain = merge_patch.split(folder, schema)
         merged = main_file.merged_cri(node.paths, merge_patch.merged(cri, schema))
         main = main_file.merge_patch(node.paths, schema, [layer.path for layer in plain])
         layers = (main, *plain, *cri)
         loaded = (main, *plain, merged)
-        effective = _merge_natively(loaded, schema)
+        effective = merge_natively(loaded, schema)
         files = (_desired(main), _desired(merged))
     # A managed node's main file and merged CRI file are k0s's to write.
     return _Configuration(() if mode == "managed" else files, layers, effective)
@@ -223,10 +233,15 @@ def _user_managed(
         raise RefusedError(main_file.unmanaged_problem(node.paths, main))
     others = tuple(main_file.read_import(path, data) for path, data in existing.imports.items())
     layers = (main, *others, *(folder if imported else ()))
-    return _Configuration((), layers, _merge_natively(layers, schema), user_managed=True)
+    return _Configuration((), layers, merge_natively(layers, schema), user_managed=True)
 
 
-def _merge_natively(layers: tuple[Layer, ...], schema: Schema) -> dict[str, Any]:
+def merge_natively(layers: tuple[Layer, ...], schema: Schema) -> dict[str, Any]:
+    """Return what containerd makes of its files, in order, without its defaults.
+
+    Raises:
+        RefusedError: every file with a value where an earlier one has a table.
+    """
     document: dict[str, Any] = {}
     problems = []
     for layer in layers:

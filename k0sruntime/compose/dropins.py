@@ -77,9 +77,9 @@ def refusals(path: str, document: Mapping[str, Any], text: str, schema: Schema) 
             )
         )
     plugins = document.get("plugins")
-    names = (schema_.CRI,) if schema == 3 else (schema_.RUNTIME, schema_.IMAGES)  # noqa: PLR2004
-    for name in names if isinstance(plugins, dict) else ():
-        if name in plugins:
+    names = (schema_.CRI,) if schema == 3 else (schema_.RUNTIME, schema_.IMAGES)
+    for name in names:
+        if isinstance(plugins, dict) and name in plugins:
             key = ("plugins", name)
             problems.append(
                 Problem(
@@ -93,8 +93,10 @@ def refusals(path: str, document: Mapping[str, Any], text: str, schema: Schema) 
 
 
 def _version_remedy(version: object, schema: Schema) -> str:
-    if version == 4:  # noqa: PLR2004
-        return "Write version = 3: k0s refuses 4, and so does containerd 2.3 below a main file of 3."
+    if version == 4:
+        return (
+            "Write version = 3: k0s refuses 4, and so does containerd 2.3 below a main file of 3."
+        )
     return f"Rewrite the file for version {schema}, or move it away."
 
 
@@ -200,7 +202,9 @@ def _refuse_conflicts(layers: Iterable[Layer], schema: Schema) -> None:
             key = ("handler", name)
             if key in seen:
                 problems.append(
-                    conflict(f"two providers define the handler {name!r}", seen[key][0], layer.owner)
+                    conflict(
+                        f"two providers define the handler {name!r}", seen[key][0], layer.owner
+                    )
                 )
             seen.setdefault(key, (layer.owner, None))
         for path, value in leaves(layer.document):

@@ -16,6 +16,8 @@ from k0sruntime.errors import ConflictError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from k0sruntime.contributions import Owner
+
 
 def one_socket(sockets: Sequence[Contribution[CRISocket]]) -> Contribution[CRISocket] | None:
     """Return the one CRI socket that the providers want, or none.
@@ -40,7 +42,7 @@ def one_profile(profiles: Sequence[Contribution[KubeletProfile]]) -> KubeletProf
         return None
     first = profiles[0]
     values: dict[str, Any] = {}
-    setters = {}
+    setters: dict[str, Owner] = {}
     for profile in profiles:
         if profile.value.name != first.value.name:
             message = f"two kubelet profiles: {first.value.name!r} and {profile.value.name!r}"
@@ -76,5 +78,18 @@ def command_lines(flags: Sequence[str]) -> list[str]:
 def profile_fragment(profile: KubeletProfile) -> str:
     """Return the fragment of ``k0s.yaml`` that defines a worker profile."""
     lines = ["spec:", "  workerProfiles:", f"    - name: {profile.name}", "      values:"]
-    lines += [f"        {key}: {json.dumps(value)}" for key, value in sorted(profile.values.items())]
+    lines += [
+        f"        {key}: {json.dumps(value)}" for key, value in sorted(profile.values.items())
+    ]
     return "\n".join(lines) + "\n"
+
+
+def runtime_class(name: str, handler: str) -> str:
+    """Return the manifest of a RuntimeClass (node.k8s.io/v1)."""
+    return (
+        "apiVersion: node.k8s.io/v1\n"
+        "kind: RuntimeClass\n"
+        "metadata:\n"
+        f"  name: {name}\n"
+        f"handler: {handler}\n"
+    )

@@ -7,6 +7,7 @@ import posixpath
 from typing import TYPE_CHECKING, Any
 
 from k0sruntime import toml
+from k0sruntime.__about__ import __version__
 from k0sruntime.compose.layers import Layer
 from k0sruntime.contributions import Owner
 from k0sruntime.errors import Problem, RefusedError
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 MARKER = "# k0s_managed=true"
 """k0s's own sign that a main file is managed; it counts on the first line only (k0s 1.36)."""
 
-HOST = Owner("node", "k0sruntime", "", "contribute_dropin")
+HOST = Owner("node", "k0sruntime", __version__, "contribute_dropin")
 """Whose the main file is: the host's own provider."""
 
 
@@ -36,14 +37,18 @@ def _layer(path: str, document: Mapping[str, Any], note: str) -> Layer:
 def native(paths: Paths) -> Layer:
     """Return the main file of the native scheme: it imports the whole drop-in folder."""
     document = {"version": 3, "imports": [f"{paths.dropins}/*.toml"]}
-    return _layer(paths.main_file, document, "Composed by k0sruntime; drop-ins are merged by containerd.")
+    return _layer(
+        paths.main_file, document, "Composed by k0sruntime; drop-ins are merged by containerd."
+    )
 
 
 def merge_patch(paths: Paths, schema: Schema, plain: Sequence[str]) -> Layer:
     """Return the main file of the merge-patch scheme: plain drop-ins, then the merged CRI file."""
     document = {"version": schema, "imports": [*plain, paths.cri_file]}
     return _layer(
-        paths.main_file, document, f"Composed by k0sruntime; CRI drop-ins are merged into {paths.cri_file}."
+        paths.main_file,
+        document,
+        f"Composed by k0sruntime; CRI drop-ins are merged into {paths.cri_file}.",
     )
 
 
@@ -61,7 +66,7 @@ def read(paths: Paths, data: bytes, schema: Schema) -> Layer:
     """
     document = toml.load(data, paths.main_file)
     version = document.get("version", 1)
-    if not isinstance(version, int) or version > schema + (schema == 3):  # noqa: PLR2004
+    if not isinstance(version, int) or version > schema + (schema == 3):
         raise RefusedError(
             Problem(
                 f"version = {version!r} in a main file for a containerd of schema {schema}",

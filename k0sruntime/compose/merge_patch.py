@@ -24,7 +24,7 @@ def base(schema: Schema, pause_image: str = "") -> dict[str, Any]:
 
     Schema 2 names ``runc``: containerd 1.7 loses its default handler once any other is named.
     """
-    if schema == 2:  # noqa: PLR2004
+    if schema == 2:
         runc = {"runtime_type": "io.containerd.runc.v2"}
         table: dict[str, Any] = {"containerd": {"runtimes": {"runc": runc}}}
         if pause_image:
@@ -37,7 +37,7 @@ def base(schema: Schema, pause_image: str = "") -> dict[str, Any]:
 def is_cri(document: Mapping[str, Any], schema: Schema) -> bool:
     """Tell whether a drop-in has a CRI table, so that it is merged and not imported."""
     plugins = document.get("plugins")
-    names = (CRI,) if schema == 2 else (RUNTIME, IMAGES)  # noqa: PLR2004
+    names = (CRI,) if schema == 2 else (RUNTIME, IMAGES)
     return isinstance(plugins, dict) and any(name in plugins for name in names)
 
 

@@ -2,9 +2,9 @@
 
 containerd 2.x: the main file first, then its imports breadth first, globs sorted by byte; tables
 of plugins are merged deeply, arrays in them are replaced; arrays at the root are appended without
-duplicates; scalars at the root are taken where they are not zero; an entry of ``proxy_plugins``,
-``stream_processors`` or ``timeouts`` is replaced whole. containerd 1.7 replaces the whole table of
-a plugin. Source: containerd 2.3 ``cmd/containerd/server/config/config.go``.
+duplicates; scalars at the root and in its tables (``debug``, ``grpc``) are taken where they are
+not zero; an entry of ``proxy_plugins``, ``stream_processors`` or ``timeouts`` is replaced whole.
+containerd 1.7 replaces the whole table of a plugin. Source: containerd 2.3 ``cmd/containerd/server/config/config.go``.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def merge(target: dict[str, Any], document: Mapping[str, Any], schema: Schema) -
         elif key in REPLACED_ENTRIES:
             target.setdefault(key, {}).update(_copied(_table(value, key)))
         elif isinstance(value, dict) or isinstance(target.get(key), dict):
-            _merge_table(_table(target.setdefault(key, {}), key), _table(value, key), (key,))
+            _merge_struct(_table(target.setdefault(key, {}), key), _table(value, key), (key,))
         elif value or key not in target:
             target[key] = value
 
@@ -62,16 +62,24 @@ def _table(value: Any, key: str) -> dict[str, Any]:
     return value
 
 
+def _merge_struct(target: dict[str, Any], table: Mapping[str, Any], path: tuple[str, ...]) -> None:
+    """Merge a table of the root, such as ``debug``: unlike a plugin's, its zeros override nothing.
+
+    To containerd it is a struct, where a zero cannot be told from a key that is not there.
+    """
+    _merge_table(target, {k: v for k, v in table.items() if v or k not in target}, path)
+
+
 def _append(here: list[Any], value: Any, key: str, schema: Schema) -> None:
     if not isinstance(value, list):
         raise MergeTypeError((key,), "a list")
     for item in value:
-        if schema == 2 or item not in here:  # noqa: PLR2004
+        if schema == 2 or item not in here:
             here.append(item)
 
 
 def _merge_plugins(target: dict[str, Any], plugins: Mapping[str, Any], schema: Schema) -> None:
-    if schema == 2:  # noqa: PLR2004
+    if schema == 2:
         target.update(_copied(plugins))
     else:
         _merge_table(target, plugins, ("plugins",))

@@ -29,7 +29,11 @@ FIRST_DROPIN_K0S = (1, 27)
 """First k0s line that knows ``/etc/k0s/containerd.d``."""
 OLDEST_CONTAINERD = (1, 7)
 
-IMAGES_KEYS_IN_CONTAINERD = ("snapshotter", "disable_snapshot_annotations", "discard_unpacked_layers")
+IMAGES_KEYS_IN_CONTAINERD = (
+    "snapshotter",
+    "disable_snapshot_annotations",
+    "discard_unpacked_layers",
+)
 """Keys of the images table that lie in ``containerd`` in schema 2."""
 LATER_HANDLER_KEYS = ("cgroup_writable", "io_type", "disable_pause_image_pull")
 """Handler keys that containerd 1.7 does not know."""
@@ -80,7 +84,7 @@ def handler_table(handler: RuntimeHandler, schema: Schema) -> dict[str, Any]:
     table |= handler.keys
     if handler.options:
         table["options"] = dict(handler.options)
-    if schema == 2:  # noqa: PLR2004
+    if schema == 2:
         if "sandboxer" in table:
             table["sandbox_mode"] = table.pop("sandboxer")
         for key in LATER_HANDLER_KEYS:
@@ -92,7 +96,7 @@ def placed(
     runtime: Mapping[str, Any], images: Mapping[str, Any], schema: Schema
 ) -> dict[str, dict[str, Any]]:
     """Return the ``plugins`` table that holds the given CRI keys; empty tables are left out."""
-    if schema == 3:  # noqa: PLR2004
+    if schema == 3:
         tables = {RUNTIME: dict(runtime), IMAGES: dict(images)}
         return {name: table for name, table in tables.items() if table}
     table = _cri_2(dict(runtime), dict(images))
@@ -118,13 +122,15 @@ def _cri_2(runtime: dict[str, Any], images: dict[str, Any]) -> dict[str, Any]:
     return {**table, **images}
 
 
-def cri_tables(document: Mapping[str, Any], schema: Schema) -> tuple[dict[str, Any], dict[str, Any]]:
+def cri_tables(
+    document: Mapping[str, Any], schema: Schema
+) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the (runtime, images) tables of an effective document, whatever its schema.
 
     In schema 2 both are the one CRI table, whose keys do not collide.
     """
     plugins = document.get("plugins", {})
-    if schema == 2:  # noqa: PLR2004
+    if schema == 2:
         table = plugins.get(CRI, {})
         return table, table
     return plugins.get(RUNTIME, {}), plugins.get(IMAGES, {})

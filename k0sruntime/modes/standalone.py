@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -29,10 +30,6 @@ STOP_SECONDS = 20.0
 """containerd stops its plugins within ten seconds at most; then it is killed."""
 SOCKET_LIMIT = 107
 """Longest path of a Unix socket on Linux, without the closing zero byte (unix(7))."""
-
-
-class ContainerdError(Exception):
-    """containerd did not come up; the message holds the end of its log."""
 
 
 @dataclass(frozen=True)
@@ -160,13 +157,28 @@ def _gone(running: Running, seconds: float) -> bool:
     return True
 
 
-def log_tail(paths: Paths, lines: int = 12) -> str:
-    """Return the end of containerd's log: what went wrong is said there."""
+def log_size(paths: Paths) -> int:
+    """Return the log's size: what a start adds to it comes after."""
+    try:
+        return os.stat(log_path(paths)).st_size
+    except OSError:
+        return 0
+
+
+def why(paths: Paths, offset: int) -> str:
+    """Return why containerd or its CRI plugin did not come up, out of what its log says.
+
+    A plugin that failed makes others fail; the first of them names the cause. Source of the
+    format: logrus' text formatter, as containerd 1.7 and 2.x use it.
+    """
     try:
         with open(log_path(paths), "rb") as file:
-            file.seek(max(0, os.fstat(file.fileno()).st_size - 16384))
-            text = file.read().decode(errors="replace")
+            file.seek(offset)
+            lines = file.read(1 << 20).decode(errors="replace").splitlines()
     except OSError:
         return ""
-    telling = [line for line in text.splitlines() if "level=info" not in line]
-    return "\n".join((telling or text.splitlines())[-lines:])
+    failed = [line for line in lines if "failed to load plugin" in line and "cri" in line]
+    if failed and (found := re.search(r'error="((?:[^"\\]|\\.)*)"', failed[0])):
+        return found[1].replace('\\"', '"')
+    telling = [line for line in lines if "level=info" not in line and "level=warning" not in line]
+    return (telling or lines or [""])[-1].removeprefix("containerd: ")

@@ -1,0 +1,29 @@
+"""``k0sruntime rollback``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from k0sruntime.cli.options import change_options, json_option, node_options, request
+from k0sruntime.cli.story import Stderr
+
+
+@click.command(name="rollback")
+@click.argument("generation", required=False, type=click.IntRange(min=1))
+@node_options
+@change_options
+@json_option
+def command(*, generation: int | None, as_json: bool, **options: Any) -> int:
+    """Go back to an earlier generation, by default the last one that was proved.
+
+    The files come back as they were, containerd is bounced once and proved. The next up composes
+    anew, so change the settings as well.
+    """
+    from k0sruntime import pipeline, report
+
+    asked = request(**options)
+    outcome = pipeline.rollback(asked, Stderr(), generation)
+    click.echo((report.up_document if as_json else report.up_text)(outcome, asked.paths))
+    return 0

@@ -9,13 +9,9 @@ puts the old files back.
 from __future__ import annotations
 
 import contextlib
-import errno
-import fcntl
 import json
 import os
-import shutil
 import tempfile
-import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -29,9 +25,10 @@ from k0sruntime.ledger import (
     write_synced,
 )
 from k0sruntime.plan import Change, FileState, Ledger, OwnedFile
+from k0sruntime.refused import refused_io
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from k0sruntime.node import Paths
     from k0sruntime.plan import Plan
@@ -50,87 +47,6 @@ class _Step:
     before: str
     """Digest of the kept old content; empty where there was none."""
     before_mode: int
-
-
-@contextlib.contextmanager
-def locked(paths: Paths, timeout: float, waiting: Callable[[str], None]) -> Iterator[None]:
-    """Hold the node's lock: one command that changes something at a time.
-
-    ``fcntl.flock`` and not a library: the kernel frees it when the holder dies, however it dies.
-
-    Args:
-        paths: the node's paths.
-        timeout: seconds to wait for another holder.
-        waiting: called once with a sentence when there is one.
-
-    Raises:
-        RefusedError: the other one is not done in time.
-    """
-    folder = paths.on_disk(paths.own_run)
-    with refused_io(folder):
-        os.makedirs(folder, exist_ok=True)
-        file = open(f"{folder}/lock", "a+b")  # noqa: SIM115 - closed below, with the lock
-    with file:
-        deadline = time.monotonic() + timeout
-        told = False
-        while not _try_lock(file.fileno()):
-            holder = _holder(file.name)
-            if not told:
-                waiting(f"waiting for {holder}, which holds the node's lock")
-                told = True
-            if time.monotonic() > deadline:
-                raise RefusedError(
-                    Problem(
-                        f"the node's lock is held by {holder}",
-                        place=file.name,
-                        remedy="Let it finish, or wait longer with --lock-timeout.",
-                    )
-                )
-            time.sleep(0.05)
-        file.truncate(0)
-        file.write(f"{os.getpid()}".encode())
-        file.flush()
-        yield
-
-
-def _try_lock(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
-
-
-def _holder(path: str) -> str:
-    with open(path, "rb") as file:
-        pid = file.read().decode(errors="replace").strip()
-    return f"process {pid}" if pid else "another process"
-
-
-@contextlib.contextmanager
-def refused_io(place: str) -> Iterator[None]:
-    """Turn what the file system refuses into an error that says what to do.
-
-    Raises:
-        RefusedError: no permission, read-only, no space, or any other refusal of the system.
-    """
-    try:
-        yield
-    except OSError as exc:
-        remedies = {
-            errno.EACCES: "Run it as root, or try it in a folder of your own with --sandbox DIR.",
-            errno.EPERM: "Run it as root, or try it in a folder of your own with --sandbox DIR.",
-            errno.EROFS: "Mount the file system writable, or use --root DIR for an image.",
-            errno.ENOSPC: "Free some space and run the same command again.",
-            errno.EDQUOT: "Free some quota and run the same command again.",
-        }
-        raise RefusedError(
-            Problem(
-                f"{os.strerror(exc.errno or 0)}; nothing was changed",
-                place=str(exc.filename or place),
-                remedy=remedies.get(exc.errno or 0, "Mend the cause and run the command again."),
-            )
-        ) from exc
 
 
 @contextlib.contextmanager
@@ -369,71 +285,3 @@ def _restored(path: str, wanted: Ledger, present: Ledger, paths: Paths, state: S
         return Change(path, "remove", present.files[path].owner, before, None)
     after = FileState(state.kept(owned.digest), owned.mode)
     return Change(path, "update" if before else "create", owned.owner, before, after)
-
-
-SANDBOX_MARK = ".k0sruntime-sandbox"
-"""Lies in a folder that we made for ``--sandbox``; without it nothing is purged there."""
-
-
-def mark_sandbox(paths: Paths) -> None:
-    """Make the folder of a sandbox and mark it as ours, if it is new or empty.
-
-    Raises:
-        RefusedError: the folder holds something else.
-    """
-    folder = paths.sandbox
-    if not folder or os.path.exists(f"{folder}/{SANDBOX_MARK}"):
-        return
-    with refused_io(folder):
-        os.makedirs(folder, exist_ok=True)
-        strangers = [name for name in os.listdir(folder) if name not in ("etc", "run", "var")]
-        if strangers:
-            raise RefusedError(
-                Problem(
-                    f"the folder holds other things than a sandbox: {strangers[0]}",
-                    place=folder,
-                    remedy="Name an empty or a new folder.",
-                )
-            )
-        write_synced(
-            f"{folder}/{SANDBOX_MARK}", b"A node in a folder; see k0sruntime --help.\n", 0o644
-        )
-
-
-def purge(paths: Paths) -> str:
-    """Remove our own state, and in a sandbox the whole node; return what was removed.
-
-    Raises:
-        RefusedError: something is still mounted there.
-    """
-    folders = [paths.on_disk(paths.state), paths.on_disk(paths.own_run)]
-    if paths.sandbox and os.path.exists(f"{paths.sandbox}/{SANDBOX_MARK}"):
-        folders = [f"{paths.sandbox}/{name}" for name in ("etc", "var", "run")]
-    for folder in folders:
-        _refuse_mounts(folder)
-    for folder in folders:
-        with refused_io(folder):
-            if os.path.isdir(folder):
-                shutil.rmtree(folder)
-    if paths.sandbox:
-        with contextlib.suppress(OSError):
-            os.unlink(f"{paths.sandbox}/{SANDBOX_MARK}")
-            os.rmdir(paths.sandbox)
-        return f"the sandbox {paths.sandbox}"
-    return " and ".join(folders)
-
-
-def _refuse_mounts(folder: str) -> None:
-    """Refuse to remove a folder with a mount in it: it would take what is mounted along."""
-    real = os.path.realpath(folder)
-    with open("/proc/self/mountinfo", encoding="utf-8", errors="replace") as file:
-        points = [line.split()[4] for line in file]
-    below = [point for point in points if point == real or point.startswith(f"{real}/")]
-    if below:
-        raise RefusedError(
-            Problem(
-                f"{len(below)} file systems are still mounted there, such as {below[0]}",
-                place=folder,
-                remedy="Stop the pods first: k0sruntime up, then k0sruntime down --pods --purge.",
-            )
-        )

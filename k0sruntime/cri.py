@@ -57,7 +57,7 @@ class CRI:
         """Close the connection."""
         self._channel.close()
 
-    def __enter__(self) -> CRI:
+    def __enter__(self) -> CRI:  # noqa: PYI034 - typing.Self needs Python 3.11
         """Return itself."""
         return self
 

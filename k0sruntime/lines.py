@@ -37,13 +37,13 @@ def lines(text: str) -> dict[Path, int]:
             depth += _brackets(line)
             continue
         if header := _HEADER.match(line):
-            table = _split(header[2])
+            table = split_key(header[2])
             _note(found, (), table, number)
         elif setting := _SETTING.match(line):
-            _note(found, table, _split(setting[1]), number)
+            _note(found, table, split_key(setting[1]), number)
             closing = _open_string(setting[2])
             depth = 0 if closing else _brackets(setting[2])
-            _inline(found, (*table, *_split(setting[1])), setting[2], number)
+            _inline(found, (*table, *split_key(setting[1])), setting[2], number)
     return found
 
 
@@ -66,10 +66,11 @@ def _inline(found: dict[Path, int], path: Path, value: str, number: int) -> None
     if not value.startswith("{"):
         return
     for match in re.finditer(rf"({_KEY})\s*=", value):
-        found.setdefault((*path, *_split(match[1])), number)
+        found.setdefault((*path, *split_key(match[1])), number)
 
 
-def _split(key: str) -> Path:
+def split_key(key: str) -> Path:
+    """Return the parts of a dotted key, without their quotes."""
     return tuple(_unquote(part) for part in _PARTS.findall(key))
 
 

@@ -10,10 +10,12 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from k0sruntime import apply as apply_
+from k0sruntime import sandbox
 from k0sruntime.collect import Collected, asked, collect, provider_settings, refuse_broken
 from k0sruntime.compose import Composition, compose
 from k0sruntime.discovery import Discovered, discover
 from k0sruntime.ledger import State
+from k0sruntime.lock import locked
 from k0sruntime.node_provider import NodeSettings
 from k0sruntime.observe import existing, observe, observe_node, read_settings
 from k0sruntime.plan import Ledger, Observed, Plan, Running, plan, refuse_drift
@@ -111,9 +113,8 @@ def prepare(request: Request, story: Story) -> Prepared:
     with story.stage("plan") as tell:
         observed = observe(composition, request.paths, ledger)
         planned = plan(composition, observed, force=request.force)
-        tell(
-            f"{len(planned.pending())} files change; {planned.bounce.verdict}: {planned.bounce.reason}"
-        )
+        verdict = f"{planned.bounce.verdict}: {planned.bounce.reason}"
+        tell(f"{len(planned.pending())} files change; {verdict}")
     return Prepared(
         discovered, {**settings, "node": own}, node, collected, composition, observed, planned
     )
@@ -171,7 +172,7 @@ def up(request: Request, story: Story) -> Outcome:
     Raises:
         K0sRuntimeError: refused with nothing written, or rolled back; see ``errors.py``.
     """
-    with apply_.locked(request.paths, request.lock_timeout, story.say):
+    with locked(request.paths, request.lock_timeout, story.say):
         recover(request.paths, story)
         prepared = prepare(request, story)
         refuse_drift(prepared.plan)
@@ -238,7 +239,7 @@ def rollback(request: Request, story: Story, generation: int | None) -> Outcome:
     """
     from k0sruntime import run
 
-    with apply_.locked(request.paths, request.lock_timeout, story.say):
+    with locked(request.paths, request.lock_timeout, story.say):
         recover(request.paths, story)
         state = State(request.paths)
         present = state.ledger()
@@ -293,7 +294,7 @@ def down(request: Request, story: Story, *, pods: bool, purge: bool) -> Outcome:
     """
     from k0sruntime import run
 
-    with apply_.locked(request.paths, request.lock_timeout, story.say):
+    with locked(request.paths, request.lock_timeout, story.say):
         recover(request.paths, story)
         ledger = State(request.paths).ledger()
         observed = observe(None, request.paths, ledger)
@@ -305,7 +306,7 @@ def down(request: Request, story: Story, *, pods: bool, purge: bool) -> Outcome:
             tell(f"{len(planned.pending())} files removed")
         if purge:
             with story.stage("purge") as tell:
-                tell(apply_.purge(request.paths))
+                tell(sandbox.purge(request.paths))
     return Outcome(
         planned, None, (), planned.generation, bool(planned.pending()), done.ran, notes=done.notes
     )

@@ -92,9 +92,7 @@ def _base64(line: str) -> bool:
 
 def plan_text(plan: Plan, composition: Composition) -> str:
     """Return a plan as a person reads it: files, differences, effective keys, verdict."""
-    lines = []
-    for change in plan.changes:
-        lines.append(f"{MARKS[change.action]} {change.action:<9} {change.path}  [{change.owner}]")
+    lines = [f"{MARKS[c.action]} {c.action:<9} {c.path}  [{c.owner}]" for c in plan.changes]
     for change in plan.pending():
         lines += ["", shown_diff(change.diff(), secret=_secret(change)).rstrip("\n")]
     if plan.keys:
@@ -169,10 +167,9 @@ def up_text(outcome: Outcome, paths: Paths) -> str:
     composition = outcome.composition
     lines = []
     if outcome.running:
-        running = outcome.running
+        running, generation = outcome.running, f"generation {outcome.generation}"
         lines += [
-            f"containerd {running.version} {outcome.ran} (PID {running.pid}),"
-            f" generation {outcome.generation}",
+            f"containerd {running.version} {outcome.ran} (PID {running.pid}), {generation}",
             "",
             *handler_table(composition, outcome.proofs),
         ]

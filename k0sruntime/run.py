@@ -284,7 +284,7 @@ def _old_target(running: Running, prepared: Prepared) -> Target:
 
 
 def _prove_remote(prepared: Prepared, ledger: Ledger, story: Story) -> Done:
-    """Prove another runtime's socket: it speaks CRI and is ready, and the providers' checks pass."""
+    """Prove another runtime's socket: it speaks CRI, is ready, and the providers' checks pass."""
     done = prove_again(prepared, story)
     State(prepared.node.paths).save(as_proved(ledger))
     return done

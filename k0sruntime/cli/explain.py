@@ -68,8 +68,7 @@ def tree(entries: Iterable[Explained]) -> list[str]:
         common = 0
         while common < min(len(table), len(open_tables)) and table[common] == open_tables[common]:
             common += 1
-        for depth in range(common, len(table)):
-            lines.append(f"{'  ' * depth}{dotted((table[depth],))}")
+        lines += [f"{'  ' * d}{dotted((table[d],))}" for d in range(common, len(table))]
         open_tables = table
         indent = "  " * len(table)
         lines.append(f"{indent}{dotted((entry.key[-1],))} = {_value(entry.value)}")

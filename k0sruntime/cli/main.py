@@ -87,7 +87,7 @@ def entry() -> None:
 
 
 def run(arguments: list[str]) -> int:
-    """Run one command and return its exit code. Nobody else exits, and nobody else prints errors."""
+    """Run one command and return its exit code. Nobody else exits or prints errors."""
     debug = "--debug" in arguments or bool(os.environ.get("K0SRUNTIME_DEBUG"))
     try:
         result = cli.main(arguments, prog_name="k0sruntime", standalone_mode=False)

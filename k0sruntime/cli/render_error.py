@@ -46,10 +46,10 @@ def document(error: K0sRuntimeError) -> str:
 
 def bug(error: Exception, *, debug: bool) -> str:
     """Return what to say where the fault is ours."""
+    where = f"k0sruntime {__version__}, Python {platform.python_version()}, {platform.machine()}"
     lines = [
         f"bug: {cause(error)}",
-        f"  This is a fault of k0sruntime {__version__} (Python {platform.python_version()},"
-        f" {platform.machine()}), not yours.",
+        f"  This is a fault of ours, not yours ({where}).",
         "  Please report it with the command line and this text.",
     ]
     if not debug:

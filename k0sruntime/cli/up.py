@@ -26,7 +26,7 @@ def command(*, dry_run: bool, foreground: bool, as_json: bool, **options: Any) -
     Converges and returns; a second run changes nothing and bounces nothing. Where the proof
     fails, the old state is put back.
     """
-    from k0sruntime import apply, pipeline, report
+    from k0sruntime import pipeline, report, sandbox
 
     asked = request(**options)
     story = Stderr()
@@ -36,7 +36,7 @@ def command(*, dry_run: bool, foreground: bool, as_json: bool, **options: Any) -
         text = report.plan_text(prepared.plan, prepared.composition)
         click.echo(report.dumps("Plan", **document) if as_json else text)
         return 0
-    apply.mark_sandbox(asked.paths)
+    sandbox.mark_sandbox(asked.paths)
     outcome = pipeline.up(asked, story)
     click.echo((report.up_document if as_json else report.up_text)(outcome, asked.paths))
     if foreground and outcome.running:

@@ -4,7 +4,8 @@ containerd 2.x: the main file first, then its imports breadth first, globs sorte
 of plugins are merged deeply, arrays in them are replaced; arrays at the root are appended without
 duplicates; scalars at the root and in its tables (``debug``, ``grpc``) are taken where they are
 not zero; an entry of ``proxy_plugins``, ``stream_processors`` or ``timeouts`` is replaced whole.
-containerd 1.7 replaces the whole table of a plugin. Source: containerd 2.3 ``cmd/containerd/server/config/config.go``.
+containerd 1.7 replaces the whole table of a plugin. Source: containerd 2.3
+``cmd/containerd/server/config/config.go``.
 """
 
 from __future__ import annotations

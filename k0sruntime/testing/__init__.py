@@ -13,11 +13,13 @@ Example::
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from k0sruntime.node import Node, Program, Version
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
 
 S = TypeVar("S")
 

@@ -1,0 +1,72 @@
+"""The node's lock: one command that changes something at a time."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import time
+from typing import TYPE_CHECKING
+
+from k0sruntime.errors import Problem, RefusedError
+from k0sruntime.refused import refused_io
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from k0sruntime.node import Paths
+
+
+@contextlib.contextmanager
+def locked(paths: Paths, timeout: float, waiting: Callable[[str], None]) -> Iterator[None]:
+    """Hold the node's lock: one command that changes something at a time.
+
+    ``fcntl.flock`` and not a library: the kernel frees it when the holder dies, however it dies.
+
+    Args:
+        paths: the node's paths.
+        timeout: seconds to wait for another holder.
+        waiting: called once with a sentence when there is one.
+
+    Raises:
+        RefusedError: the other one is not done in time.
+    """
+    folder = paths.on_disk(paths.own_run)
+    with refused_io(folder):
+        os.makedirs(folder, exist_ok=True)
+        file = open(f"{folder}/lock", "a+b")  # noqa: SIM115 - closed below, with the lock
+    with file:
+        deadline = time.monotonic() + timeout
+        told = False
+        while not _try_lock(file.fileno()):
+            holder = _holder(file.name)
+            if not told:
+                waiting(f"waiting for {holder}, which holds the node's lock")
+                told = True
+            if time.monotonic() > deadline:
+                raise RefusedError(
+                    Problem(
+                        f"the node's lock is held by {holder}",
+                        place=file.name,
+                        remedy="Let it finish, or wait longer with --lock-timeout.",
+                    )
+                )
+            time.sleep(0.05)
+        file.truncate(0)
+        file.write(f"{os.getpid()}".encode())
+        file.flush()
+        yield
+
+
+def _try_lock(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _holder(path: str) -> str:
+    with open(path, "rb") as file:
+        pid = file.read().decode(errors="replace").strip()
+    return f"process {pid}" if pid else "another process"

@@ -1,0 +1,302 @@
+"""Where a key of one schema lives in the other: the whole table of moves, and nothing else.
+
+Sources: containerd 2.3 ``plugins/cri/{cri,images,runtime}/plugin.go`` (the migration from 2 to 3),
+read backwards for the way from 3 to 2; the keys of ``containerd config default`` of 1.7.24 and
+2.1.9; for version 4 containerd 2.3 ``docs/man/containerd-config.toml.5.md``. One deliberate
+difference: containerd's own migration looks for a handler's ``snapshotter`` under a wrong name.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from k0sruntime.compose.schema import (
+    CRI,
+    IMAGES,
+    IMAGES_KEYS_IN_CONTAINERD,
+    LATER_HANDLER_KEYS,
+    RUNTIME,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+    from k0sruntime.lines import Path
+    from k0sruntime.node import Schema
+
+STREAMING = (
+    "disable_tcp_service",
+    "stream_server_address",
+    "stream_server_port",
+    "stream_idle_timeout",
+    "enable_tls_streaming",
+    "x509_key_pair_streaming",
+)
+"""Keys of the streaming server, which stay where they are."""
+
+IMAGES_KEYS = (
+    "registry",
+    "image_decryption",
+    "max_concurrent_downloads",
+    "image_pull_progress_timeout",
+    "image_pull_with_sync_fs",
+    "stats_collect_period",
+)
+"""Keys of the CRI table of schema 2 that have the same name in the images table of schema 3."""
+
+RENAMED_PLUGINS = {
+    "io.containerd.internal.v1.restart": "io.containerd.monitor.container.v1.restart",
+    "io.containerd.monitor.v1.cgroups": "io.containerd.monitor.task.v1.cgroups",
+}
+"""Other plugins that containerd 2 has under another ID; seen in its ``config dump``."""
+
+SERVER = "io.containerd.server.v1."
+"""Prefix of the tables that version 4 has in place of ``grpc``, ``ttrpc``, ``debug``, ``metrics``."""
+_PROMETHEUS = "io.containerd.metrics.v1.grpc-prometheus"
+
+Change = Literal["", "list", "first"]
+"""What becomes of the value: nothing, a list of it, or the first of the list."""
+
+_Reason = tuple[str, str]
+_ALL_HANDLERS = "containerd 2 has no such switch for all handlers at once"
+_NO_SUCH_RUNTIME = "containerd 2 knows handlers by name only"
+
+_GONE_IN_3: dict[Path, _Reason] = {
+    ("systemd_cgroup",): (_ALL_HANDLERS, "Set SystemdCgroup = true in the options of each handler."),
+    ("disable_cgroup",): (
+        "containerd 2 cannot do without cgroups",
+        "Leave it out; a rootless containerd needs a delegated cgroup.",
+    ),
+    ("containerd", "no_pivot"): (
+        _ALL_HANDLERS,
+        "Set NoPivotRoot = true in the options of each handler.",
+    ),
+    ("containerd", "default_runtime"): (
+        _NO_SUCH_RUNTIME,
+        "Define it under containerd.runtimes and name it in containerd.default_runtime_name.",
+    ),
+    ("containerd", "untrusted_workload_runtime"): (
+        _NO_SUCH_RUNTIME,
+        "Define it under containerd.runtimes and let pods ask for it by a RuntimeClass.",
+    ),
+    ("containerd", "runtimes", "*", "runtime_engine"): (
+        "only the runtime type io.containerd.runtime.v1.linux read it, which containerd 2 has not",
+        "Set BinaryName in the handler's options.",
+    ),
+    ("containerd", "runtimes", "*", "runtime_root"): (
+        "only the runtime type io.containerd.runtime.v1.linux read it, which containerd 2 has not",
+        "Set Root in the handler's options.",
+    ),
+}
+_GONE_PLUGINS_IN_3: dict[str, _Reason] = {
+    "io.containerd.runtime.v1.linux": (
+        "containerd 2 has no such plugin",
+        "Give handlers the type io.containerd.runc.v2.",
+    ),
+    "io.containerd.snapshotter.v1.aufs": (
+        "containerd 2 has no such plugin",
+        "Take overlayfs; images have to be pulled again.",
+    ),
+}
+_GONE_RUNTIME_IN_2: dict[Path, _Reason] = {
+    ("enable_criu",): ("containerd 1.7 has no such key", "Leave it out."),
+    ("stats_collect_period",): (
+        "containerd 1.7 has this period for images only",
+        "Set stats_collect_period of the images table, in seconds.",
+    ),
+    ("stats_retention_period",): ("containerd 1.7 has no such key", "Leave it out."),
+    ("cni", "use_internal_loopback"): (
+        "containerd 1.7 has no such key",
+        "Put the CNI plugin named loopback into the bin_dir.",
+    ),
+    **{
+        ("containerd", "runtimes", "*", key): ("containerd 1.7 has no such key", "Leave it out.")
+        for key in LATER_HANDLER_KEYS
+    },
+}
+_GONE_IMAGES_IN_2 = ("concurrent_layer_fetch_buffer", "use_local_image_pull", "pinned_images")
+_DEAD_TYPES = ("io.containerd.runc.v1", "io.containerd.runtime.v1.linux")
+_HANDLER = ("containerd", "runtimes", "*")
+
+
+@dataclass(frozen=True)
+class File:
+    """What the rules have to know of the whole file.
+
+    Attributes:
+        to: the schema it shall have.
+        version: the version that it states; 0 where it states none.
+        main: it imports other files, so that it is a main file and no drop-in.
+        handlers: the handlers that it defines.
+    """
+
+    to: Schema
+    version: int = 0
+    main: bool = False
+    handlers: Collection[str] = field(default=())
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a key goes.
+
+    Attributes:
+        path: its new path; ``None`` where the other schema has no place for it.
+        change: what becomes of its value.
+        why: what there is to say: why it is lost, or what is different although it is carried.
+        instead: what to do about it.
+    """
+
+    path: Path | None
+    change: Change = ""
+    why: str = ""
+    instead: str = ""
+
+
+def place(path: Path, value: Any, file: File) -> Place:
+    """Return where a key, or a table with the value ``{}``, goes."""
+    if path == ("plugin_dir",) and file.to == 3:  # noqa: PLR2004
+        return Place(None, why="containerd 2 loads no Go plugins", instead="Make it a proxy plugin.")
+    if len(path) < 2 or path[0] != "plugins":  # noqa: PLR2004
+        return Place(path)
+    if file.version == 4 and (found := _from_4(path)):  # noqa: PLR2004
+        return found
+    plugin, rest = path[1], path[2:]
+    if file.to == 2:  # noqa: PLR2004
+        if plugin == RUNTIME:
+            return _runtime_to_2(rest, value)
+        if plugin == IMAGES:
+            return _images_to_2(rest, file)
+        old = {new: old for old, new in RENAMED_PLUGINS.items()}
+        return Place(("plugins", old.get(plugin, plugin), *rest))
+    if plugin == CRI:
+        return _to_3(path, rest, value, file)
+    if plugin in _GONE_PLUGINS_IN_3:
+        return _gone(_GONE_PLUGINS_IN_3[plugin])
+    return Place(("plugins", RENAMED_PLUGINS.get(plugin, plugin), *rest))
+
+
+def _to_3(path: Path, rest: Path, value: Any, file: File) -> Place:
+    if reason := _lookup(_GONE_IN_3, rest):
+        return _gone(reason)
+    first = rest[0] if rest else ""
+    if first in STREAMING:
+        return _streaming(path, file)
+    if first == "sandbox_image":
+        return Place(("plugins", IMAGES, "pinned_images", "sandbox"))
+    if first in IMAGES_KEYS:
+        return Place(("plugins", IMAGES, *rest))
+    if first == "containerd" and rest[1:2] and rest[1] in IMAGES_KEYS_IN_CONTAINERD:
+        return Place(("plugins", IMAGES, *rest[1:]))
+    if rest == ("cni", "bin_dir"):
+        return Place(("plugins", RUNTIME, "cni", "bin_dirs") if value else None, "list")
+    if _matches((*_HANDLER, "sandbox_mode"), rest):
+        return Place(("plugins", RUNTIME, *rest[:-1], "sandboxer"))
+    return Place(("plugins", RUNTIME, *rest), "", *_remark(rest, value))
+
+
+def _streaming(path: Path, file: File) -> Place:
+    if file.main:
+        return Place(path)
+    return Place(
+        None,
+        why=f"k0s 1.36 and newer refuse the table {CRI} in a drop-in",
+        instead="Set it in a main file of your own, where containerd 2 still reads it.",
+    )
+
+
+def _remark(rest: Path, value: Any) -> _Reason:
+    """Return what is different in containerd 2 although the key is carried over."""
+    if _matches((*_HANDLER, "runtime_type"), rest) and value in _DEAD_TYPES:
+        return f"containerd 2 has no runtime type {value}", "Set io.containerd.runc.v2."
+    if _matches((*_HANDLER, "snapshotter"), rest) and value:
+        return (
+            "containerd 2.0 to 2.2 unpack its images elsewhere; 2.3 needs nothing more",
+            f"Below 2.3 set runtime_platforms.{rest[2]}.snapshotter of the images table, too.",
+        )
+    if _matches((*_HANDLER, "options", "CriuPath"), rest) and value:
+        return "the runc shim of containerd 2 does not read it", "Put criu on containerd's PATH."
+    return "", ""
+
+
+def _runtime_to_2(rest: Path, value: Any) -> Place:
+    if reason := _lookup(_GONE_RUNTIME_IN_2, rest):
+        return _gone(reason)
+    if rest == ("cni", "bin_dirs"):
+        target = ("plugins", CRI, "cni", "bin_dir") if value else None
+        more = len(value) > 1 if isinstance(value, list) else False
+        lost = f"containerd 1.7 has one folder of CNI plugins; {value[1:]} are lost" if more else ""
+        return Place(target, "first", lost, "Link their plugins into the first one." if more else "")
+    if _matches((*_HANDLER, "sandboxer"), rest):
+        return Place(("plugins", CRI, *rest[:-1], "sandbox_mode"))
+    return Place(("plugins", CRI, *rest))
+
+
+def _images_to_2(rest: Path, file: File) -> Place:
+    first = rest[0] if rest else ""
+    if rest in (("pinned_images",), ("runtime_platforms",)):
+        return Place(("plugins", CRI))  # a table whose keys all go elsewhere
+    if rest == ("pinned_images", "sandbox"):
+        return Place(("plugins", CRI, "sandbox_image"))
+    if first == "runtime_platforms":
+        return _platform_to_2(rest, file)
+    if first in _GONE_IMAGES_IN_2:
+        return _gone(("containerd 1.7 has no such key", "Leave it out."))
+    if first in IMAGES_KEYS_IN_CONTAINERD:
+        return Place(("plugins", CRI, "containerd", *rest))
+    return Place(("plugins", CRI, *rest))
+
+
+def _platform_to_2(rest: Path, file: File) -> Place:
+    handler, key = rest[1], rest[2:]
+    if not key:
+        return Place(("plugins", CRI))
+    if key == ("snapshotter",) and handler in file.handlers:
+        return Place(("plugins", CRI, "containerd", "runtimes", handler, "snapshotter"))
+    if key == ("snapshotter",):
+        return _gone(
+            (
+                f"the handler {handler} is not defined in this file",
+                f"Set containerd.runtimes.{handler}.snapshotter where it is.",
+            )
+        )
+    return _gone(("containerd 1.7 knows no platform of a handler", "Leave it out."))
+
+
+def _from_4(path: Path) -> Place | None:
+    """Return where a table of version 4 was until version 3, or ``None`` for all others."""
+    plugin, rest = path[1], path[2:]
+    if plugin == _PROMETHEUS:
+        return Place(("metrics", *rest))
+    if not plugin.startswith(SERVER):
+        return None
+    table = plugin.removeprefix(SERVER)
+    if table != "grpc-tcp":
+        return Place((table, *rest))
+    if rest in ((), ("address",)) or rest[0].startswith("tls_"):
+        return Place(("grpc", *(f"tcp_{key}" for key in rest)))
+    return _gone(
+        ("until version 3 the socket and the TCP port share it", f"Set {rest[0]} of the table grpc.")
+    )
+
+
+def tables_of_4(plugins: Mapping[str, Any]) -> list[str]:
+    """Return the tables of version 4 that no earlier version has a place for."""
+    known = {f"{SERVER}{name}" for name in ("grpc", "grpc-tcp", "ttrpc", "debug", "metrics")}
+    return [name for name in plugins if name.startswith(SERVER) and name not in known]
+
+
+def _gone(reason: _Reason) -> Place:
+    return Place(None, "", *reason)
+
+
+def _lookup(reasons: Mapping[Path, _Reason], rest: Path) -> _Reason | None:
+    """Return the reason for a key, or for a table that it stands in."""
+    return next((why for key, why in reasons.items() if _matches(key, rest[: len(key)])), None)
+
+
+def _matches(pattern: Path, path: Path) -> bool:
+    return len(pattern) == len(path) and all(
+        wanted in ("*", part) for wanted, part in zip(pattern, path, strict=True)
+    )

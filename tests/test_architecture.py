@@ -1,0 +1,134 @@
+"""The design's rules about the rooms, kept by reading the code's own imports."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "k0sruntime"
+MODULES = sorted(PACKAGE.rglob("*.py"))
+PURE = [
+    "node.py", "contributions.py", "hookspecs.py", "errors.py", "settings.py", "node_provider.py",
+    "collect.py", "plan.py", "explain.py", "lines.py", "toml.py", "report.py", "proof.py", "values.py",
+    *(str(path.relative_to(PACKAGE)) for path in (PACKAGE / "compose").rglob("*.py")),
+    *(
+        str(path.relative_to(PACKAGE))
+        for path in (PACKAGE / "lint").rglob("*.py")
+        if path.name != "config_dump.py"
+    ),
+]
+IMPURE = {
+    "os", "subprocess", "socket", "time", "shutil", "tempfile", "random", "threading", "asyncio",
+    "signal", "urllib", "http", "pathlib", "io", "grpc", "watchfiles", "platform",
+}
+WRITERS = {"apply.py", "ledger.py", "lock.py", "sandbox.py", "modes/standalone.py", "cli/migrate.py", "cli/new.py"}
+STARTERS = {"programs.py", "supervise.py", "modes/standalone.py", "lint/config_dump.py"}
+
+
+def imports(path: Path) -> set[str]:
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module)
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+def calls(path: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Call):
+            found.add(ast.unparse(node.func))
+            if ast.unparse(node.func) == "open" and _writes(node):
+                found.add("open for writing")
+    return found
+
+
+def _writes(call: ast.Call) -> bool:
+    mode = call.args[1] if len(call.args) > 1 else None
+    return isinstance(mode, ast.Constant) and bool(set(str(mode.value)) & set("wax+"))
+
+
+def name(path: Path) -> str:
+    return str(path.relative_to(PACKAGE))
+
+
+@pytest.mark.parametrize("module", PURE)
+def test_a_pure_room_imports_nothing_impure(module: str) -> None:
+    roots = {found.split(".")[0] for found in imports(PACKAGE / module)}
+    assert not roots & IMPURE
+
+
+def test_only_hooks_imports_pluggy() -> None:
+    assert [name(p) for p in MODULES if any(i.split(".")[0] == "pluggy" for i in imports(p))] == [
+        "hooks.py"
+    ]
+
+
+def test_only_discovery_reads_entry_points() -> None:
+    found = [name(p) for p in MODULES if any("importlib_metadata" in i for i in imports(p))]
+    assert found == ["discovery.py"]
+
+
+def test_only_apply_and_ledger_write_the_nodes_files() -> None:
+    writing = {"open for writing", "os.replace", "os.unlink", "os.rename", "shutil.rmtree", "os.mkdir"}
+    found = {name(p) for p in MODULES if calls(p) & writing}
+    assert found <= WRITERS, "standalone writes containerd's log and clears its sockets, no more"
+
+
+def test_only_the_ends_start_processes() -> None:
+    starting = {"subprocess.run", "subprocess.Popen", "os.fork", "os.execv", "os.spawnv"}
+    assert {name(p) for p in MODULES if calls(p) & starting} <= STARTERS
+
+
+def test_only_cri_speaks_grpc() -> None:
+    found = [name(p) for p in MODULES if any(i.split(".")[0] in ("grpc", "cri_api") for i in imports(p))]
+    assert found == ["cri.py"]
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name)
+def test_no_module_keeps_mutable_state(path: Path) -> None:
+    """Module-level names are constants: no empty list or dict waits to be filled, nothing global."""
+    tree = ast.parse(path.read_text())
+    assert not [node for node in ast.walk(tree) if isinstance(node, ast.Global)]
+    for node in tree.body:
+        value = node.value if isinstance(node, (ast.Assign, ast.AnnAssign)) else None
+        empty = (
+            (isinstance(value, ast.Dict) and not value.keys)
+            or (isinstance(value, ast.List) and not value.elts)
+            or (isinstance(value, ast.Call) and ast.unparse(value.func) in ("dict", "list", "set"))
+        )
+        assert not empty, ast.unparse(node)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name)
+def test_data_flows_one_way(path: Path) -> None:
+    """A stage imports earlier stages and plain data, never a later stage at import time."""
+    order = ["collect", "compose", "plan", "ledger", "apply", "modes", "run", "pipeline", "cli"]
+    stage = name(path).split("/")[0].removesuffix(".py")
+    if stage not in order:
+        return
+    later = order[order.index(stage) + 1 :]
+    top = ast.parse(path.read_text()).body
+    found = {
+        n.module.split(".")[1]
+        for n in top
+        if isinstance(n, ast.ImportFrom) and n.module and n.module.startswith("k0sruntime.")
+    }
+    assert not found & set(later)
+
+
+def test_every_module_stays_within_reach_of_one_reading() -> None:
+    long = {name(p): n for p in MODULES if (n := len(p.read_text().splitlines())) > 360}
+    assert not long
+
+
+def test_what_a_vendor_imports_is_what_is_promised() -> None:
+    import k0sruntime
+
+    for promised in k0sruntime.__all__:
+        assert getattr(k0sruntime, promised) is not None

@@ -1,0 +1,183 @@
+"""What the parts are, where each comes from, and how each shows that it runs."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab import crun, probe_image
+from lab.debian import Apt, Archive, LabError, archive, run
+
+K0S_CONTAINERD = Path("/var/lib/k0s/bin/containerd")
+
+
+@dataclass(frozen=True)
+class Got:
+    """A part that is there: the path that proves it, its version, and where it came from."""
+
+    path: str
+    version: str
+    source: str
+
+
+class Lab:
+    """The folder that the parts lie in."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.bin = folder / "bin"
+        self._archive: Archive | None = None
+        self._apts: dict[str, Apt] = {}
+
+    def apt(self, suite: str) -> Apt:
+        """Return the private apt of a suite."""
+        if self._archive is None:
+            self._archive = archive()
+        if suite not in self._apts:
+            self._apts[suite] = Apt(suite, self.folder / "cache", self._archive)
+        return self._apts[suite]
+
+    def unpack(self, suite: str, package: str, prefix: str = "") -> tuple[Path, str]:
+        """Unpack a package into a folder of its own; return the folder and the version."""
+        target = self.folder / "packages" / suite / package
+        shutil.rmtree(target, ignore_errors=True)
+        return target, self.apt(suite).unpack(package, target, prefix)
+
+    def link(self, program: Path, folder: Path | None = None, name: str = "") -> Path:
+        """Put a program into a folder of programs, by default ``bin``."""
+        folder = folder or self.bin
+        folder.mkdir(parents=True, exist_ok=True)
+        link = folder / (name or program.name)
+        link.unlink(missing_ok=True)
+        link.symlink_to(program.resolve())
+        return link
+
+    def script(self, name: str, text: str) -> Path:
+        """Write a small program into ``bin``."""
+        self.bin.mkdir(parents=True, exist_ok=True)
+        path = self.bin / name
+        path.unlink(missing_ok=True)
+        path.write_text(text)
+        path.chmod(0o755)
+        return path
+
+
+def answer(program: Path | str, *arguments: str) -> str:
+    """Return the first line that a program answers; a part that does not run is no part.
+
+    Raises:
+        LabError: it does not run.
+    """
+    return run([str(program), *(arguments or ("--version",))], str(program)).partition("\n")[0]
+
+
+def _runs(program: str) -> str:
+    try:
+        done = subprocess.run([program, "--version"], capture_output=True, text=True, check=False)
+    except OSError:
+        return ""
+    return done.stdout.split()[2] if done.returncode == 0 and len(done.stdout.split()) > 2 else ""
+
+
+def containerd(lab: Lab) -> Got:
+    """containerd 2: the one named, k0s's own, one on PATH of version 2 or newer, or Debian's."""
+    named = os.environ.get("K0SRUNTIME_CONTAINERD", "")
+    if named and not _runs(named):
+        raise LabError(f"K0SRUNTIME_CONTAINERD names {named}, which does not run")
+    own = str(lab.bin)
+    on_path = shutil.which("containerd", path=_path_without(own)) or ""
+    for program, source in ((named, "env"), (str(K0S_CONTAINERD), "k0s"), (on_path, "path")):
+        version = _runs(program) if program else ""
+        if version and (source != "path" or version.lstrip("v").split(".")[0] >= "2"):
+            for name in ("containerd", "containerd-shim-runc-v2", "ctr"):
+                beside = Path(program).resolve().parent / name
+                found = beside if beside.exists() else Path(shutil.which(name) or "")
+                if found.is_file():
+                    lab.link(found, name=name)
+            return Got(program, version, source)
+    folder, version = lab.unpack("forky", "containerd", "2.")
+    for program in ("containerd", "containerd-shim-runc-v2", "ctr"):
+        lab.link(folder / "usr/bin" / program)
+    answer(lab.bin / "containerd")
+    return Got(str(lab.bin / "containerd"), version, "debian forky")
+
+
+def _path_without(folder: str) -> str:
+    return os.pathsep.join(p for p in os.environ.get("PATH", "").split(os.pathsep) if p != folder)
+
+
+def _older(suite: str, series: str) -> Callable[[Lab], Got]:
+    def get(lab: Lab) -> Got:
+        folder, version = lab.unpack(suite, "containerd", series)
+        target = lab.folder / f"containerd-{series.rstrip('.')}" / "bin"
+        for program in ("containerd", "containerd-shim-runc-v2", "ctr"):
+            lab.link(folder / "usr/bin" / program, target)
+        answer(target / "containerd")
+        return Got(str(target / "containerd"), version, f"debian {suite}")
+
+    get.__doc__ = f"containerd {series}* of Debian {suite}."
+    return get
+
+
+def runc(lab: Lab) -> Got:
+    """runc of Debian bookworm, which runs without any other package."""
+    folder, version = lab.unpack("bookworm", "runc")
+    program = next(path for path in folder.rglob("runc") if path.is_file() and os.access(path, 1))
+    answer(lab.link(program))
+    return Got(str(lab.bin / "runc"), version, "debian bookworm")
+
+
+def crun_(lab: Lab) -> Got:
+    """crun of Debian trixie, with the loader and the libraries that it needs."""
+    version = crun.get(lab)
+    return Got(str(lab.bin / "crun"), version, "debian trixie")
+
+
+def image(lab: Lab) -> Got:
+    """The probe image, made of Debian's static busybox."""
+    folder, version = lab.unpack("bookworm", "busybox-static")
+    busybox = next(path for path in folder.rglob("busybox") if path.is_file())
+    target = lab.folder / "images" / "probe.tar"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_bytes(probe_image.build(busybox.read_bytes()))
+    return Got(str(target), version, "debian bookworm")
+
+
+def runsc(lab: Lab) -> Got:
+    """gVisor's runsc, and a wrapper that runs without a network of its own.
+
+    On a machine without the right to make network namespaces for it, ``--network=none`` is the
+    way in; with the runc shim, ``BinaryName`` can name such a wrapper.
+    """
+    folder, version = lab.unpack("forky", "runsc")
+    program = next(path for path in folder.rglob("runsc") if path.is_file() and os.access(path, 1))
+    answer(lab.link(program))
+    lab.script("runsc-in-lab", f'#!/bin/sh\nexec {program.resolve()} --network=none "$@"\n')
+    return Got(str(lab.bin / "runsc"), version, "debian forky")
+
+
+def registry(lab: Lab) -> Got:
+    """Docker's registry, for mirrors on loopback."""
+    folder, version = lab.unpack("bookworm", "docker-registry")
+    answer(lab.link(folder / "usr/bin/docker-registry"))
+    return Got(str(lab.bin / "docker-registry"), version, "debian bookworm")
+
+
+PARTS: dict[str, Callable[[Lab], Got]] = {
+    "containerd": containerd,
+    "runc": runc,
+    "crun": crun_,
+    "probe-image": image,
+    "containerd-1.7": _older("trixie", "1.7"),
+    "containerd-1.6": _older("bookworm", "1.6"),
+    "runsc": runsc,
+    "registry": registry,
+}
+"""Every part by name."""
+
+FIRST_NODE = ("containerd", "runc", "crun", "probe-image")
+"""What ``make up`` needs."""

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 CALL_SECONDS = 5.0
 SANDBOX_SECONDS = 30.0
 PULL_SECONDS = 60.0
+REMOVE_ATTEMPTS = 5
+STEADY_SECONDS = 0.1
+"""A sandbox that is still ready after this did not die at once."""
 MAX_MESSAGE = 16 << 20
 """containerd's own limit of a message."""
 NAMESPACE = "k0sruntime"
@@ -144,7 +147,14 @@ class CRI:
     def remove_pod(self, pod: str) -> None:
         """Stop and remove a pod sandbox; one that is gone is fine."""
         stop = api.StopPodSandboxRequest(pod_sandbox_id=pod)
-        self._call(self._runtime.StopPodSandbox, stop, SANDBOX_SECONDS)
+        for attempt in range(REMOVE_ATTEMPTS):
+            try:
+                self._call(self._runtime.StopPodSandbox, stop, SANDBOX_SECONDS)
+                break
+            except CRIError:  # a sandbox that just died by itself is not yet known to be dead
+                if attempt == REMOVE_ATTEMPTS - 1:
+                    raise
+                time.sleep(0.1)
         remove = api.RemovePodSandboxRequest(pod_sandbox_id=pod)
         self._call(self._runtime.RemovePodSandbox, remove, SANDBOX_SECONDS)
 
@@ -163,16 +173,20 @@ class CRI:
             self.remove_pod(pod)
 
     def prove_sandbox(self, handler: str) -> None:
-        """Run a sandbox under a handler, see it ready, and remove it.
+        """Run a sandbox under a handler, see it ready and stay so, and remove it.
 
         Raises:
             CRIError: with containerd's own reason.
         """
         with self.sandbox(handler) as (pod, _):
             request = api.PodSandboxStatusRequest(pod_sandbox_id=pod)
+            time.sleep(STEADY_SECONDS)
             state = self._call(self._runtime.PodSandboxStatus, request).status.state
             if state != 0:
-                raise CRIError("FAILED_PRECONDITION", "the sandbox came up and is not ready")
+                raise CRIError(
+                    "FAILED_PRECONDITION",
+                    "the sandbox came up and died at once; does its pause image run?",
+                )
 
     def run_in_sandbox(self, handler: str, image: str, command: Sequence[str]) -> str:
         """Run one command in a container under ``handler`` and return what it printed."""

@@ -75,6 +75,18 @@ def answer(program: Path | str, *arguments: str) -> str:
     return run([str(program), *(arguments or ("--version",))], str(program)).partition("\n")[0]
 
 
+def program_in(folder: Path, name: str) -> Path:
+    """Return the program of a name in an unpacked package, wherever the package puts it.
+
+    Raises:
+        LabError: there is none, or only a script of that name.
+    """
+    for path in sorted(folder.rglob(name)):
+        if path.is_file() and path.read_bytes()[:4] == b"\x7fELF":
+            return path
+    raise LabError(f"the package unpacked in {folder} has no program {name}")
+
+
 def _runs(program: str) -> str:
     try:
         done = subprocess.run([program, "--version"], capture_output=True, text=True, check=False)
@@ -126,7 +138,7 @@ def _older(suite: str, series: str) -> Callable[[Lab], Got]:
 def runc(lab: Lab) -> Got:
     """runc of Debian bookworm, which runs without any other package."""
     folder, version = lab.unpack("bookworm", "runc")
-    program = next(path for path in folder.rglob("runc") if path.is_file() and os.access(path, 1))
+    program = program_in(folder, "runc")
     answer(lab.link(program))
     return Got(str(lab.bin / "runc"), version, "debian bookworm")
 
@@ -140,7 +152,8 @@ def crun_(lab: Lab) -> Got:
 def image(lab: Lab) -> Got:
     """The probe image, made of Debian's static busybox."""
     folder, version = lab.unpack("bookworm", "busybox-static")
-    busybox = next(path for path in folder.rglob("busybox") if path.is_file())
+    busybox = program_in(folder, "busybox")
+    answer(busybox, "--help")
     target = lab.folder / "images" / "probe.tar"
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_bytes(probe_image.build(busybox.read_bytes()))
@@ -154,7 +167,7 @@ def runsc(lab: Lab) -> Got:
     way in; with the runc shim, ``BinaryName`` can name such a wrapper.
     """
     folder, version = lab.unpack("forky", "runsc")
-    program = next(path for path in folder.rglob("runsc") if path.is_file() and os.access(path, 1))
+    program = program_in(folder, "runsc")
     answer(lab.link(program))
     lab.script("runsc-in-lab", f'#!/bin/sh\nexec {program.resolve()} --network=none "$@"\n')
     return Got(str(lab.bin / "runsc"), version, "debian forky")

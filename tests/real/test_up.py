@@ -1,0 +1,348 @@
+"""``up`` on the real containerd, from an empty folder to proven handlers and back."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+from tests.real.conftest import RealNode, mounts, processes
+
+pytestmark = pytest.mark.real
+
+
+def proof_of(document: dict, handler: str) -> str:
+    (proof,) = [p for p in document["proofs"] if p["handler"] == handler]
+    assert proof["name"] == "sandbox"
+    return proof["verdict"]
+
+
+def pid_of(node: RealNode) -> int:
+    return node.ok("status")["running"]["pid"]
+
+
+def test_up_goes_from_an_empty_folder_to_proven_handlers(node: RealNode) -> None:
+    document = node.ok("up")
+    assert document["ran"] == "started"
+    assert document["generation"] == 1
+    assert proof_of(document, "runc") == "pass"
+    assert proof_of(document, "crun") == "pass"
+    assert (node.folder / "etc/k0s/containerd.toml").read_text().startswith("# k0s_managed=true\n")
+
+
+def test_the_schema_is_that_of_the_containerd(node: RealNode) -> None:
+    document = node.ok("up")
+    schema = 2 if "1.7" in str(node.containerd) else 3
+    assert document["plan"]["containerd_schema"] == schema
+    main = (node.folder / "etc/k0s/containerd.toml").read_text()
+    assert f"version = {schema}" in main
+    merged = node.folder / "run/k0s/containerd-cri.toml"
+    assert merged.exists() == (schema == 2)
+
+
+def test_the_merge_patch_scheme_gives_the_same_handlers_on_containerd_2(node_2: RealNode) -> None:
+    native = node_2.ok("up")
+    node_2.write_settings(
+        node_2.settings.read_text().replace("[node]", '[node]\nscheme = "merge-patch"', 1)
+    )
+    merged = node_2.ok("up")
+    assert (node_2.folder / "run/k0s/containerd-cri.toml").exists()
+    assert merged["ran"] == "adopted", "the effective configuration stays the same: no bounce"
+    assert merged["handlers"] == native["handlers"]
+
+
+def test_a_second_up_changes_nothing_and_keeps_the_pid(node: RealNode) -> None:
+    first = node.ok("up")
+    before = node.files()
+    second = node.ok("up")
+    assert second["ran"] == "adopted"
+    assert not second["applied"]
+    assert second["running"]["pid"] == first["running"]["pid"]
+    assert node.files() == before
+
+
+def test_a_foreign_drop_in_is_loaded_shown_and_never_touched(node_2: RealNode) -> None:
+    node_2.ok("up")
+    foreign = node_2.dropins / "vendor.toml"
+    content = (
+        "# a vendor wrote this\nversion = 3\n"
+        '[plugins."io.containerd.cri.v1.runtime".containerd.runtimes.vendor]\n'
+        '  runtime_type = "io.containerd.runc.v2"  # as it is\n'
+    )
+    foreign.write_text(content)
+    document = node_2.ok("up")
+    assert document["ran"] == "bounced"
+    assert proof_of(document, "vendor") == "pass"
+    assert foreign.read_text() == content
+    assert str(foreign) in node_2.ok("status")["foreign"]
+
+
+def test_an_edited_file_of_ours_is_drift_and_needs_a_word(node_2: RealNode) -> None:
+    node_2.ok("up")
+    pid = pid_of(node_2)
+    ours = node_2.dropins / "k0sruntime-node.toml"
+    edited = ours.read_text() + "# by hand\n"
+    ours.write_text(edited)
+    assert node_2.ok("status")["drift"] == [str(ours)]
+    refused = node_2.run("up")
+    assert refused.returncode == 3
+    assert "somebody edited it" in refused.stderr
+    assert ours.read_text() == edited
+    assert node_2.ok("up", "--force")["applied"]
+    assert ours.read_text() != edited
+    assert pid_of(node_2) == pid, "a comment bounces nothing"
+
+
+def test_down_leaves_no_process_no_mount_and_no_file_of_ours(node: RealNode) -> None:
+    node.ok("up")
+    foreign = node.dropins / "zz-foreign.toml"
+    schema = 2 if "1.7" in str(node.containerd) else 3
+    foreign.write_text(f"version = {schema}\n")
+    node.ok("down")
+    assert not processes(node.folder)
+    assert not mounts(node.folder)
+    assert set(node.files()) == {
+        "etc/k0sruntime/config.toml",
+        "etc/k0s/containerd.d/zz-foreign.toml",
+    }
+
+
+def test_a_user_managed_main_file_is_never_written(node_2: RealNode) -> None:
+    main = node_2.folder / "etc/k0s/containerd.toml"
+    main.parent.mkdir(parents=True)
+    content = f'version = 3\nimports = ["{node_2.dropins}/*.toml"]\n# mine\n'
+    main.write_text(content)
+    document = node_2.ok("up")
+    assert proof_of(document, "crun") == "pass"
+    assert main.read_text() == content
+    node_2.ok("down")
+    assert main.read_text() == content
+
+
+def test_a_user_managed_main_file_without_the_import_is_refused_with_the_line_to_add(
+    node_2: RealNode,
+) -> None:
+    main = node_2.folder / "etc/k0s/containerd.toml"
+    main.parent.mkdir(parents=True)
+    main.write_text("version = 3\n")
+    done = node_2.run("up")
+    assert done.returncode == 3
+    assert f'imports = ["{node_2.dropins}/*.toml"]' in done.stderr.replace("\n", " ")
+    assert not node_2.dropins.exists()
+
+
+BROKEN = {
+    "a handler whose options are a type error": (
+        'options = { SystemdCgroup = "yes" }',
+        None,
+        3,
+        "SystemdCgroup",
+    ),
+    "an undefined default runtime": (
+        "",
+        'version = 3\n[plugins."io.containerd.cri.v1.runtime".containerd]\n'
+        'default_runtime_name = "nope"\n',
+        3,
+        "nope",
+    ),
+    "a drop-in that is not TOML": ("", "version = 3\nx = \n", 3, "bad.toml:2"),
+}
+
+
+@pytest.mark.parametrize("case", list(BROKEN))
+def test_a_broken_composition_leaves_everything_as_it_was(node_2: RealNode, case: str) -> None:
+    line, dropin, code, told = BROKEN[case]
+    node_2.ok("up")
+    pid = pid_of(node_2)
+    node_2.write_settings(node_2.settings.read_text() + line + "\n")
+    if dropin:
+        (node_2.dropins / "bad.toml").write_text(dropin)
+    before = node_2.files()
+    done = node_2.run("up")
+    assert done.returncode == code, done.stderr
+    assert told in done.stderr
+    assert node_2.files() == before
+    (node_2.dropins / "bad.toml").unlink(missing_ok=True)
+    node_2.write_settings(node_2.settings.read_text().replace(line + "\n", "", 1) if line else node_2.settings.read_text())
+    assert pid_of(node_2) == pid
+
+
+def test_a_provider_that_raises_leaves_everything_as_it_was(
+    node_2: RealNode, tmp_path: Path
+) -> None:
+    node_2.ok("up")
+    pid, before = pid_of(node_2), node_2.files()
+    write_provider(
+        tmp_path,
+        "def contribute_dropin(node):\n    raise RuntimeError('no such luck')\n",
+    )
+    node_2.python_path = [tmp_path]
+    done = node_2.run("up")
+    assert done.returncode == 4
+    assert "k0sruntime-acme 1.0" in done.stderr
+    assert "no such luck" in done.stderr
+    assert "contribute_dropin" in done.stderr
+    assert node_2.files() == before
+    node_2.python_path = []
+    assert pid_of(node_2) == pid
+    node_2.python_path = [tmp_path]
+    assert node_2.ok("up", without=["acme", *node_2.without])["ran"] == "adopted"
+
+
+def test_a_handler_that_fails_its_sandbox_is_rolled_back_and_the_old_ones_are_proved(
+    node_2: RealNode,
+) -> None:
+    node_2.ok("up")
+    before = node_2.files()
+    good = node_2.settings.read_text()
+    node_2.write_settings(good + '\n[node.handlers.broken]\nbinary = "/bin/false"\n')
+    changed = node_2.files()["etc/k0sruntime/config.toml"]
+    done = node_2.run("up")
+    assert done.returncode == 6, done.stderr
+    assert "broken" in done.stderr
+    assert "is back and proved" in done.stderr
+    assert node_2.files() == {**before, "etc/k0sruntime/config.toml": changed}
+    node_2.write_settings(good)
+    document = node_2.ok("up")
+    assert document["ran"] == "adopted"
+    assert proof_of(document, "runc") == "pass"
+
+
+def test_the_first_up_that_fails_leaves_an_empty_node(node_2: RealNode) -> None:
+    node_2.write_settings(node_2.settings.read_text() + '[node.handlers.b]\nbinary = "/bin/false"\n')
+    done = node_2.run("up")
+    assert done.returncode == 6, done.stderr
+    assert set(node_2.files()) == {"etc/k0sruntime/config.toml"}
+    assert not processes(node_2.folder)
+
+
+def test_a_providers_own_check_that_fails_takes_the_change_back(
+    node_2: RealNode, tmp_path: Path
+) -> None:
+    node_2.ok("up")
+    before = node_2.files()
+    write_provider(
+        tmp_path,
+        "from k0sruntime import Check, RuntimeHandler\n"
+        "def contribute_dropin(node):\n    yield RuntimeHandler(name='acme')\n"
+        "def post_start_check(node, cri):\n"
+        "    yield Check(name='mood', verdict='fail', detail='not today')\n",
+    )
+    node_2.python_path = [tmp_path]
+    done = node_2.run("up")
+    assert done.returncode == 6, done.stderr
+    assert "mood: not today" in done.stderr
+    assert node_2.files() == before
+
+
+def test_a_provider_can_look_inside_a_sandbox(node_2: RealNode, tmp_path: Path) -> None:
+    write_provider(
+        tmp_path,
+        "from k0sruntime import Check, RuntimeHandler\n"
+        "def contribute_dropin(node):\n    yield RuntimeHandler(name='acme')\n"
+        "def post_start_check(node, cri):\n"
+        f"    said = cri.run_in_sandbox('acme', '{'k0sruntime.local/probe:1'}', ['uname', '-s'])\n"
+        "    yield Check(name='kernel', verdict='pass', detail=said.strip())\n",
+    )
+    node_2.python_path = [tmp_path]
+    document = node_2.ok("up")
+    (check,) = [proof for proof in document["proofs"] if proof["name"] == "kernel"]
+    assert check["detail"] == "Linux"
+
+
+def test_another_process_behind_the_socket_is_told_from_ours(node_2: RealNode) -> None:
+    node_2.ok("up")
+    record = node_2.folder / "run/k0sruntime/containerd.json"
+    kept = record.rename(record.with_suffix(".kept"))
+    done = node_2.run("up")
+    kept.rename(record)
+    assert done.returncode == 3
+    assert "another process already serves this socket" in done.stderr
+
+
+def test_up_starts_a_containerd_that_was_killed(node_2: RealNode) -> None:
+    first = node_2.ok("up")["running"]["pid"]
+    os.kill(first, signal.SIGKILL)
+    time.sleep(0.2)
+    document = node_2.ok("up")
+    assert document["ran"] == "started"
+    assert document["running"]["pid"] != first
+
+
+def test_a_containerd_that_is_too_old_is_refused(node_2: RealNode) -> None:
+    old = node_2.containerd.parent.parent / "containerd-1.6/bin/containerd"
+    done = node_2.run("up", "--containerd", str(old))
+    assert done.returncode == 3
+    assert "is too old" in done.stderr
+
+
+def test_dry_run_and_plan_write_nothing(node_2: RealNode) -> None:
+    before = node_2.files()
+    done = node_2.run("up", "--dry-run")
+    assert done.returncode == 0, done.stderr
+    assert "restrict_oom_score_adj" in done.stdout or "pinned_images" in done.stdout
+    assert node_2.run("plan", "--exit-code").returncode == 10
+    assert node_2.files() == before
+    assert not node_2.socket.exists()
+
+
+def test_verify_proves_what_runs_and_fails_when_nothing_does(node_2: RealNode) -> None:
+    assert node_2.run("verify").returncode == 8
+    node_2.ok("up")
+    document = node_2.ok("verify")
+    assert {proof["verdict"] for proof in document["proofs"]} == {"pass"}
+
+
+def test_rollback_goes_back_to_the_last_proved_generation(node_2: RealNode) -> None:
+    node_2.ok("up")
+    first = node_2.files()["etc/k0s/containerd.d/k0sruntime-node.toml"]
+    node_2.write_settings(node_2.settings.read_text() + "\n[node.handlers.more]\n")
+    assert proof_of(node_2.ok("up"), "more") == "pass"
+    document = node_2.ok("rollback")
+    assert document["generation"] == 1
+    assert node_2.files()["etc/k0s/containerd.d/k0sruntime-node.toml"] == first
+    assert {p["handler"] for p in document["proofs"] if p["handler"]} == {"crun", "runc"}
+
+
+def test_foreground_restarts_containerd_and_stops_it_at_the_end(node_2: RealNode) -> None:
+    (node_2.folder / "run").mkdir(exist_ok=True)
+    with (node_2.folder / "run/story").open("wb") as story:
+        process = subprocess.Popen(
+            node_2.command("up", "--foreground"),
+            env=node_2.environment(),
+            stdout=subprocess.DEVNULL,
+            stderr=story,
+        )
+    try:
+        first = wait_for_pid(node_2, 0)
+        os.kill(first, signal.SIGKILL)
+        second = wait_for_pid(node_2, first)
+        assert second != first
+    finally:
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 0
+    assert not processes(node_2.folder)
+
+
+def wait_for_pid(node: RealNode, other_than: int) -> int:
+    record = node.folder / "run/k0sruntime/containerd.json"
+    for _ in range(200):
+        if record.exists():
+            document = json.loads(record.read_text())
+            if document["pid"] != other_than and document["proofs"]:
+                return document["pid"]
+        time.sleep(0.1)
+    raise AssertionError(f"no containerd came up: {(node.folder / 'run/story').read_text()}")
+
+
+def write_provider(folder: Path, code: str) -> None:
+    """Lay a distribution with one provider into a folder, as an installer would."""
+    (folder / "k0sruntime_acme.py").write_text(code)
+    info = folder / "k0sruntime_acme-1.0.dist-info"
+    info.mkdir(exist_ok=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: k0sruntime-acme\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[k0sruntime]\nacme = k0sruntime_acme\n")

@@ -167,6 +167,18 @@ class Paths:
         return f"{self.data}/images"
 
 
+def hosts_folder(registry: str) -> str:
+    """Return the folder that containerd looks up first for a registry.
+
+    That is ``host_port_`` for a registry with a port, and the plain name otherwise. Source:
+    containerd ``core/remotes/docker/config/config_unix.go``.
+    """
+    host, colon, port = registry.rpartition(":")
+    if colon and port.isdigit() and (host.endswith("]") or ":" not in host):
+        return f"{host}_{port}_"
+    return registry
+
+
 @dataclass(frozen=True)
 class Node(Generic[S_co]):
     """What is known of the node, and one provider's own settings.
@@ -208,6 +220,10 @@ class Node(Generic[S_co]):
             if self.files.is_executable(path):
                 return path
         return None
+
+    def hosts_file(self, registry: str) -> str:
+        """Return the path at which the host will place a registry's ``hosts.toml``."""
+        return f"{self.paths.certs}/{hosts_folder(registry)}/hosts.toml"
 
     def config_file(self, name: str) -> str:
         """Return the path at which the host will place this provider's ``ConfigFile(name)``."""

@@ -25,7 +25,7 @@ class HandlerSettings(Settings, frozen=True):
     """One extra handler: ``[node.handlers.NAME]``."""
 
     binary: str = ""
-    """Low-level runtime for the runc shim (its ``BinaryName``)."""
+    """Low-level runtime for the runc shim (its ``BinaryName``): a path, or a name on PATH."""
     runtime_type: str = "io.containerd.runc.v2"
     runtime_path: str = ""
     options: dict[str, Any] = {}
@@ -71,7 +71,7 @@ class NodeProvider(Provider[NodeSettings]):
         if node.paths.sandbox:
             yield _sandbox(node)
         for name, handler in sorted(node.settings.handlers.items()):
-            yield _handler(name, handler)
+            yield _handler(name, handler, node)
 
 
 def _sandbox(node: Node[NodeSettings]) -> DropIn:
@@ -92,15 +92,18 @@ def _sandbox(node: Node[NodeSettings]) -> DropIn:
     )
 
 
-def _handler(name: str, handler: HandlerSettings) -> RuntimeHandler:
+def _handler(name: str, handler: HandlerSettings, node: Node[NodeSettings]) -> RuntimeHandler:
+    binary = handler.binary
+    if binary and not binary.startswith("/"):
+        binary = node.which(binary) or binary
     options = dict(handler.options)
-    if handler.binary:
-        options["BinaryName"] = handler.binary
+    if binary:
+        options["BinaryName"] = binary
     return RuntimeHandler(
         name=name,
         runtime_type=handler.runtime_type,
         runtime_path=handler.runtime_path,
         options=options,
         runtime_class=handler.runtime_class,
-        programs=[path for path in (handler.binary, handler.runtime_path) if path],
+        programs=[path for path in (binary, handler.runtime_path) if path],
     )

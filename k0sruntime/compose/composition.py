@@ -11,6 +11,7 @@ from k0sruntime.compose.layers import Layer, Overlap, dotted, overlaps
 from k0sruntime.contributions import Binary, ConfigFile, Contribution, RuntimeHandler, conflict
 from k0sruntime.errors import ConflictError, Problem, RefusedError
 from k0sruntime.lines import line_of
+from k0sruntime.node import hosts_folder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -101,11 +102,9 @@ def compose(node: Node[Any], collected: Collected, existing: Existing) -> Compos
     mode: Mode = "remote" if socket else (node.mode or "standalone")
     schema = node_schema(node, mode)
     scheme = node_scheme(node, mode, schema)
+    if socket:  # another runtime reads neither drop-ins nor hosts files
+        return Composition(mode, schema, scheme, socket=socket.value, profile=profile)
     others = _hosts_files(node, collected.hosts) + _config_files(node, collected.parts)
-    if mode == "remote":
-        return Composition(
-            mode, schema, scheme, others, socket=socket.value if socket else None, profile=profile
-        )
     ours = dropins.contributed(collected.parts, schema, node.paths)
     foreign = dropins.read(node.paths.dropins, _without_equals(existing, ours), schema)
     _refuse_taken(ours, foreign)
@@ -295,7 +294,7 @@ def _hosts_files(
     files: list[DesiredFile] = []
     problems = []
     for item in contributions:
-        folder = f"{node.paths.certs}/{hosts.folder_name(item.value.registry)}"
+        folder = f"{node.paths.certs}/{hosts_folder(item.value.registry)}"
         if folder in owners:
             message = f"two hosts files for the registry {item.value.registry!r}"
             problems.append(conflict(message, owners[folder], item.owner))

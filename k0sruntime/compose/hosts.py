@@ -19,17 +19,6 @@ if TYPE_CHECKING:
     from k0sruntime.contributions import Host, HostsFile, Owner
 
 
-def folder_name(registry: str) -> str:
-    """Return the folder that containerd looks up first for a registry.
-
-    That is ``host_port_`` for a registry with a port, and the plain name otherwise.
-    """
-    host, colon, port = registry.rpartition(":")
-    if colon and port.isdigit() and (host.endswith("]") or ":" not in host):
-        return f"{host}_{port}_"
-    return registry
-
-
 def render(file: HostsFile, owner: Owner) -> str:
     """Return the text of ``hosts.toml``."""
     lines = [owner_header(owner).rstrip("\n")]

@@ -52,7 +52,7 @@ RENAMED_PLUGINS = {
 """Other plugins that containerd 2 has under another ID; seen in its ``config dump``."""
 
 SERVER = "io.containerd.server.v1."
-"""Prefix of the tables that version 4 has in place of ``grpc``, ``ttrpc``, ``debug``, ``metrics``."""
+"""Prefix of the tables that version 4 has for ``grpc``, ``ttrpc``, ``debug`` and ``metrics``."""
 _PROMETHEUS = "io.containerd.metrics.v1.grpc-prometheus"
 
 Change = Literal["", "list", "first"]
@@ -63,7 +63,10 @@ _ALL_HANDLERS = "containerd 2 has no such switch for all handlers at once"
 _NO_SUCH_RUNTIME = "containerd 2 knows handlers by name only"
 
 _GONE_IN_3: dict[Path, _Reason] = {
-    ("systemd_cgroup",): (_ALL_HANDLERS, "Set SystemdCgroup = true in the options of each handler."),
+    ("systemd_cgroup",): (
+        _ALL_HANDLERS,
+        "Set SystemdCgroup = true in the options of each handler.",
+    ),
     ("disable_cgroup",): (
         "containerd 2 cannot do without cgroups",
         "Leave it out; a rootless containerd needs a delegated cgroup.",
@@ -156,44 +159,55 @@ class Place:
 
 def place(path: Path, value: Any, file: File) -> Place:
     """Return where a key, or a table with the value ``{}``, goes."""
-    if path == ("plugin_dir",) and file.to == 3:  # noqa: PLR2004
-        return Place(None, why="containerd 2 loads no Go plugins", instead="Make it a proxy plugin.")
-    if len(path) < 2 or path[0] != "plugins":  # noqa: PLR2004
-        return Place(path)
-    if file.version == 4 and (found := _from_4(path)):  # noqa: PLR2004
+    if path[:1] != ("plugins",) or len(path) == 1:
+        return _root(path, file)
+    if file.version == 4 and (found := _from_4(path)):
         return found
+    return _to_2(path, value, file) if file.to == 2 else _to_3(path, value, file)
+
+
+def _root(path: Path, file: File) -> Place:
+    if path == ("plugin_dir",) and file.to == 3:
+        return _gone(("containerd 2 loads no Go plugins", "Make it a proxy plugin."))
+    return Place(path)
+
+
+def _to_2(path: Path, value: Any, file: File) -> Place:
     plugin, rest = path[1], path[2:]
-    if file.to == 2:  # noqa: PLR2004
-        if plugin == RUNTIME:
-            return _runtime_to_2(rest, value)
-        if plugin == IMAGES:
-            return _images_to_2(rest, file)
-        old = {new: old for old, new in RENAMED_PLUGINS.items()}
-        return Place(("plugins", old.get(plugin, plugin), *rest))
-    if plugin == CRI:
-        return _to_3(path, rest, value, file)
+    if plugin == RUNTIME:
+        return _runtime_to_2(rest, value)
+    if plugin == IMAGES:
+        return _images_to_2(rest, file)
+    old = {new: old for old, new in RENAMED_PLUGINS.items()}
+    return Place(("plugins", old.get(plugin, plugin), *rest))
+
+
+def _to_3(path: Path, value: Any, file: File) -> Place:
+    plugin, rest = path[1], path[2:]
     if plugin in _GONE_PLUGINS_IN_3:
         return _gone(_GONE_PLUGINS_IN_3[plugin])
-    return Place(("plugins", RENAMED_PLUGINS.get(plugin, plugin), *rest))
-
-
-def _to_3(path: Path, rest: Path, value: Any, file: File) -> Place:
+    if plugin != CRI:
+        return Place(("plugins", RENAMED_PLUGINS.get(plugin, plugin), *rest))
     if reason := _lookup(_GONE_IN_3, rest):
         return _gone(reason)
-    first = rest[0] if rest else ""
-    if first in STREAMING:
+    if rest and rest[0] in STREAMING:
         return _streaming(path, file)
-    if first == "sandbox_image":
-        return Place(("plugins", IMAGES, "pinned_images", "sandbox"))
-    if first in IMAGES_KEYS:
-        return Place(("plugins", IMAGES, *rest))
-    if first == "containerd" and rest[1:2] and rest[1] in IMAGES_KEYS_IN_CONTAINERD:
-        return Place(("plugins", IMAGES, *rest[1:]))
     if rest == ("cni", "bin_dir"):
         return Place(("plugins", RUNTIME, "cni", "bin_dirs") if value else None, "list")
+    return Place(("plugins", *_home_in_3(rest)), "", *_remark(rest, value))
+
+
+def _home_in_3(rest: Path) -> Path:
+    """Return plugin and key of what schema 3 has at another place of the same value."""
+    if rest == ("sandbox_image",):
+        return (IMAGES, "pinned_images", "sandbox")
+    if rest and rest[0] in IMAGES_KEYS:
+        return (IMAGES, *rest)
+    if rest[:1] == ("containerd",) and rest[1:] and rest[1] in IMAGES_KEYS_IN_CONTAINERD:
+        return (IMAGES, *rest[1:])
     if _matches((*_HANDLER, "sandbox_mode"), rest):
-        return Place(("plugins", RUNTIME, *rest[:-1], "sandboxer"))
-    return Place(("plugins", RUNTIME, *rest), "", *_remark(rest, value))
+        return (RUNTIME, *rest[:-1], "sandboxer")
+    return (RUNTIME, *rest)
 
 
 def _streaming(path: Path, file: File) -> Place:
@@ -227,7 +241,11 @@ def _runtime_to_2(rest: Path, value: Any) -> Place:
         target = ("plugins", CRI, "cni", "bin_dir") if value else None
         more = len(value) > 1 if isinstance(value, list) else False
         lost = f"containerd 1.7 has one folder of CNI plugins; {value[1:]} are lost" if more else ""
-        return Place(target, "first", lost, "Link their plugins into the first one." if more else "")
+        return Place(
+            target, "first", lost, "Link their plugins into the first one." if more else ""
+        )
+    if rest == ("cni", "bin_dir") and not value:
+        return Place(None)  # as containerd 2 writes it beside bin_dirs
     if _matches((*_HANDLER, "sandboxer"), rest):
         return Place(("plugins", CRI, *rest[:-1], "sandbox_mode"))
     return Place(("plugins", CRI, *rest))
@@ -277,7 +295,10 @@ def _from_4(path: Path) -> Place | None:
     if rest in ((), ("address",)) or rest[0].startswith("tls_"):
         return Place(("grpc", *(f"tcp_{key}" for key in rest)))
     return _gone(
-        ("until version 3 the socket and the TCP port share it", f"Set {rest[0]} of the table grpc.")
+        (
+            "until version 3 the socket and the TCP port share it",
+            f"Set {rest[0]} of the table grpc.",
+        )
     )
 
 

@@ -140,8 +140,7 @@ def sections(text: str) -> list[Section]:
             position = header.end()
             free, above = _attached(pending)
             pending = ""
-            if free:
-                found[-1].body.append(Trivia(free))
+            found[-1].body += free
             path = split_key(header[3])
             raw = dict(zip(path, _PARTS.findall(header[3]), strict=True))
             array = bool(header[2])
@@ -150,11 +149,8 @@ def sections(text: str) -> list[Section]:
             setting, position = _setting(text, position, line)
             free, above = _attached(pending)
             pending = ""
-            if free:
-                found[-1].body.append(Trivia(free))
-            found[-1].body.append(replace(setting, above=above))
-    if pending:
-        found[-1].body.append(Trivia(pending))
+            found[-1].body += [*free, replace(setting, above=above)]
+    found[-1].body += _trivia(_lines(pending))
     return found
 
 
@@ -185,12 +181,21 @@ def _value_end(text: str, start: int) -> int:
     return len(text)
 
 
-def _attached(pending: str) -> tuple[str, str]:
+def _attached(pending: str) -> tuple[list[Trivia], str]:
     """Split what stands above a statement: comments right above it belong to it."""
-    lines = re.findall(r"[^\n]*\n|[^\n]+", pending)
+    lines = _lines(pending)
     count = 0
     while count < len(lines) and lines[-1 - count].strip():
         count += 1
     cut = len(lines) - count
-    return "".join(lines[:cut]), "".join(lines[cut:])
+    return _trivia(lines[:cut]), "".join(lines[cut:])
 
+
+def _trivia(lines: list[str]) -> list[Trivia]:
+    """Part comments that follow the last key at once from what follows a blank line."""
+    blank = next((number for number, line in enumerate(lines) if not line.strip()), len(lines))
+    return [Trivia("".join(part)) for part in (lines[:blank], lines[blank:]) if part]
+
+
+def _lines(text: str) -> list[str]:
+    return re.findall(r"[^\n]*\n|[^\n]+", text)

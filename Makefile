@@ -1,0 +1,62 @@
+# The newcomer's two commands are `make up` and `make test`.
+# Everything lands in this folder: .venv (Python), .lab (containerd, runc, …), .node (the node).
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+NODE := .node
+PLUGINS := gvisor nvidia dockerd mirrors
+SETTINGS := examples/first-node/config.toml
+export PATH := $(CURDIR)/.lab/bin:$(PATH)
+
+.PHONY: help setup lab lab-all up down test test-pure lint format docs bench clean
+
+help:  ## Show this list.
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+setup: $(VENV)/.ready  ## Make .venv with the host and all four providers.
+
+$(VENV)/.ready: pyproject.toml $(PLUGINS:%=plugins/%/pyproject.toml) k0sruntime/__about__.py lab/venv.py
+	$(PYTHON) -m lab.venv $(VENV)
+	$(BIN)/python -m pip install --quiet --editable . $(PLUGINS:%=--editable plugins/%)
+	touch $@
+
+$(VENV)/.dev: $(VENV)/.ready
+	$(BIN)/python -m pip install --quiet --group test --group lint --group build --group bench
+	touch $@
+
+lab:  ## Bring containerd 2.x, runc, crun and a probe image into .lab.
+	$(PYTHON) -m lab
+
+lab-all:  ## Bring all parts that the tests use into .lab.
+	$(PYTHON) -m lab all
+
+up: setup lab  ## Run a first node in .node and prove it.
+	mkdir -p $(NODE)/var/lib/k0s/images
+	cp -u .lab/images/probe.tar $(NODE)/var/lib/k0s/images/
+	$(BIN)/k0sruntime up --sandbox $(NODE) --settings $(SETTINGS)
+
+down: setup  ## Take the first node away.
+	$(BIN)/k0sruntime down --sandbox $(NODE) --settings $(SETTINGS) --pods --purge
+
+test: $(VENV)/.dev lab-all  ## Run all tests, those of the real parts included.
+	K0SRUNTIME_REAL=1 $(BIN)/python -m pytest
+
+test-pure: $(VENV)/.dev  ## Run the tests that need neither root nor the real parts.
+	$(BIN)/python -m pytest -m "not real"
+
+lint: $(VENV)/.dev  ## Check style and types.
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy k0sruntime lab bench
+	$(foreach plugin,$(PLUGINS),$(BIN)/mypy plugins/$(plugin)/k0sruntime_$(plugin) &&) true
+
+format: $(VENV)/.dev  ## Format the code.
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+bench: $(VENV)/.dev lab-all  ## Measure speed as ratios in one run.
+	$(BIN)/python -m bench
+
+clean:  ## Remove everything that make has made here; run `make down` first.
+	rm -rf $(VENV) .lab dist

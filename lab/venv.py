@@ -1,0 +1,63 @@
+"""``python3 -m lab.venv DIR``: a virtual environment with pip, on a bare Debian as well.
+
+Debian's python3 has no ``ensurepip`` unless python3-venv is installed. There, pip comes from
+Debian's own wheel of it, unpacked and not installed.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+from lab.debian import LabError, run
+from lab.parts import Lab
+
+OLDEST = (3, 10)
+NEWEST_PIP_FEATURE = "25.1"
+"""First pip that knows ``--group`` (PEP 735)."""
+
+
+def make(folder: Path, lab: Lab) -> None:
+    """Make the environment if it is not there, with a pip that knows dependency groups.
+
+    Raises:
+        LabError: Python is too old, or no pip can be had.
+    """
+    if sys.version_info < OLDEST:
+        raise LabError(f"Python {sys.version.split()[0]} is too old; 3.10 is the oldest")
+    python = folder / "bin" / "python"
+    if not python.exists():
+        venv.create(folder, with_pip=False, symlinks=True)
+    if subprocess.run([python, "-m", "pip", "--version"], capture_output=True, check=False).returncode:
+        _bring_pip(python, lab)
+    command = [str(python), "-m", "pip", "install", "--quiet", "--upgrade", f"pip>={NEWEST_PIP_FEATURE}"]
+    run(command, "a recent pip")
+
+
+def _bring_pip(python: Path, lab: Lab) -> None:
+    if importlib.util.find_spec("ensurepip"):
+        done = subprocess.run([python, "-m", "ensurepip", "--default-pip"], capture_output=True, check=False)
+        if done.returncode == 0:
+            return
+    folder, _ = lab.unpack("bookworm", "python3-pip-whl")
+    wheel = next(folder.rglob("pip-*.whl"))
+    run([str(python), f"{wheel}/pip", "install", "--quiet", "pip"], "pip from Debian's wheel")
+
+
+def main(arguments: list[str]) -> int:
+    """Make the environment that is named and return the exit code."""
+    lab = Lab(Path(os.environ.get("K0SRUNTIME_LAB", ".lab")).absolute())
+    try:
+        make(Path(arguments[0]).absolute(), lab)
+    except LabError as exc:
+        print(f"setup: {exc}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from k0sruntime import apply as apply_
-from k0sruntime import sandbox
+from k0sruntime import gate, sandbox
 from k0sruntime.collect import Collected, asked, collect, provider_settings, refuse_broken
 from k0sruntime.compose import Composition, compose
 from k0sruntime.discovery import Discovered, discover
@@ -178,13 +178,14 @@ def up(request: Request, story: Story) -> Outcome:
         refuse_drift(prepared.plan)
         if prepared.plan.empty and proved(prepared):
             return adopt(prepared, story)
+        gate.refuse(prepared.composition)
         return change(request, prepared, story)
 
 
 def proved(prepared: Prepared) -> bool:
     """Tell whether what runs has passed its proof, so that nothing is left to do."""
-    if prepared.composition.mode != "standalone":
-        return prepared.observed.ledger.proved or not prepared.composition.files
+    if prepared.composition.mode != "standalone":  # what others run is asked every time
+        return False
     running = prepared.observed.running
     return running is not None and bool(running.proofs)
 

@@ -48,10 +48,8 @@ def get(lab: Lab) -> str:
         ],
         "pointing crun at its libraries",
     )
-    if HYBRID.exists():
-        shown = lab.script("crun", _without_hybrid(program))
-    else:
-        shown = lab.link(program)
+    hybrid = HYBRID.exists()
+    shown = lab.script("crun", _without_hybrid(program)) if hybrid else lab.link(program)
     run([str(shown), "--version"], "crun")
     return version
 

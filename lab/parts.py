@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lab import crun, probe_image
 from lab.debian import Apt, Archive, LabError, archive, run
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 K0S_CONTAINERD = Path("/var/lib/k0s/bin/containerd")
 

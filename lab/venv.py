@@ -32,17 +32,21 @@ def make(folder: Path, lab: Lab) -> None:
     python = folder / "bin" / "python"
     if not python.exists():
         venv.create(folder, with_pip=False, symlinks=True)
-    if subprocess.run([python, "-m", "pip", "--version"], capture_output=True, check=False).returncode:
+    if not _succeeds(python, "-m", "pip", "--version"):
         _bring_pip(python, lab)
-    command = [str(python), "-m", "pip", "install", "--quiet", "--upgrade", f"pip>={NEWEST_PIP_FEATURE}"]
-    run(command, "a recent pip")
+    wanted = f"pip>={NEWEST_PIP_FEATURE}"
+    run([str(python), "-m", "pip", "install", "--quiet", "--upgrade", wanted], "a recent pip")
+
+
+def _succeeds(python: Path, *arguments: str) -> bool:
+    done = subprocess.run([python, *arguments], capture_output=True, check=False)
+    return done.returncode == 0
 
 
 def _bring_pip(python: Path, lab: Lab) -> None:
-    if importlib.util.find_spec("ensurepip"):
-        done = subprocess.run([python, "-m", "ensurepip", "--default-pip"], capture_output=True, check=False)
-        if done.returncode == 0:
-            return
+    known = importlib.util.find_spec("ensurepip") is not None
+    if known and _succeeds(python, "-m", "ensurepip", "--default-pip"):
+        return
     folder, _ = lab.unpack("bookworm", "python3-pip-whl")
     wheel = next(folder.rglob("pip-*.whl"))
     run([str(python), f"{wheel}/pip", "install", "--quiet", "pip"], "pip from Debian's wheel")

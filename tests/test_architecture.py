@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).parent.parent / "k0sruntime"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 PURE = [
     "node.py", "contributions.py", "hookspecs.py", "errors.py", "settings.py", "node_provider.py",
-    "collect.py", "plan.py", "explain.py", "lines.py", "toml.py", "report.py", "proof.py", "values.py",
+    "collect.py", "plan.py", "explain.py", "lines.py", "toml.py", "report.py", "proof.py", "values.py", "gate.py",
     *(str(path.relative_to(PACKAGE)) for path in (PACKAGE / "compose").rglob("*.py")),
     *(
         str(path.relative_to(PACKAGE))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -13,20 +14,33 @@ if TYPE_CHECKING:
 
 @click.command(name="migrate")
 @click.argument(
-    "files", metavar="FILE...", nargs=-1, required=True,
+    "files",
+    metavar="FILE...",
+    nargs=-1,
+    required=True,
     type=click.Path(exists=True, dir_okay=False),
 )
 @click.option(
-    "--to", type=click.Choice(["3", "2"]), default="3", show_default=True,
-    envvar="K0SRUNTIME_MIGRATE_TO", show_envvar=True,
+    "--to",
+    type=click.Choice(["3", "2"]),
+    default="3",
+    show_default=True,
+    envvar="K0SRUNTIME_MIGRATE_TO",
+    show_envvar=True,
     help="3: containerd 2, k0s 1.36 and newer; 2: containerd 1.7, k0s up to 1.35.",
 )
 @click.option(
-    "--write", is_flag=True, envvar="K0SRUNTIME_MIGRATE_WRITE", show_envvar=True,
+    "--write",
+    is_flag=True,
+    envvar="K0SRUNTIME_MIGRATE_WRITE",
+    show_envvar=True,
     help="Replace the files; the originals are kept.",
 )
 @click.option(
-    "--diff", is_flag=True, envvar="K0SRUNTIME_MIGRATE_DIFF", show_envvar=True,
+    "--diff",
+    is_flag=True,
+    envvar="K0SRUNTIME_MIGRATE_DIFF",
+    show_envvar=True,
     help="Print a unified diff instead of the result.",
 )
 def command(*, files: tuple[str, ...], to: str, write: bool, diff: bool) -> int:
@@ -83,9 +97,10 @@ def _write(path: str, original: bytes, migration: Migration, to: str) -> None:
 
 
 def _diff(path: str, before: str, after: str) -> None:
-    old, new = (text.splitlines(keepends=True) for text in (before, after))
+    old, new = (re.findall(r"[^\n]*\n|[^\n]+", text) for text in (before, after))
     for line in difflib.unified_diff(old, new, path, f"{path} (migrated)"):
-        click.echo(line, nl=not line.endswith("\n"))
+        whole = line.endswith("\n")
+        click.echo(line if whole else f"{line}\n\\ No newline at end of file\n", nl=False)
 
 
 def _tell(path: str, migration: Migration, to: str) -> None:

@@ -158,7 +158,8 @@ def test_a_broken_composition_leaves_everything_as_it_was(node_2: RealNode, case
     line, dropin, code, told = BROKEN[case]
     node_2.ok("up")
     pid = pid_of(node_2)
-    node_2.write_settings(node_2.settings.read_text() + line + "\n")
+    good = node_2.settings.read_text()
+    node_2.write_settings(good + line + "\n")
     if dropin:
         (node_2.dropins / "bad.toml").write_text(dropin)
     before = node_2.files()
@@ -167,7 +168,7 @@ def test_a_broken_composition_leaves_everything_as_it_was(node_2: RealNode, case
     assert told in done.stderr
     assert node_2.files() == before
     (node_2.dropins / "bad.toml").unlink(missing_ok=True)
-    node_2.write_settings(node_2.settings.read_text().replace(line + "\n", "", 1) if line else node_2.settings.read_text())
+    node_2.write_settings(good)
     assert pid_of(node_2) == pid
 
 

@@ -112,9 +112,7 @@ def _headers(header: Mapping[str, str | list[str]]) -> dict[str, list[str]]:
     return {key: [value] if isinstance(value, str) else value for key, value in header.items()}
 
 
-def _certificate(
-    path: str, registry: str, node: Node[Registries], files: dict[str, str]
-) -> str:
+def _certificate(path: str, registry: str, node: Node[Registries], files: dict[str, str]) -> str:
     """Take a copy of a CA certificate and return its name beside the hosts file.
 
     A CA that is missing or no PEM makes containerd fail every pull of the registry.

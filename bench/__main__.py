@@ -1,0 +1,58 @@
+"""``python -m bench``: every figure that the project keeps in sight, in one run."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from bench.measure import Figure, in_turn, seconds
+from bench.node import Node, bare_to_ready
+
+RUNS = 9
+
+
+def help_() -> Figure:
+    """``--help`` against importing click."""
+    program = str(Path(sys.executable).parent / "k0sruntime")
+
+    def ours() -> float:
+        return seconds(lambda: subprocess.run([program, "--help"], capture_output=True, check=True))
+
+    def other() -> float:
+        return seconds(lambda: subprocess.run([sys.executable, "-c", "import click"], check=True))
+
+    return Figure("--help against `import click`", *in_turn(ours, other, RUNS), goal=1.6)
+
+
+def no_op_up() -> Figure:
+    """``up`` on a node that is as it should be."""
+    with Node() as node:
+        node.run("up")
+        median, _ = in_turn(lambda: seconds(lambda: node.run("up")), None, RUNS)
+    return Figure("up that changes nothing", median, None, goal=0.35)
+
+
+def cold_up() -> Figure:
+    """``up`` from nothing to a CRI that answers, against containerd without us."""
+
+    def ours() -> float:
+        with Node() as node:
+            return node.up_to_ready()
+
+    return Figure("cold up to CRI against bare containerd", *in_turn(ours, bare_to_ready, RUNS), goal=3)
+
+
+FIGURES = (help_, no_op_up, cold_up)
+
+
+def main() -> int:
+    """Print all figures; the exit code says whether all goals are met."""
+    figures = [make() for make in FIGURES]
+    for figure in figures:
+        print(figure)
+    return 0 if all(figure.met for figure in figures) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from bench.measure import Figure, in_turn, seconds
-from bench.node import Node, bare_to_ready
+from bench.node import Node, bare_to_ready, environment
 
 RUNS = 9
 
@@ -17,10 +17,14 @@ def help_() -> Figure:
     program = str(Path(sys.executable).parent / "k0sruntime")
 
     def ours() -> float:
-        return seconds(lambda: subprocess.run([program, "--help"], capture_output=True, check=True))
+        command = [program, "--help"]
+        return seconds(
+            lambda: subprocess.run(command, capture_output=True, check=True, env=environment())
+        )
 
     def other() -> float:
-        return seconds(lambda: subprocess.run([sys.executable, "-c", "import click"], check=True))
+        command = [sys.executable, "-c", "import click"]
+        return seconds(lambda: subprocess.run(command, check=True, env=environment()))
 
     return Figure("--help against `import click`", *in_turn(ours, other, RUNS), goal=1.6)
 

@@ -75,8 +75,12 @@ class Node:
 
 
 def environment() -> dict[str, str]:
-    """Return the environment in which the lab's programs are found."""
-    return {**os.environ, "PATH": f"{LAB}/bin:{os.environ['PATH']}"}
+    """Return the environment in which the lab's programs are found.
+
+    Bytecode is kept, as it is where pip has installed a package.
+    """
+    kept = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+    return {**kept, "PATH": f"{LAB}/bin:{os.environ['PATH']}"}
 
 
 def bare_to_ready(config: str = "version = 3\n") -> float:

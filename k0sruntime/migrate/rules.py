@@ -11,18 +11,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from k0sruntime.compose.schema import (
-    CRI,
-    IMAGES,
-    IMAGES_KEYS_IN_CONTAINERD,
-    LATER_HANDLER_KEYS,
-    RUNTIME,
-)
+from k0sruntime.compose.schema import CRI, IMAGES, IMAGES_KEYS_IN_CONTAINERD, RUNTIME
+from k0sruntime.migrate import gone
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
     from k0sruntime.lines import Path
+    from k0sruntime.migrate.gone import Reason
     from k0sruntime.node import Schema
 
 STREAMING = (
@@ -58,67 +54,6 @@ _PROMETHEUS = "io.containerd.metrics.v1.grpc-prometheus"
 Change = Literal["", "list", "first"]
 """What becomes of the value: nothing, a list of it, or the first of the list."""
 
-_Reason = tuple[str, str]
-_ALL_HANDLERS = "containerd 2 has no such switch for all handlers at once"
-_NO_SUCH_RUNTIME = "containerd 2 knows handlers by name only"
-
-_GONE_IN_3: dict[Path, _Reason] = {
-    ("systemd_cgroup",): (
-        _ALL_HANDLERS,
-        "Set SystemdCgroup = true in the options of each handler.",
-    ),
-    ("disable_cgroup",): (
-        "containerd 2 cannot do without cgroups",
-        "Leave it out; a rootless containerd needs a delegated cgroup.",
-    ),
-    ("containerd", "no_pivot"): (
-        _ALL_HANDLERS,
-        "Set NoPivotRoot = true in the options of each handler.",
-    ),
-    ("containerd", "default_runtime"): (
-        _NO_SUCH_RUNTIME,
-        "Define it under containerd.runtimes and name it in containerd.default_runtime_name.",
-    ),
-    ("containerd", "untrusted_workload_runtime"): (
-        _NO_SUCH_RUNTIME,
-        "Define it under containerd.runtimes and let pods ask for it by a RuntimeClass.",
-    ),
-    ("containerd", "runtimes", "*", "runtime_engine"): (
-        "only the runtime type io.containerd.runtime.v1.linux read it, which containerd 2 has not",
-        "Set BinaryName in the handler's options.",
-    ),
-    ("containerd", "runtimes", "*", "runtime_root"): (
-        "only the runtime type io.containerd.runtime.v1.linux read it, which containerd 2 has not",
-        "Set Root in the handler's options.",
-    ),
-}
-_GONE_PLUGINS_IN_3: dict[str, _Reason] = {
-    "io.containerd.runtime.v1.linux": (
-        "containerd 2 has no such plugin",
-        "Give handlers the type io.containerd.runc.v2.",
-    ),
-    "io.containerd.snapshotter.v1.aufs": (
-        "containerd 2 has no such plugin",
-        "Take overlayfs; images have to be pulled again.",
-    ),
-}
-_GONE_RUNTIME_IN_2: dict[Path, _Reason] = {
-    ("enable_criu",): ("containerd 1.7 has no such key", "Leave it out."),
-    ("stats_collect_period",): (
-        "containerd 1.7 has this period for images only",
-        "Set stats_collect_period of the images table, in seconds.",
-    ),
-    ("stats_retention_period",): ("containerd 1.7 has no such key", "Leave it out."),
-    ("cni", "use_internal_loopback"): (
-        "containerd 1.7 has no such key",
-        "Put the CNI plugin named loopback into the bin_dir.",
-    ),
-    **{
-        ("containerd", "runtimes", "*", key): ("containerd 1.7 has no such key", "Leave it out.")
-        for key in LATER_HANDLER_KEYS
-    },
-}
-_GONE_IMAGES_IN_2 = ("concurrent_layer_fetch_buffer", "use_local_image_pull", "pinned_images")
 _DEAD_TYPES = ("io.containerd.runc.v1", "io.containerd.runtime.v1.linux")
 _HANDLER = ("containerd", "runtimes", "*")
 
@@ -184,11 +119,11 @@ def _to_2(path: Path, value: Any, file: File) -> Place:
 
 def _to_3(path: Path, value: Any, file: File) -> Place:
     plugin, rest = path[1], path[2:]
-    if plugin in _GONE_PLUGINS_IN_3:
-        return _gone(_GONE_PLUGINS_IN_3[plugin])
+    if plugin in gone.PLUGINS_IN_3:
+        return _gone(gone.PLUGINS_IN_3[plugin])
     if plugin != CRI:
         return Place(("plugins", RENAMED_PLUGINS.get(plugin, plugin), *rest))
-    if reason := _lookup(_GONE_IN_3, rest):
+    if reason := _lookup(gone.IN_3, rest):
         return _gone(reason)
     if rest and rest[0] in STREAMING:
         return _streaming(path, file)
@@ -220,7 +155,7 @@ def _streaming(path: Path, file: File) -> Place:
     )
 
 
-def _remark(rest: Path, value: Any) -> _Reason:
+def _remark(rest: Path, value: Any) -> Reason:
     """Return what is different in containerd 2 although the key is carried over."""
     if _matches((*_HANDLER, "runtime_type"), rest) and value in _DEAD_TYPES:
         return f"containerd 2 has no runtime type {value}", "Set io.containerd.runc.v2."
@@ -235,7 +170,7 @@ def _remark(rest: Path, value: Any) -> _Reason:
 
 
 def _runtime_to_2(rest: Path, value: Any) -> Place:
-    if reason := _lookup(_GONE_RUNTIME_IN_2, rest):
+    if reason := _lookup(gone.RUNTIME_IN_2, rest):
         return _gone(reason)
     if rest == ("cni", "bin_dirs"):
         target = ("plugins", CRI, "cni", "bin_dir") if value else None
@@ -259,7 +194,7 @@ def _images_to_2(rest: Path, file: File) -> Place:
         return Place(("plugins", CRI, "sandbox_image"))
     if first == "runtime_platforms":
         return _platform_to_2(rest, file)
-    if first in _GONE_IMAGES_IN_2:
+    if first in gone.IMAGES_IN_2:
         return _gone(("containerd 1.7 has no such key", "Leave it out."))
     if first in IMAGES_KEYS_IN_CONTAINERD:
         return Place(("plugins", CRI, "containerd", *rest))
@@ -308,11 +243,11 @@ def tables_of_4(plugins: Mapping[str, Any]) -> list[str]:
     return [name for name in plugins if name.startswith(SERVER) and name not in known]
 
 
-def _gone(reason: _Reason) -> Place:
+def _gone(reason: Reason) -> Place:
     return Place(None, "", *reason)
 
 
-def _lookup(reasons: Mapping[Path, _Reason], rest: Path) -> _Reason | None:
+def _lookup(reasons: Mapping[Path, Reason], rest: Path) -> Reason | None:
     """Return the reason for a key, or for a table that it stands in."""
     return next((why for key, why in reasons.items() if _matches(key, rest[: len(key)])), None)
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from k0sruntime import toml
 from k0sruntime.compose import hosts
 from k0sruntime.contributions import Host, HostsFile, Owner
+from k0sruntime.node import hosts_folder
 
 OWNER = Owner("mirrors", "k0sruntime-mirrors", "1.0", "contribute_hosts")
 MIRROR = Host(url="https://m.local:5000", ca=["ca.crt"], header={"X-Token": ["s"]})
@@ -33,7 +34,7 @@ def lines(file: HostsFile) -> list[str]:
 def test_the_folder_of_a_registry_is_the_one_that_containerd_looks_up_first(
     registry: str, folder: str
 ) -> None:
-    assert hosts.folder_name(registry) == folder
+    assert hosts_folder(registry) == folder
 
 
 def test_the_first_line_says_whose_the_file_is() -> None:

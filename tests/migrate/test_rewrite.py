@@ -46,7 +46,9 @@ version = 2
       config_path = '/etc/containerd/certs.d'
 # the end
 """
-    assert migrate(text, 3).text == f"""\
+    assert (
+        migrate(text, 3).text
+        == f"""\
 # Our node, since 2023
 
 version = 3
@@ -83,6 +85,7 @@ version = 3
       config_path = '/etc/containerd/certs.d'
 # the end
 """
+    )
 
 
 def test_a_drop_in_with_one_handler_differs_in_two_places_only() -> None:
@@ -105,7 +108,9 @@ max_concurrent_downloads = 1
 [debug]
 level = "info"
 """
-    assert migrate(text, 2).text == f"""\
+    assert (
+        migrate(text, 2).text
+        == f"""\
 version = 2
 # what the kubelet asks
 [plugins."{CRI}"]
@@ -117,6 +122,7 @@ max_concurrent_downloads = 1
 [debug]
 level = "info"
 """
+    )
 
 
 def test_a_header_whose_keys_have_all_left_goes_and_its_comment_stays() -> None:
@@ -201,7 +207,9 @@ def test_version_4_becomes_3_where_only_cri_tables_are_set() -> None:
     assert migrate(text, 3).text == text.replace("= 4", "= 3")
 
 
-def test_tables_of_the_other_schema_under_the_right_version_are_put_right_and_that_is_said() -> None:
+def test_tables_of_the_other_schema_under_the_right_version_are_put_right_and_that_is_said() -> (
+    None
+):
     result = migrate(f"version = 3\n[plugins.'{CRI}']\nenable_cdi = true\n", 3)
     assert result.text == f"version = 3\n[plugins.'{RUNTIME}']\nenable_cdi = true\n"
     (note,) = result.notes

@@ -119,7 +119,13 @@ def test_what_containerd_1_7_has_no_place_for_is_said_and_left_as_a_comment(
 
 
 @pytest.mark.parametrize(
-    "line", ["systemd_cgroup = false", "containerd.no_pivot = false", f"{H}.runtime_engine = ''", "cni.bin_dir = ''"]
+    "line",
+    [
+        "systemd_cgroup = false",
+        "containerd.no_pivot = false",
+        f"{H}.runtime_engine = ''",
+        "cni.bin_dir = ''",
+    ],
 )
 def test_what_was_off_anyway_is_left_out_without_a_word(line: str) -> None:
     result = to(3, 2, CRI, line)
@@ -186,12 +192,16 @@ def test_what_is_carried_over_but_works_otherwise_is_said(line: str, why: str) -
         ("io.containerd.monitor.v1.cgroups", "io.containerd.monitor.task.v1.cgroups", "no_prometheus = true"),
     ],
 )  # fmt: skip
-def test_a_plugin_with_another_id_in_containerd_2_is_renamed(two: str, three: str, line: str) -> None:
+def test_a_plugin_with_another_id_in_containerd_2_is_renamed(
+    two: str, three: str, line: str
+) -> None:
     assert data(to(3, 2, two, line).text) == data(file(3, three, line))
     assert data(to(2, 3, three, line).text) == data(file(2, two, line))
 
 
-@pytest.mark.parametrize("plugin", ["io.containerd.runtime.v1.linux", "io.containerd.snapshotter.v1.aufs"])
+@pytest.mark.parametrize(
+    "plugin", ["io.containerd.runtime.v1.linux", "io.containerd.snapshotter.v1.aufs"]
+)
 def test_a_plugin_that_containerd_2_has_not_is_left_as_a_comment(plugin: str) -> None:
     result = to(3, 2, plugin, "root_path = '/a'")
     assert data(result.text) == {"version": 3}
@@ -229,7 +239,9 @@ def test_the_histogram_of_version_4_goes_back_to_the_metrics_table() -> None:
 
 
 def test_a_debug_level_beside_the_debug_server_of_version_4_ends_in_one_table() -> None:
-    text = "version = 4\n[debug]\nlevel = 'info'\n[plugins.'io.containerd.server.v1.debug']\nuid = 5\n"
+    text = (
+        "version = 4\n[debug]\nlevel = 'info'\n[plugins.'io.containerd.server.v1.debug']\nuid = 5\n"
+    )
     assert data(migrate(text, 3).text) == {"version": 3, "debug": {"level": "info", "uid": 5}}
 
 

@@ -1,0 +1,89 @@
+"""What all files come to together, and which file set each key last.
+
+Unlike ``compose``, this never raises: files that containerd would refuse are judged too. Sources
+for the orders: k0s 1.35 ``pkg/component/worker/containerd/configurer.go`` and containerd 2.3
+``cmd/containerd/server/config/config.go``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from k0sruntime.compose import merge_patch
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from k0sruntime.lint.finding import Path
+    from k0sruntime.lint.subject import File
+    from k0sruntime.lint.target import Target
+
+
+@dataclass
+class Effective:
+    """The merged document, and for each key and table the file that set it last."""
+
+    document: dict[str, Any] = field(default_factory=dict)
+    setters: dict[Path, File] = field(default_factory=dict)
+
+    def table(self, *path: str) -> Mapping[str, Any]:
+        """Return the table at ``path``; empty where something else or nothing is there."""
+        return table_at(self.document, *path)
+
+
+def table_at(document: Mapping[str, Any], *path: str) -> Mapping[str, Any]:
+    """Return the table at ``path``; empty where something else or nothing is there."""
+    here: Any = document
+    for part in path:
+        here = here.get(part) if isinstance(here, dict) else None
+    return here if isinstance(here, dict) else {}
+
+
+def merges_by_k0s(files: Iterable[File], target: Target) -> bool:
+    """Tell whether drop-ins with CRI tables are merged before containerd 1.7 sees them."""
+    main = next((file for file in files if file.role == "main"), None)
+    return target.schema == 2 and (main is None or main.managed)
+
+
+def in_order(files: Iterable[File], target: Target) -> tuple[File, ...]:
+    """Return files in loading order: up to k0s 1.35, drop-ins with CRI tables come last."""
+    files = tuple(files)
+    if not merges_by_k0s(files, target):
+        return files
+    last = [f for f in files if f.role == "drop-in" and merge_patch.is_cri(f.document, 2)]
+    return (*(file for file in files if file not in last), *last)
+
+
+def merged(files: Iterable[File], target: Target) -> Effective:
+    """Merge the files in their order."""
+    files = tuple(files)
+    effective = Effective()
+    replaces = target.schema == 2 and not merges_by_k0s(files, target)
+    for file in files:
+        plugins = table_at(file.document, "plugins")
+        if replaces:
+            # containerd 1.7 takes a plugin's whole table from the last file that has one.
+            for name in plugins:
+                effective.document.setdefault("plugins", {}).pop(name, None)
+        _merge(effective, effective.document, file.document, (), file)
+    return effective
+
+
+def _merge(
+    effective: Effective,
+    here: dict[str, Any],
+    table: Mapping[str, Any],
+    path: Path,
+    file: File,
+) -> None:
+    for key, value in table.items():
+        where = (*path, key)
+        effective.setters[where] = file
+        if not isinstance(value, dict):
+            here[key] = value
+            continue
+        inner = here.get(key)
+        if not isinstance(inner, dict):
+            inner = here[key] = {}
+        _merge(effective, inner, value, where, file)

@@ -37,7 +37,8 @@ class Figure:
         against = f" / {self.other * 1000:.0f} ms" if self.other else ""
         verdict = "ok" if self.met else "MISSED"
         times = f"{self.ours * 1000:.0f} ms{against}"
-        return f"{self.name:<52} {times:<22} {self.value:.2f} {unit} of {self.goal:g} {unit}  {verdict}"
+        figure = f"{self.value:.2f} {unit} of {self.goal:g} {unit}"
+        return f"{self.name:<52} {times:<22} {figure:<18} {verdict}"
 
 
 def seconds(call: Callable[[], object]) -> float:

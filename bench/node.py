@@ -18,7 +18,13 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parent.parent
 LAB = Path(os.environ.get("K0SRUNTIME_LAB", ROOT / ".lab"))
-SETTINGS = '[node]\npause_image = "k0sruntime.local/probe:1"\n[node.handlers.crun]\nbinary = "crun"\n'
+SETTINGS = """
+[node]
+pause_image = "k0sruntime.local/probe:1"
+
+[node.handlers.crun]
+binary = "crun"
+"""
 READY_SECONDS = 20.0
 
 

@@ -7,6 +7,7 @@ import error there stops everything without a name.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -23,6 +24,13 @@ if TYPE_CHECKING:
 GROUP = "k0sruntime"
 IMPORT_SECONDS = 10.0
 """Deadline of importing one provider."""
+
+_MAJOR, _MINOR = __version__.split(".")[:2]
+_PLAIN_FIT = re.compile(
+    rf"k0sruntime\s*(<{int(_MAJOR) + 1},)?>={_MAJOR}\.{_MINOR}(\.0)?(,<{int(_MAJOR) + 1})?",
+    re.IGNORECASE,
+)
+"""A requirement that plainly fits this very version."""
 
 State = Literal["active", "inactive", "blocked", "broken", "incompatible", "duplicate"]
 
@@ -76,64 +84,75 @@ def discover(without: Collection[str] = (), path: Sequence[str] | None = None) -
     hooks = Hooks()
     node = Record("node", GROUP, __version__, "active", summary=NodeProvider.summary)
     found = [_register(node, NodeProvider(), hooks)]
-    points = sorted(_entry_points(path), key=lambda point: (point.name, _distribution(point)[0]))
-    taken = [point.name for point in points]
-    for point in points:
-        distribution, version = _distribution(point)
-        record = Record(point.name, distribution, version, "active")
-        if point.name in without:
+    entries = sorted(_entries(path), key=lambda entry: (entry.name, entry.distribution))
+    taken = [entry.name for entry in entries]
+    for entry in entries:
+        record = Record(entry.name, entry.distribution, entry.version, "active")
+        if entry.name in without:
             record = replace(record, state="blocked", reason="left out with --without")
-        elif point.name == "node":
-            record = replace(
-                record, state="duplicate", reason="the name belongs to the host itself"
-            )
-        elif taken.count(point.name) > 1:
-            record = _duplicate(record, point, points)
+        elif entry.name == "node":
+            record = replace(record, state="duplicate", reason="the name belongs to the host itself")
+        elif taken.count(entry.name) > 1:
+            record = _duplicate(record, entry, entries)
         else:
-            record = _load(point, record, hooks)
+            record = _load(entry, record, hooks)
         found.append(record)
     return Discovered(tuple(found), hooks)
 
 
-def _entry_points(path: Sequence[str] | None) -> list[importlib_metadata.EntryPoint]:
-    if path is None:
-        return list(importlib_metadata.entry_points(group=GROUP))
+@dataclass(frozen=True)
+class _Entry:
+    """An entry point with what its distribution's metadata says, read once."""
+
+    point: importlib_metadata.EntryPoint
+    distribution: str
+    version: str
+    requires: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        return self.point.name
+
+
+def _entries(path: Sequence[str] | None) -> list[_Entry]:
+    """Return the entry points; an older copy of a distribution on the path counts not."""
+    search = {} if path is None else {"path": list(path)}
     seen: set[str] = set()
-    points: list[importlib_metadata.EntryPoint] = []
-    for distribution in importlib_metadata.distributions(path=list(path)):
-        if distribution.name in seen:  # an older copy later on the path counts for nothing
+    entries: list[_Entry] = []
+    for distribution in importlib_metadata.distributions(**search):
+        points = distribution.entry_points.select(group=GROUP)
+        if not points:
             continue
-        seen.add(distribution.name)
-        points += distribution.entry_points.select(group=GROUP)
-    return points
+        metadata = distribution.metadata
+        name = str(metadata["Name"])
+        if name.lower() in seen:
+            continue
+        seen.add(name.lower())
+        requires = tuple(metadata.get_all("Requires-Dist") or ())
+        entries += [_Entry(p, name, str(metadata["Version"]), requires) for p in points]
+    return entries
 
 
-def _distribution(point: importlib_metadata.EntryPoint) -> tuple[str, str]:
-    if point.dist is None:
-        return "unknown distribution", "?"
-    return point.dist.name, point.dist.version
-
-
-def _duplicate(
-    record: Record,
-    point: importlib_metadata.EntryPoint,
-    points: list[importlib_metadata.EntryPoint],
-) -> Record:
-    others = [" ".join(_distribution(p)) for p in points if p.name == point.name and p is not point]
+def _duplicate(record: Record, entry: _Entry, entries: list[_Entry]) -> Record:
+    others = [
+        f"{other.distribution} {other.version}"
+        for other in entries
+        if other.name == entry.name and other is not entry
+    ]
     return replace(
         record,
         state="duplicate",
         reason=f"{' and '.join(others)} has a provider of the same name",
-        remedy=f"Uninstall one of them, or go on with --without {point.name}.",
+        remedy=f"Uninstall one of them, or go on with --without {entry.name}.",
     )
 
 
-def _load(point: importlib_metadata.EntryPoint, record: Record, hooks: Hooks) -> Record:
-    if reason := _incompatible(point):
+def _load(entry: _Entry, record: Record, hooks: Hooks) -> Record:
+    if reason := _incompatible(entry.requires):
         remedy = f"Install a version of {record.distribution} that fits k0sruntime {__version__}."
         return replace(record, state="incompatible", reason=reason, remedy=remedy)
     try:
-        plugin = bounded(point.load, IMPORT_SECONDS)
+        plugin = bounded(entry.point.load, IMPORT_SECONDS)
     except KeyboardInterrupt:
         raise
     except DeadlineError as exc:
@@ -143,13 +162,18 @@ def _load(point: importlib_metadata.EntryPoint, record: Record, hooks: Hooks) ->
     return _register(record, plugin, hooks)
 
 
-def _incompatible(point: importlib_metadata.EntryPoint) -> str:
+def _incompatible(requires: Sequence[str]) -> str:
     """Return why the distribution's ``Requires-Dist`` does not allow this host, or nothing."""
+    lines = [
+        line
+        for line in requires
+        if line.lower().startswith(GROUP) and not _PLAIN_FIT.fullmatch(line)
+    ]
+    if not lines:  # packaging takes a hundredth of a second to import
+        return ""
     from packaging.requirements import InvalidRequirement, Requirement
 
-    for line in (point.dist.requires if point.dist else None) or ():
-        if not line.lower().startswith(GROUP):
-            continue
+    for line in lines:
         try:
             requirement = Requirement(line)
         except InvalidRequirement:

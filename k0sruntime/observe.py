@@ -17,7 +17,7 @@ from k0sruntime.errors import Problem, RefusedError
 from k0sruntime.ledger import State
 from k0sruntime.node import GPU, Node, Paths, Program, Version
 from k0sruntime.plan import FileState, Observed, Running
-from k0sruntime.programs import ask
+from k0sruntime.programs import Asked, begin
 from k0sruntime.settings import SettingsFile
 
 if TYPE_CHECKING:
@@ -102,16 +102,42 @@ def read_settings(paths: Paths, path: str = "") -> SettingsFile:
     return SettingsFile(where, toml.load(data, where))
 
 
-def observe_node(paths: Paths, settings: NodeSettings, mode: Mode | None = None) -> Node[Any]:
+@dataclass(frozen=True)
+class Programs:
+    """The node's k0s and containerd, asked for their versions, which may still be on their way."""
+
+    search: tuple[str, ...]
+    k0s: tuple[str, Asked] | None
+    containerd: tuple[str, Asked | Version] | None
+
+
+def ask_programs(paths: Paths, settings: NodeSettings) -> Programs:
+    """Find k0s and containerd and ask for their versions, without waiting for the answers."""
+    files = RealFiles(paths)
+    search = _search_path(paths, settings)
+    k0s = "" if settings.k0s else _first(files, search, "k0s")
+    containerd = settings.containerd or _first(files, search, "containerd")
+    known = _known_version(paths, containerd) if containerd else None
+    return Programs(
+        search,
+        (k0s, begin([paths.on_disk(k0s), "version"], VERSION_SECONDS)) if k0s else None,
+        (containerd, known or begin([paths.on_disk(containerd), "--version"], VERSION_SECONDS))
+        if containerd
+        else None,
+    )
+
+
+def observe_node(
+    paths: Paths, settings: NodeSettings, programs: Programs, mode: Mode | None = None
+) -> Node[Any]:
     """Gather the facts of the node.
 
     Raises:
         RefusedError: a containerd or k0s that the operator named does not answer.
     """
     files = RealFiles(paths)
-    search = _search_path(paths, settings)
-    k0s = _k0s(files, search, settings)
-    containerd = _containerd(files, search, settings, paths)
+    k0s = _k0s(programs, settings)
+    containerd = _containerd(programs, settings)
     asked: Mode | None = mode or (None if settings.mode == "auto" else settings.mode)
     return Node(
         None,
@@ -122,7 +148,7 @@ def observe_node(paths: Paths, settings: NodeSettings, mode: Mode | None = None)
         k0s=k0s,
         mode=asked or _mode(paths, k0s),
         scheme=None if settings.scheme == "auto" else settings.scheme,
-        search_path=search,
+        search_path=programs.search,
         gpus=_gpus(files),
         kvm=files.exists("/dev/kvm"),
         cgroups=_cgroups(files),
@@ -142,33 +168,25 @@ def _search_path(paths: Paths, settings: NodeSettings) -> tuple[str, ...]:
     return tuple(dict.fromkeys(folder for folder in folders if folder.startswith("/")))
 
 
-def _k0s(files: RealFiles, search: Iterable[str], settings: NodeSettings) -> Program | None:
+def _k0s(programs: Programs, settings: NodeSettings) -> Program | None:
     if settings.k0s:
         version = Version.parse(settings.k0s)
         if version is None:
-            raise RefusedError(
-                Problem(
-                    f"k0s = {settings.k0s!r} is no version",
-                    place="[node] k0s",
-                    remedy="Write 1.36.",
-                )
-            )
+            message = f"k0s = {settings.k0s!r} is no version"
+            raise RefusedError(Problem(message, place="[node] k0s", remedy="Write 1.36."))
         return Program("", version)
-    path = _first(files, search, "k0s")
-    version = _version([files.paths.on_disk(path), "version"]) if path else None
-    return Program(path, version) if path and version else None
-
-
-def _containerd(
-    files: RealFiles, search: Iterable[str], settings: NodeSettings, paths: Paths
-) -> Program | None:
-    path = settings.containerd or _first(files, search, "containerd")
-    if not path:
+    if programs.k0s is None:
         return None
-    version = _known_version(paths, path) or _version([paths.on_disk(path), "--version"])
-    if version is None:
-        if not settings.containerd:
-            return None
+    version = _version(programs.k0s[1])
+    return Program(programs.k0s[0], version) if version else None
+
+
+def _containerd(programs: Programs, settings: NodeSettings) -> Program | None:
+    if programs.containerd is None:
+        return None
+    path, answer = programs.containerd
+    version = answer if isinstance(answer, Version) else _version(answer)
+    if version is None and settings.containerd:
         raise RefusedError(
             Problem(
                 f"{path} does not answer --version",
@@ -176,7 +194,7 @@ def _containerd(
                 remedy="Name a containerd that runs on this machine.",
             )
         )
-    return Program(path, version)
+    return Program(path, version) if version else None
 
 
 def _known_version(paths: Paths, path: str) -> Version | None:
@@ -200,8 +218,8 @@ def _first(files: RealFiles, search: Iterable[str], name: str) -> str:
     return next((p for f in search if files.is_executable(p := f"{f}/{name}")), "")
 
 
-def _version(command: list[str]) -> Version | None:
-    answer = ask(command, VERSION_SECONDS)
+def _version(asked: Asked) -> Version | None:
+    answer = asked.answer()
     return Version.parse(answer.output) if answer.status == 0 else None
 
 

@@ -17,9 +17,10 @@ from k0sruntime.discovery import Discovered, discover
 from k0sruntime.ledger import State
 from k0sruntime.lock import locked
 from k0sruntime.node_provider import NodeSettings
-from k0sruntime.observe import existing, observe, observe_node, read_settings
+from k0sruntime.observe import ask_programs, existing, observe, observe_node, read_settings
 from k0sruntime.plan import Ledger, Observed, Plan, Running, plan, refuse_drift
 from k0sruntime.proof import Proven, from_records
+from k0sruntime.settings import SettingsFile, convert
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -95,15 +96,16 @@ class Outcome:
 def prepare(request: Request, story: Story) -> Prepared:
     """Run the stages that change nothing: discover, collect, compose, plan."""
     with story.stage("discover") as tell:
+        file = read_settings(request.paths, request.settings)
+        own = node_settings(file, request)
+        programs = ask_programs(request.paths, own)  # they answer while we discover
         discovered = discover(request.without)
         refuse_broken(discovered.records)
-        file = read_settings(request.paths, request.settings)
-        settings = provider_settings(discovered, file)
+        settings = {**provider_settings(discovered, file), "node": own}
         tell(f"{len(discovered.usable())} of {len(discovered.records)} providers")
     with story.stage("collect") as tell:
-        own = node_settings(settings, request)
-        node = observe_node(request.paths, own, request.mode)
-        collected = collect(discovered, node, {**settings, "node": own})
+        node = observe_node(request.paths, own, programs, request.mode)
+        collected = collect(discovered, node, settings)
         active = [r.name for r in collected.records if r.state == "active"]
         tell(f"active: {', '.join(active)}")
     with story.stage("compose") as tell:
@@ -115,18 +117,17 @@ def prepare(request: Request, story: Story) -> Prepared:
         planned = plan(composition, observed, force=request.force)
         verdict = f"{planned.bounce.verdict}: {planned.bounce.reason}"
         tell(f"{len(planned.pending())} files change; {verdict}")
-    return Prepared(
-        discovered, {**settings, "node": own}, node, collected, composition, observed, planned
-    )
+    return Prepared(discovered, settings, node, collected, composition, observed, planned)
 
 
 def survey(request: Request) -> tuple[Record, ...]:
     """Return all providers with their state on this node, broken ones included."""
+    file = read_settings(request.paths, request.settings)
+    own = node_settings(file, request)
+    programs = ask_programs(request.paths, own)
     discovered = discover(request.without)
-    settings = provider_settings(discovered, read_settings(request.paths, request.settings))
-    own = node_settings(settings, request)
-    node = observe_node(request.paths, own, request.mode)
-    settings = {**settings, "node": own}
+    settings = {**provider_settings(discovered, file), "node": own}
+    node = observe_node(request.paths, own, programs, request.mode)
     return tuple(asked(discovered, record, node, settings) for record in discovered.records)
 
 
@@ -150,9 +151,13 @@ def verify(request: Request, story: Story) -> Outcome:
     )
 
 
-def node_settings(settings: Mapping[str, Any], request: Request) -> NodeSettings:
-    """Return the host's own settings, with what the command line says about them."""
-    own: NodeSettings = settings.get("node", NodeSettings())
+def node_settings(file: SettingsFile, request: Request) -> NodeSettings:
+    """Return the host's own settings, with what the command line says about them.
+
+    Raises:
+        RefusedError: an unknown key or a wrong type in ``[node]``.
+    """
+    own: NodeSettings = convert(file, "node", NodeSettings)
     if request.containerd:
         import msgspec
 
@@ -257,10 +262,12 @@ def rollback(request: Request, story: Story, generation: int | None) -> Outcome:
 
 def prepare_from_disk(request: Request, story: Story) -> Prepared:
     """Compose from the files as they lie there, ours included, without asking any provider."""
+    file = read_settings(request.paths, request.settings)
+    own = node_settings(file, request)
+    programs = ask_programs(request.paths, own)
     discovered = discover(request.without)
-    settings = provider_settings(discovered, read_settings(request.paths, request.settings))
-    own = node_settings(settings, request)
-    node = observe_node(request.paths, own, request.mode)
+    settings = {**provider_settings(discovered, file), "node": own}
+    node = observe_node(request.paths, own, programs, request.mode)
     with story.stage("compose") as tell:
         ledger = State(request.paths).ledger()
         composition = compose(node, Collected(), existing(request.paths, Ledger()))
@@ -268,9 +275,7 @@ def prepare_from_disk(request: Request, story: Story) -> Prepared:
         tell(_composed(composition))
     observed = observe(composition, request.paths, ledger)
     planned = plan(composition, observed)
-    return Prepared(
-        discovered, {**settings, "node": own}, node, Collected(), composition, observed, planned
-    )
+    return Prepared(discovered, settings, node, Collected(), composition, observed, planned)
 
 
 def with_owners(composition: Composition, ledger: Ledger) -> Composition:

@@ -23,19 +23,50 @@ def ask(
     command: Sequence[str], seconds: float, environment: Mapping[str, str] | None = None
 ) -> Answer:
     """Run a program to its end and return what it said."""
+    return begin(command, seconds, environment).answer()
+
+
+class Asked:
+    """A question that was put; the answer is waited for when it is needed."""
+
+    def __init__(self, process: subprocess.Popen[str] | None, seconds: float, failed: str) -> None:
+        self._process = process
+        self._seconds = seconds
+        self._failed = failed
+        self._answer: Answer | None = None
+
+    def answer(self) -> Answer:
+        """Wait for the program's end and return what it said; the same when asked again."""
+        if self._answer is None:
+            self._answer = self._wait()
+        return self._answer
+
+    def _wait(self) -> Answer:
+        if self._process is None:
+            return Answer(-1, "", self._failed)
+        try:
+            output, errors = self._process.communicate(timeout=self._seconds)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.communicate()
+            return Answer(-1, "", f"no answer within {self._seconds:g} s")
+        return Answer(self._process.returncode, output, errors)
+
+
+def begin(
+    command: Sequence[str], seconds: float, environment: Mapping[str, str] | None = None
+) -> Asked:
+    """Start a program and go on; its answer is waited for later."""
     try:
-        done = subprocess.run(
+        process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
             errors="replace",
-            timeout=seconds,
-            check=False,
             env=environment,
         )
-    except subprocess.TimeoutExpired:
-        return Answer(-1, "", f"no answer within {seconds:g} s")
     except OSError as exc:
-        return Answer(-1, "", exc.strerror or str(exc))
-    return Answer(done.returncode, done.stdout, done.stderr)
+        return Asked(None, seconds, exc.strerror or str(exc))
+    return Asked(process, seconds, "")

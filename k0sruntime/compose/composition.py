@@ -249,7 +249,7 @@ def merge_natively(layers: tuple[Layer, ...], schema: Schema) -> dict[str, Any]:
         except native.MergeTypeError as exc:
             problems.append(
                 Problem(
-                    f"{dotted(exc.path)} is a value here and a table in a file before",
+                    f"{dotted(exc.path)} must be {exc.wanted}, as it is in a file before",
                     place=f"{layer.path}:{line_of(layer.text, exc.path)}: {dotted(exc.path)}",
                     culprit=str(layer.owner or "a foreign file"),
                     remedy="Correct the key, or move the file away: containerd would not start.",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from k0sruntime import toml
 from k0sruntime.compose import schema as schema_
 from k0sruntime.compose.layers import Layer, dotted, leaves
+from k0sruntime.compose.shape import misshapen
 from k0sruntime.contributions import Contribution, DropIn, RuntimeHandler, conflict
 from k0sruntime.errors import ConflictError, Problem, RefusedError
 from k0sruntime.lines import line_of
@@ -76,6 +77,15 @@ def refusals(path: str, document: Mapping[str, Any], text: str, schema: Schema) 
                 remedy=_version_remedy(version, schema),
             )
         )
+    problems += [
+        Problem(
+            f"{dotted(key)} must be {wanted}",
+            place=f"{path}:{line_of(text, key)}: {dotted(key)}",
+            culprit="a foreign file",
+            remedy="Correct the value, or move the file away: containerd would not start.",
+        )
+        for key, wanted in misshapen(document)
+    ]
     plugins = document.get("plugins")
     names = (schema_.CRI,) if schema == 3 else (schema_.RUNTIME, schema_.IMAGES)
     for name in names:
@@ -175,12 +185,13 @@ class _Builder:
 
 def _merge_own(mine: dict[str, Any], theirs: Mapping[str, Any], owner: Owner) -> None:
     for key, value in theirs.items():
-        if isinstance(value, dict) and isinstance(mine.setdefault(key, {}), dict):
-            _merge_own(mine[key], value, owner)
-        elif key in mine and mine[key] != value:
+        plain = list(value) if isinstance(value, tuple) else value
+        if isinstance(plain, dict) and isinstance(mine.setdefault(key, {}), dict):
+            _merge_own(mine[key], plain, owner)
+        elif key in mine and mine[key] != plain:
             raise ConflictError(_twice(f"key {key!r}", owner))
         else:
-            mine[key] = list(value) if isinstance(value, tuple) else value
+            mine[key] = plain
 
 
 def _twice(what: str, owner: Owner) -> Problem:

@@ -37,6 +37,8 @@ IMAGES_KEYS_IN_CONTAINERD = (
 """Keys of the images table that lie in ``containerd`` in schema 2."""
 LATER_HANDLER_KEYS = ("cgroup_writable", "io_type", "disable_pause_image_pull")
 """Handler keys that containerd 1.7 does not know."""
+LATER_IMAGES_KEYS = ("use_local_image_pull", "runtime_platforms", "concurrent_layer_fetch_buffer")
+"""Keys of the images table that containerd 1.7 does not know."""
 
 
 def schema_of(containerd: Version) -> Schema:
@@ -88,7 +90,8 @@ def handler_table(handler: RuntimeHandler, schema: Schema) -> dict[str, Any]:
         if "sandboxer" in table:
             table["sandbox_mode"] = table.pop("sandboxer")
         for key in LATER_HANDLER_KEYS:
-            table.pop(key, None)
+            if key in table:
+                raise _not_in_1_7(f"{key} of handler {handler.name!r}")
     return table
 
 
@@ -113,13 +116,28 @@ def _cri_2(runtime: dict[str, Any], images: dict[str, Any]) -> dict[str, Any]:
     if containerd:
         table["containerd"] = containerd
     if "sandbox" in images.get("pinned_images", {}):
-        table["sandbox_image"] = images.pop("pinned_images")["sandbox"]
-    images.pop("pinned_images", None)
+        table["sandbox_image"] = images["pinned_images"]["sandbox"]
+    if others := set(images.pop("pinned_images", {})) - {"sandbox"}:
+        raise _not_in_1_7(f"pinned_images.{min(others)}")
     if "bin_dirs" in table.get("cni", {}):
         cni = dict(table["cni"])
         folders = cni.pop("bin_dirs")
+        if len(folders) > 1:
+            raise _not_in_1_7("cni.bin_dirs with more than one folder")
         table["cni"] = {**cni, "bin_dir": folders[0] if folders else ""}
+    for key in LATER_IMAGES_KEYS:
+        if key in images:
+            raise _not_in_1_7(key)
     return {**table, **images}
+
+
+def _not_in_1_7(what: str) -> RefusedError:
+    return RefusedError(
+        Problem(
+            f"{what} is contributed, and containerd 1.7 does not know it",
+            remedy="Take it out of the provider's settings, or upgrade to a k0s with containerd 2.",
+        )
+    )
 
 
 def cri_tables(
@@ -129,11 +147,16 @@ def cri_tables(
 
     In schema 2 both are the one CRI table, whose keys do not collide.
     """
-    plugins = document.get("plugins", {})
     if schema == 2:
-        table = plugins.get(CRI, {})
+        table = _plugin(document, CRI)
         return table, table
-    return plugins.get(RUNTIME, {}), plugins.get(IMAGES, {})
+    return _plugin(document, RUNTIME), _plugin(document, IMAGES)
+
+
+def _plugin(document: Mapping[str, Any], name: str) -> dict[str, Any]:
+    plugins = document.get("plugins")
+    found = plugins.get(name) if isinstance(plugins, dict) else None
+    return found if isinstance(found, dict) else {}
 
 
 def runtimes(document: Mapping[str, Any], schema: Schema) -> dict[str, Any]:

@@ -34,10 +34,12 @@ lab-all:  ## Bring all parts that the tests use into .lab.
 up: setup lab  ## Run a first node in .node and prove it.
 	mkdir -p $(NODE)/var/lib/k0s/images
 	cp -u .lab/images/probe.tar $(NODE)/var/lib/k0s/images/
-	$(BIN)/k0sruntime up --sandbox $(NODE) --settings $(SETTINGS)
+	mkdir -p $(NODE)/etc/k0sruntime
+	test -e $(NODE)/etc/k0sruntime/config.toml || cp $(SETTINGS) $(NODE)/etc/k0sruntime/config.toml
+	$(BIN)/k0sruntime up --sandbox $(NODE)
 
 down: setup  ## Take the first node away.
-	$(BIN)/k0sruntime down --sandbox $(NODE) --settings $(SETTINGS) --pods --purge
+	$(BIN)/k0sruntime down --sandbox $(NODE) --pods --purge
 
 test: $(VENV)/.dev lab-all  ## Run all tests, those of the real parts included.
 	K0SRUNTIME_REAL=1 $(BIN)/python -m pytest

@@ -130,6 +130,7 @@ class State:
         if not document:
             return None
         document["proofs"] = tuple(document.get("proofs", ()))
+        document["search_path"] = tuple(document.get("search_path", ()))
         return Running(**document)
 
     def record_running(self, running: Running | None) -> None:

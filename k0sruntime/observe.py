@@ -164,7 +164,9 @@ def _mode(paths: Paths, k0s: Program | None) -> Mode:
 
 def _search_path(paths: Paths, settings: NodeSettings) -> tuple[str, ...]:
     path = os.environ.get("PATH", DEFAULT_PATH) if paths.root == "/" else DEFAULT_PATH
-    folders = (*settings.path, paths.bin, *path.split(":"))
+    before = running(paths)
+    known = before.search_path if before else ()
+    folders = (*settings.path, paths.bin, *path.split(":"), *known)
     return tuple(dict.fromkeys(folder for folder in folders if folder.startswith("/")))
 
 

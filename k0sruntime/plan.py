@@ -74,6 +74,8 @@ class Running:
     """What its configuration files came to when it started."""
     proofs: tuple[Mapping[str, str], ...] = ()
     """Verdicts of the last proof of this process."""
+    search_path: tuple[str, ...] = ()
+    """Its PATH: programs are found there again, whatever the PATH of a later command is."""
 
 
 @dataclass(frozen=True)

@@ -123,6 +123,7 @@ def start(
         identity(node.containerd.path) if node.containerd else "",
         str(node.containerd.version) if node.containerd else "",
         effective,
+        search_path=node.search_path,
     )
     State(paths).record_running(running)
     return Started(running, process)

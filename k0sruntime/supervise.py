@@ -1,8 +1,8 @@
 """Staying with containerd: ``up --foreground``, what the service unit runs.
 
-The supervisor restarts containerd with a backoff when it ends, and stops it when it is told to
-stop. When the supervisor itself is killed, containerd and all pods live on, and the next ``up``
-adopts them.
+The supervisor restarts containerd with a backoff when it ends, follows the drop-in folder, and
+stops containerd when it is told to stop. When the supervisor itself is killed, containerd and all
+pods live on, and the next ``up`` adopts them.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from k0sruntime.pipeline import Request, Story
 
 POLL_SECONDS = 0.2
+DEBOUNCE_SECONDS = 3.0
+"""Quiet time after the last change of a drop-in; k0s waits as long."""
 FIRST_BACKOFF = 0.5
 LONGEST_BACKOFF = 30.0
 STEADY_SECONDS = 60.0
@@ -32,6 +34,9 @@ STEADY_SECONDS = 60.0
 
 def stay(request: Request, story: Story) -> int:
     """Supervise the containerd that ``up`` left running, until SIGTERM or SIGINT.
+
+    Follows the drop-in folder and the main file: a change that passes all checks bounces
+    containerd once; one that does not is told, and containerd keeps what it has.
 
     Returns 0 when it was told to stop.
     """
@@ -44,20 +49,7 @@ def stay(request: Request, story: Story) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
     notify("READY=1")
-    backoff = FIRST_BACKOFF
-    started = time.monotonic()
-    while not stopping.wait(POLL_SECONDS):
-        _reap()
-        if observe.running(request.paths) is not None:
-            continue
-        if time.monotonic() - started > STEADY_SECONDS:
-            backoff = FIRST_BACKOFF
-        story.say(f"containerd ended; starting it again in {backoff:g} s")
-        if stopping.wait(backoff):
-            break
-        backoff = min(backoff * 2, LONGEST_BACKOFF)
-        _start_again(request, story)
-        started = time.monotonic()
+    _follow(request, story, stopping)
     notify("STOPPING=1")
     running = observe.running(request.paths)
     if running is not None:
@@ -66,7 +58,47 @@ def stay(request: Request, story: Story) -> int:
     return 0
 
 
-def _start_again(request: Request, story: Story) -> None:
+def _follow(request: Request, story: Story, stopping: threading.Event) -> None:
+    import watchfiles
+
+    watched = {path for path in (request.paths.etc, request.paths.dropins) if os.path.isdir(path)}
+    backoff, started, changed = FIRST_BACKOFF, time.monotonic(), 0.0
+    for changes in watchfiles.watch(
+        *watched,
+        watch_filter=lambda _, path: _counts(request, path),
+        debounce=100,
+        step=50,
+        rust_timeout=int(POLL_SECONDS * 1000),
+        yield_on_timeout=True,
+        stop_event=stopping,
+        recursive=False,
+        raise_interrupt=False,
+    ):
+        _reap()
+        now = time.monotonic()
+        changed = now if changes else changed
+        if observe.running(request.paths) is None:
+            backoff = FIRST_BACKOFF if now - started > STEADY_SECONDS else backoff
+            story.say(f"containerd ended; starting it again in {backoff:g} s")
+            if stopping.wait(backoff):
+                return
+            backoff, started = min(backoff * 2, LONGEST_BACKOFF), now
+            _converge(request, story)
+        elif changed and now - changed >= DEBOUNCE_SECONDS:
+            changed = 0.0
+            story.say("the node's configuration was changed by another hand")
+            _converge(request, story)
+
+
+def _counts(request: Request, path: str) -> bool:
+    """Tell whether a change of ``path`` can change what containerd loads."""
+    return path == request.paths.main_file or (
+        os.path.dirname(path) == request.paths.dropins and path.endswith(".toml")
+    )
+
+
+def _converge(request: Request, story: Story) -> None:
+    """Run ``up`` once more; what it refuses is told, and what runs keeps running."""
     from k0sruntime import pipeline
     from k0sruntime.errors import K0sRuntimeError
 

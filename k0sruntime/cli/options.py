@@ -118,7 +118,17 @@ def paths(sandbox: str | None, root: str | None) -> Paths:
         raise click.UsageError("--sandbox and --root exclude each other.")
     if sandbox:
         return Paths.in_sandbox(os.path.abspath(sandbox))
-    return Paths(root=os.path.abspath(root)) if root else Paths()
+    return Paths(root=os.path.abspath(root)) if root else Paths(settings=_settings_file())
+
+
+def _settings_file() -> str:
+    """Return the node's settings file, or a plain user's own where the node has none."""
+    default = "/etc/k0sruntime/config.toml"
+    if os.geteuid() == 0 or os.path.exists(default):
+        return default
+    import platformdirs
+
+    return str(platformdirs.user_config_path("k0sruntime") / "config.toml")
 
 
 def request(

@@ -329,6 +329,44 @@ def test_foreground_restarts_containerd_and_stops_it_at_the_end(node_2: RealNode
     assert not processes(node_2.folder)
 
 
+def test_foreground_follows_drop_ins_and_keeps_the_last_good_configuration(
+    node_2: RealNode,
+) -> None:
+    (node_2.folder / "run").mkdir(exist_ok=True)
+    with (node_2.folder / "run/story").open("wb") as story:
+        process = subprocess.Popen(
+            node_2.command("up", "--foreground"),
+            env=node_2.environment(),
+            stdout=subprocess.DEVNULL,
+            stderr=story,
+        )
+    try:
+        first = wait_for_pid(node_2, 0)
+        vendor = node_2.dropins / "vendor.toml"
+        table = '[plugins."io.containerd.cri.v1.runtime".containerd'
+        vendor.write_text(f'version = 3\n{table}]\ndefault_runtime_name = "nope"\n')
+        wait_for_story(node_2, "'nope' is not defined")
+        assert pid_of(node_2) == first, "a bad drop-in bounces nothing"
+        (node_2.dropins / "certs.d").mkdir()
+        vendor.write_text(
+            f'version = 3\n{table}.runtimes.vendor]\nruntime_type = "io.containerd.runc.v2"\n'
+        )
+        second = wait_for_pid(node_2, first)
+        assert proof_of(node_2.ok("status"), "vendor") == "pass"
+        assert second != first
+    finally:
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 0
+
+
+def wait_for_story(node: RealNode, text: str) -> None:
+    for _ in range(200):
+        if text in (node.folder / "run/story").read_text():
+            return
+        time.sleep(0.1)
+    raise AssertionError(f"never said: {text}: {(node.folder / 'run/story').read_text()}")
+
+
 def wait_for_pid(node: RealNode, other_than: int) -> int:
     record = node.folder / "run/k0sruntime/containerd.json"
     for _ in range(200):

@@ -91,7 +91,9 @@ def discover(without: Collection[str] = (), path: Sequence[str] | None = None) -
         if entry.name in without:
             record = replace(record, state="blocked", reason="left out with --without")
         elif entry.name == "node":
-            record = replace(record, state="duplicate", reason="the name belongs to the host itself")
+            record = replace(
+                record, state="duplicate", reason="the name belongs to the host itself"
+            )
         elif taken.count(entry.name) > 1:
             record = _duplicate(record, entry, entries)
         else:

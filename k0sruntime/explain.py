@@ -67,7 +67,7 @@ def explain_all(composition: Composition) -> tuple[Explained, ...]:
 
 def _setting(layer: Layer, path: Path, value: Any) -> Setting:
     owner = str(layer.owner) if layer.owner else "a foreign file"
-    reason = layer.reasons[0] if len(layer.reasons) == 1 else ""
+    reason = layer.reasons.get(path, "")
     return Setting(value, layer.path, line_of(layer.text, path), owner, reason)
 
 

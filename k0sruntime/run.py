@@ -21,6 +21,7 @@ from k0sruntime.proof import Proven, failures, to_records
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from k0sruntime.compose import Composition
     from k0sruntime.cri import CRI, CRIError
     from k0sruntime.node import Node, Paths
     from k0sruntime.pipeline import Prepared, Ran, Story
@@ -81,10 +82,8 @@ def run_and_prove(
 
 
 def _run_standalone(prepared: Prepared, story: Story) -> Done:
-    from k0sruntime.verify import Target
-
-    composition, node = prepared.composition, prepared.node
-    target = Target(composition.handlers, composition.effective, composition.schema)
+    node = prepared.node
+    target = _target(prepared.composition)
     return _start_and_prove(
         node,
         prepared.node_settings.log_level,
@@ -93,6 +92,18 @@ def _run_standalone(prepared: Prepared, story: Story) -> Done:
         prepared.plan.bounce.verdict,
         story,
         _checks(prepared),
+    )
+
+
+def _target(composition: Composition) -> Target:
+    from k0sruntime.verify import Target
+
+    profile = composition.profile.values if composition.profile else {}
+    return Target(
+        composition.handlers,
+        composition.effective,
+        composition.schema,
+        str(profile.get("cgroupDriver", "")),
     )
 
 
@@ -208,8 +219,6 @@ def prove_again(prepared: Prepared, story: Story) -> Done:
     Raises:
         VerifyFailedError: a layer fails, or nothing of ours runs.
     """
-    from k0sruntime.verify import Target
-
     running = prepared.observed.running
     if prepared.composition.mode == "standalone" and running is None:
         raise VerifyFailedError(
@@ -221,7 +230,7 @@ def prove_again(prepared: Prepared, story: Story) -> Done:
         )
     socket = prepared.composition.socket
     composition = prepared.composition
-    target = Target(composition.handlers, composition.effective, composition.schema)
+    target = _target(composition)
     with story.stage("verify") as tell:
         try:
             where = socket.path if socket else prepared.node.paths.socket

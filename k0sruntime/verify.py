@@ -36,6 +36,8 @@ class Target:
     handlers: Sequence[Handler]
     effective: Mapping[str, Any]
     schema: Schema
+    cgroup_driver: str = ""
+    """What the worker profile says; empty where it says nothing."""
 
 
 def verify(
@@ -46,6 +48,7 @@ def verify(
     if failures(proofs):  # nothing that comes after could tell more
         return proofs
     proofs += [*_listed(target, cri), *_configured(target, cri)]
+    proofs += _cgroup_driver(target, cri)
     unfit = list(_programs(target, node))
     proofs += unfit
     told = {proof.handler for proof in unfit}
@@ -133,6 +136,24 @@ def _configured(target: Target, cri: CRI) -> Iterator[Proven]:
     yield _node(
         "effective configuration", "pass", f"{compared} keys over CRI equal the composition"
     )
+
+
+def _cgroup_driver(target: Target, cri: CRI) -> Iterator[Proven]:
+    """Compare the worker profile's cgroup driver with the CRI's.
+
+    A kubelet from 1.31 on takes the CRI's; an older one, or a CRI that does not tell, takes the
+    profile's, and pods fail where the two differ (Kubernetes KubeletCgroupDriverFromCRI).
+    """
+    if not target.cgroup_driver:
+        return
+    told = cri.cgroup_driver()
+    if not told:
+        yield _node("cgroup driver", "unknown", "this CRI does not tell its cgroup driver")
+    elif told != target.cgroup_driver:
+        detail = f"the CRI uses {told}, the worker profile says {target.cgroup_driver}"
+        yield _node("cgroup driver", "warn", detail)
+    else:
+        yield _node("cgroup driver", "pass", f"{told}, as the worker profile says")
 
 
 def _folded(value: Any) -> Any:

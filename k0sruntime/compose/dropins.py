@@ -17,9 +17,10 @@ from k0sruntime.errors import ConflictError, Problem, RefusedError
 from k0sruntime.lines import line_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from k0sruntime.collect import Part
+    from k0sruntime.compose.layers import Path
     from k0sruntime.contributions import Owner
     from k0sruntime.node import Paths, Schema
 
@@ -144,7 +145,7 @@ class _Builder:
         self.images: dict[str, Any] = {}
         self.tables: dict[str, Any] = {}
         self.handlers: dict[str, RuntimeHandler] = {}
-        self.reasons: list[str] = []
+        self.reasoned: list[DropIn] = []
 
     def add(self, part: DropIn | RuntimeHandler) -> None:
         if isinstance(part, RuntimeHandler):
@@ -159,7 +160,7 @@ class _Builder:
         ):
             _merge_own(mine, theirs, self.owner)
         if part.reason:
-            self.reasons.append(part.reason)
+            self.reasoned.append(part)
 
     def layers(self, schema: Schema, paths: Paths) -> list[Layer]:
         runtime = dict(self.runtime)
@@ -171,16 +172,32 @@ class _Builder:
             runtime["containerd"] = {**runtime.get("containerd", {}), "runtimes": tables}
         found = []
         if plugins := schema_.placed(runtime, self.images, schema):
-            found.append(self._layer(paths, "", {"version": schema, "plugins": plugins}))
+            document = {"version": schema, "plugins": plugins}
+            reasons = self._reasons(
+                lambda part: {"plugins": schema_.placed(part.runtime, part.images, schema)}
+            )
+            found.append(self._layer(paths, "", document, reasons))
         if self.tables:
-            found.append(self._layer(paths, "-tables", {"version": schema, **self.tables}))
+            document = {"version": schema, **self.tables}
+            reasons = self._reasons(lambda part: part.tables)
+            found.append(self._layer(paths, "-tables", document, reasons))
         return found
 
-    def _layer(self, paths: Paths, suffix: str, document: dict[str, Any]) -> Layer:
+    def _reasons(self, placed: Callable[[DropIn], Mapping[str, Any]]) -> dict[Path, str]:
+        return {
+            path: part.reason
+            for part in self.reasoned
+            for path, value in leaves(placed(part))
+            if value != {}
+        }
+
+    def _layer(
+        self, paths: Paths, suffix: str, document: dict[str, Any], reasons: dict[Path, str]
+    ) -> Layer:
         path = f"{paths.dropins}/{PREFIX}{self.owner.provider}{suffix}.toml"
-        reasons = "".join(f"# {reason}\n" for reason in self.reasons)
-        text = header(self.owner) + reasons + toml.dump(document)
-        return Layer(path, document, self.owner, text, tuple(self.reasons))
+        told = "".join(f"# {reason}\n" for reason in dict.fromkeys(reasons.values()))
+        text = header(self.owner) + told + toml.dump(document)
+        return Layer(path, document, self.owner, text, reasons)
 
 
 def _merge_own(mine: dict[str, Any], theirs: Mapping[str, Any], owner: Owner) -> None:

@@ -27,14 +27,14 @@ class Layer:
         document: what it says.
         owner: who contributed it; ``None`` for a foreign file.
         text: the file as it is written, for line numbers; empty where it is not needed.
-        reasons: why keys are set, where their provider said so.
+        reasons: why a key is set, where its provider said so.
     """
 
     path: str
     document: Mapping[str, Any]
     owner: Owner | None = None
     text: str = ""
-    reasons: tuple[str, ...] = field(default=())
+    reasons: Mapping[Path, str] = field(default_factory=dict)
 
     @property
     def name(self) -> str:

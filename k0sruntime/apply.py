@@ -28,7 +28,7 @@ from k0sruntime.plan import Change, FileState, Ledger, OwnedFile
 from k0sruntime.refused import refused_io
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from k0sruntime.node import Paths
     from k0sruntime.plan import Plan
@@ -62,8 +62,16 @@ def scratch_copy(files: Mapping[str, str]) -> Iterator[str]:
         yield folder
 
 
-def apply(plan: Plan, paths: Paths, ledger: Ledger) -> Ledger:
+def apply(
+    plan: Plan, paths: Paths, ledger: Ledger, approve: Callable[[], None] = lambda: None
+) -> Ledger:
     """Write all pending changes in one transaction and return the new ledger.
+
+    Args:
+        plan: what changes.
+        paths: the node's paths.
+        ledger: what we own before.
+        approve: called when everything is staged and nothing is switched; raises to stop here.
 
     Raises:
         RefusedError: the file system refused; nothing was changed.
@@ -71,14 +79,21 @@ def apply(plan: Plan, paths: Paths, ledger: Ledger) -> Ledger:
     changes = [c for c in plan.changes if c.action != "unchanged"]
     after = _next_ledger(plan, ledger)
     if not changes:
+        approve()
         # Equal files that we did not know of are taken over without touching them.
         if after.files.keys() != ledger.files.keys():
             State(paths).save(replace(after, generation=ledger.generation, proved=ledger.proved))
         return replace(after, generation=ledger.generation, proved=ledger.proved)
-    return _transact(changes, paths, ledger, after)
+    return _transact(changes, paths, ledger, after, approve)
 
 
-def _transact(changes: Sequence[Change], paths: Paths, before: Ledger, after: Ledger) -> Ledger:
+def _transact(
+    changes: Sequence[Change],
+    paths: Paths,
+    before: Ledger,
+    after: Ledger,
+    approve: Callable[[], None] = lambda: None,
+) -> Ledger:
     state = State(paths)
     steps: list[_Step] = []
     made: list[str] = []
@@ -87,6 +102,7 @@ def _transact(changes: Sequence[Change], paths: Paths, before: Ledger, after: Le
             for change in changes:
                 made += _make_folders(os.path.dirname(paths.on_disk(change.path)))
             steps = [_stage(change, paths, state) for change in changes]
+            approve()
             after = replace(after, folders=(*after.folders, *made))
             _write_journal(state, before, after, steps, made)
             for step in steps:

@@ -6,36 +6,48 @@ or an undefined default runtime. It runs on a copy of all files in a folder of i
 
 from __future__ import annotations
 
+import contextlib
 import re
 from typing import TYPE_CHECKING, Any
 
 from k0sruntime import toml
 from k0sruntime.apply import scratch_copy
 from k0sruntime.errors import Problem, RefusedError
-from k0sruntime.programs import ask
+from k0sruntime.programs import begin
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from k0sruntime.compose import Composition
     from k0sruntime.node import Node
 
 DUMP_SECONDS = 15.0
 
 
-def check(composition: Composition, node: Node[Any]) -> None:
-    """Let the node's containerd load the composition.
+@contextlib.contextmanager
+def begun(composition: Composition, node: Node[Any]) -> Iterator[Callable[[], None]]:
+    """Let the node's containerd begin to read the composition.
 
-    Raises:
-        RefusedError: it does not, with its own words and the files' real names.
+    Yields a function that waits for its verdict, so that files are staged meanwhile. It raises
+    ``RefusedError`` with containerd's own words and the files' real names.
     """
     if node.containerd is None or composition.mode != "standalone":
+        yield lambda: None
         return
     files, names = _copy(composition)
     with scratch_copy(files) as folder:
-        answer = ask(
-            [node.containerd.path, f"--config={folder}/main.toml", "config", "dump"], DUMP_SECONDS
-        )
-    if answer.status:
-        raise RefusedError(_problem(answer.errors, names, node))
+        command = [node.containerd.path, f"--config={folder}/main.toml", "config", "dump"]
+        asked = begin(command, DUMP_SECONDS)
+
+        def approve() -> None:
+            answer = asked.answer()
+            if answer.status:
+                raise RefusedError(_problem(answer.errors, names, node))
+
+        try:
+            yield approve
+        finally:
+            asked.answer()
 
 
 def _copy(composition: Composition) -> tuple[dict[str, str], dict[str, str]]:

@@ -213,15 +213,16 @@ def adopt(prepared: Prepared, story: Story) -> Outcome:
 
 def change(request: Request, prepared: Prepared, story: Story) -> Outcome:
     """Run the stages that change something: check, apply, run, verify."""
-    from k0sruntime import config_check, run
+    from k0sruntime import config_check
 
-    if prepared.plan.bounce.verdict in ("start", "bounce"):
-        with story.stage("check") as tell:
-            config_check.check(prepared.composition, prepared.node)
-            tell("the node's own containerd reads the composition")
-    with story.stage("apply") as tell:
-        ledger = apply_.apply(prepared.plan, request.paths, prepared.observed.ledger)
-        tell(f"generation {ledger.generation}, {len(prepared.plan.pending())} files")
+    with (
+        story.stage("apply") as tell,
+        config_check.begun(prepared.composition, prepared.node) as approve,
+    ):
+        from k0sruntime import run  # while containerd reads a copy of the composition
+
+        ledger = apply_.apply(prepared.plan, request.paths, prepared.observed.ledger, approve)
+        tell(f"checked; generation {ledger.generation}, {len(prepared.plan.pending())} files")
     done = run.run_and_prove(prepared, ledger, story) if request.start else run.Done()
     return Outcome(
         prepared.plan,

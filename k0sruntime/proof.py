@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING, Any
 from k0sruntime.contributions import Check
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from k0sruntime.compose import Handler
+    from k0sruntime.node import Schema
 
 
 @dataclass(frozen=True)
@@ -19,6 +22,17 @@ class Proven:
     check: Check
     handler: str = ""
     seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Target:
+    """What is to be proved."""
+
+    handlers: Sequence[Handler]
+    effective: Mapping[str, Any]
+    schema: Schema
+    cgroup_driver: str = ""
+    """What the worker profile says; empty where it says nothing."""
 
 
 def failures(proofs: Iterable[Proven]) -> list[Proven]:

@@ -16,7 +16,7 @@ from k0sruntime.compose.composition import Handler
 from k0sruntime.errors import Problem, RollbackFailedError, RolledBackError, VerifyFailedError
 from k0sruntime.ledger import State, as_proved
 from k0sruntime.modes import images, standalone
-from k0sruntime.proof import Proven, failures, to_records
+from k0sruntime.proof import Proven, Target, failures, to_records
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from k0sruntime.node import Node, Paths
     from k0sruntime.pipeline import Prepared, Ran, Story
     from k0sruntime.plan import Ledger, Observed, Running
-    from k0sruntime.verify import Target
 
+    Checks = Sequence[Callable[[CRI], list[Proven]]]
 READY_SECONDS = 30.0
 """From containerd's start to its CRI; 0.1 s is usual, a slow disk may need seconds."""
 
@@ -91,13 +91,11 @@ def _run_standalone(prepared: Prepared, story: Story) -> Done:
         prepared.observed.running,
         prepared.plan.bounce.verdict,
         story,
-        _checks(prepared),
+        lambda: _checks(prepared),
     )
 
 
 def _target(composition: Composition) -> Target:
-    from k0sruntime.verify import Target
-
     profile = composition.profile.values if composition.profile else {}
     return Target(
         composition.handlers,
@@ -107,7 +105,7 @@ def _target(composition: Composition) -> Target:
     )
 
 
-def _checks(prepared: Prepared) -> list[Callable[[CRI], list[Proven]]]:
+def _checks(prepared: Prepared) -> Checks:
     from k0sruntime.verify import provider_checks
 
     nodes = {
@@ -125,7 +123,7 @@ def _start_and_prove(
     running: Running | None,
     verdict: str,
     story: Story,
-    checks: Sequence[Callable[[CRI], list[Proven]]] = (),
+    checks: Callable[[], Checks] = list,
 ) -> Done:
     """Start, bounce or keep containerd as the plan says, then run the proof.
 
@@ -142,7 +140,7 @@ def _start_and_prove(
         ran: Ran = {"start": "started", "bounce": "bounced"}.get(verdict, "adopted")  # type: ignore[assignment]
         tell(f"containerd {running.version} {ran}, PID {running.pid}")
     with story.stage("verify") as tell:
-        proofs = _prove(node, target, checks)
+        proofs = _prove(node, target, checks())
         tell(summary(proofs))
     running = replace(running, proofs=to_records(proofs))
     State(node.paths).record_running(running)
@@ -186,7 +184,7 @@ def _not_up(paths: Paths, error: CRIError, offset: int) -> Problem:
 def _prove(
     node: Node[Any],
     target: Target,
-    checks: Sequence[Callable[[CRI], list[Proven]]],
+    checks: Checks,
     socket: str = "",
 ) -> list[Proven]:
     from k0sruntime.cri import CRI
@@ -282,8 +280,6 @@ def _roll_back(
 
 def _old_target(running: Running, prepared: Prepared) -> Target:
     """Return what the containerd before was configured with, to be proved again."""
-    from k0sruntime.verify import Target
-
     schema = prepared.composition.schema
     tables = {"runc": {}, **schema_.runtimes(running.effective, schema)}
     handlers = [

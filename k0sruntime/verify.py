@@ -7,7 +7,6 @@ RunPodSandbox finds a shim that is not there. Every call is bounded in time.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from k0sruntime.compose import schema as schema_
@@ -15,7 +14,7 @@ from k0sruntime.compose.layers import leaves
 from k0sruntime.contributions import Check
 from k0sruntime.cri import CRIError
 from k0sruntime.errors import ProviderError
-from k0sruntime.proof import Proven, failures
+from k0sruntime.proof import Proven, Target, failures
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -23,21 +22,10 @@ if TYPE_CHECKING:
     from k0sruntime.compose import Handler
     from k0sruntime.cri import CRI
     from k0sruntime.hooks import Hooks
-    from k0sruntime.node import Node, Schema
+    from k0sruntime.node import Node
 
 ELF_MACHINES = {"x86_64": 62, "aarch64": 183}
 """``e_machine`` of an ELF header by architecture (elf.h)."""
-
-
-@dataclass(frozen=True)
-class Target:
-    """What is to be proved."""
-
-    handlers: Sequence[Handler]
-    effective: Mapping[str, Any]
-    schema: Schema
-    cgroup_driver: str = ""
-    """What the worker profile says; empty where it says nothing."""
 
 
 def verify(

@@ -1,0 +1,77 @@
+"""A GPU, its driver and the toolkit: all three, or a reason to rest."""
+
+from __future__ import annotations
+
+import pytest
+from k0sruntime import DropIn, Inactive, RuntimeHandler
+from k0sruntime.node import GPU
+from k0sruntime.testing import MadeUpFiles, make_node
+from k0sruntime_nvidia import provider
+from k0sruntime_nvidia.provider import NvidiaSettings
+
+H100 = GPU("0000:41:00.0", 0x10DE, 0x0302, "nvidia")
+TOOLKIT = "/usr/local/nvidia/toolkit/nvidia-container-runtime"
+PACKAGED = "/usr/bin/nvidia-container-runtime"
+
+
+def contributed(*, gpus=(H100,), executables=(PACKAGED,), line="1.36", **settings):
+    files = MadeUpFiles(executables=executables)
+    node = make_node("nvidia", NvidiaSettings(**settings), files=files, gpus=gpus, line=line)
+    return list(provider.contribute_dropin(node))
+
+
+def test_a_gpu_with_driver_and_toolkit_gives_the_handler_and_its_runtime_class():
+    (handler,) = contributed()
+    assert isinstance(handler, RuntimeHandler)
+    assert (handler.name, handler.runtime_class) == ("nvidia", "nvidia")
+    assert handler.options == {"BinaryName": PACKAGED}
+
+
+@pytest.mark.parametrize(
+    ("facts", "reason"),
+    [
+        ({"gpus": ()}, "no NVIDIA GPU on the PCI bus"),
+        ({"gpus": (GPU("0", 0x1002, 0x0300, "amdgpu"),)}, "no NVIDIA GPU on the PCI bus"),
+        ({"gpus": (H100._replace(device_class=0x0403),)}, "no NVIDIA GPU on the PCI bus"),
+        ({"gpus": (H100._replace(driver="vfio-pci"),)}, "bound to vfio-pci"),
+        ({"gpus": (H100._replace(driver=""),)}, "bound to no driver"),
+        ({"executables": ()}, "install the NVIDIA container toolkit"),
+        ({"gpu": "no"}, 'gpu = "no"'),
+    ],
+)
+def test_it_rests_and_says_why(facts, reason):
+    with pytest.raises(Inactive, match=reason):
+        contributed(**facts)
+
+
+def test_the_operators_word_counts_more_than_the_bus():
+    assert contributed(gpus=(), gpu="yes")
+
+
+def test_the_gpu_operators_toolkit_comes_before_the_packages():
+    (handler,) = contributed(executables=(PACKAGED, TOOLKIT))
+    assert handler.options["BinaryName"] == TOOLKIT
+
+
+def test_cdi_is_switched_on_only_where_it_is_off_by_default():
+    assert [p.runtime for p in contributed(line="1.35") if isinstance(p, DropIn)] == [
+        {"enable_cdi": True}
+    ]
+    assert not [p for p in contributed(line="1.36") if isinstance(p, DropIn)]
+
+
+def test_it_is_never_the_default_runtime_unless_asked():
+    (_, dropin) = contributed(default=True)
+    assert dropin.runtime == {"containerd": {"default_runtime_name": "nvidia"}}
+
+
+@pytest.mark.parametrize(
+    ("contents", "verdicts"),
+    [
+        ({}, ["fail", "warn"]),
+        ({"/proc/driver/nvidia/version": "NVRM version: 570", "/dev/nvidiactl": ""}, ["pass", "pass"]),
+    ],
+)
+def test_the_check_looks_for_the_driver_and_its_device_nodes(contents, verdicts):
+    node = make_node("nvidia", NvidiaSettings(), files=MadeUpFiles(contents))
+    assert [check.verdict for check in provider.post_start_check(node, None)] == verdicts

@@ -144,6 +144,13 @@ class CRI:
             (p.id, f"{p.metadata.namespace}/{p.metadata.name}", p.runtime_handler) for p in items
         ]
 
+    def remove_leftovers(self) -> None:
+        """Remove sandboxes of earlier proofs that were killed, or could not be stopped."""
+        for pod, name, _ in self.pods():
+            if name.startswith(f"{NAMESPACE}/"):
+                with contextlib.suppress(CRIError):  # what cannot be stopped is told by its proof
+                    self.remove_pod(pod)
+
     def remove_pod(self, pod: str) -> None:
         """Stop and remove a pod sandbox; one that is gone is fine."""
         stop = api.StopPodSandboxRequest(pod_sandbox_id=pod)

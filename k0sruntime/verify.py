@@ -35,6 +35,7 @@ def verify(
     proofs = list(_ready(cri))
     if failures(proofs):  # nothing that comes after could tell more
         return proofs
+    cri.remove_leftovers()
     proofs += [*_listed(target, cri), *_configured(target, cri)]
     proofs += _cgroup_driver(target, cri)
     unfit = list(_programs(target, node))

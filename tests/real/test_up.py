@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from tests.real.conftest import LAB, RealNode, mounts, processes
+from tests.real.conftest import RealNode, mounts, processes
 
 pytestmark = pytest.mark.real
 
@@ -263,14 +263,6 @@ def test_another_process_behind_the_socket_is_told_from_ours(node_2: RealNode) -
     kept.rename(record)
     assert done.returncode == 3
     assert "another process already serves this socket" in done.stderr
-
-
-def test_a_sandbox_runs_under_gvisors_runsc(node: RealNode) -> None:
-    """Through the lab's wrapper: Debian's package has no shim of gVisor's own."""
-    node.write_settings(
-        node.settings.read_text() + f'\n[node.handlers.runsc]\nbinary = "{LAB}/bin/runsc-in-lab"\n'
-    )
-    assert proof_of(node.ok("up"), "runsc") == "pass"
 
 
 def test_up_starts_a_containerd_that_was_killed(node_2: RealNode) -> None:

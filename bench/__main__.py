@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from bench.folders import dropins
 from bench.measure import Figure, in_turn, seconds
 from bench.node import Node, bare_to_ready, environment
 
@@ -53,7 +54,7 @@ FIGURES = (help_, no_op_up, cold_up)
 
 def main() -> int:
     """Print all figures; the exit code says whether all goals are met."""
-    figures = [make() for make in FIGURES]
+    figures = [*(make() for make in FIGURES), *dropins()]
     for figure in figures:
         print(figure)
     return 0 if all(figure.met for figure in figures) else 1

@@ -19,7 +19,9 @@ class Figure:
     ours: float
     other: float | None
     goal: float
-    """Largest ratio to ``other``, or largest number of seconds where there is none."""
+    """Largest ratio to ``other``, or largest number of units where there is none."""
+    unit: str = "s"
+    """Unit of ``ours`` and ``other``."""
 
     @property
     def value(self) -> float:
@@ -31,12 +33,14 @@ class Figure:
         """The goal is met."""
         return self.value <= self.goal
 
+    def _shown(self, value: float) -> str:
+        return f"{value * 1000:.0f} ms" if self.unit == "s" else f"{value:.0f} {self.unit}"
+
     def __str__(self) -> str:
         """Return one line of the table."""
-        unit = "x" if self.other else "s"
-        against = f" / {self.other * 1000:.0f} ms" if self.other else ""
+        unit = "x" if self.other else self.unit
         verdict = "ok" if self.met else "MISSED"
-        times = f"{self.ours * 1000:.0f} ms{against}"
+        times = " / ".join(self._shown(v) for v in (self.ours, self.other) if v is not None)
         figure = f"{self.value:.2f} {unit} of {self.goal:g} {unit}"
         return f"{self.name:<52} {times:<22} {figure:<18} {verdict}"
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from k0sruntime import apply as apply_
-from k0sruntime import gate, sandbox
+from k0sruntime import sandbox
 from k0sruntime.collect import Collected, asked, collect, provider_settings, refuse_broken
 from k0sruntime.compose import Composition, compose
 from k0sruntime.discovery import Discovered, discover
@@ -183,7 +183,6 @@ def up(request: Request, story: Story) -> Outcome:
         refuse_drift(prepared.plan)
         if prepared.plan.empty and proved(prepared):
             return adopt(prepared, story)
-        gate.refuse(prepared.composition)
         return change(request, prepared, story)
 
 
@@ -219,8 +218,9 @@ def change(request: Request, prepared: Prepared, story: Story) -> Outcome:
         story.stage("apply") as tell,
         config_check.begun(prepared.composition, prepared.node) as approve,
     ):
-        from k0sruntime import run  # while containerd reads a copy of the composition
+        from k0sruntime import gate, run  # while containerd reads a copy of the composition
 
+        gate.refuse(prepared.composition, prepared.node)
         ledger = apply_.apply(prepared.plan, request.paths, prepared.observed.ledger, approve)
         tell(f"checked; generation {ledger.generation}, {len(prepared.plan.pending())} files")
     done = run.run_and_prove(prepared, ledger, story) if request.start else run.Done()

@@ -34,7 +34,9 @@ def pytest_report_header() -> str:
     return f"lab: {LAB}"
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
     """Say what was left out, so that nobody takes a part for the whole."""
     if count := config.stash.get(LEFT_OUT, 0):
         terminalreporter.write_line(

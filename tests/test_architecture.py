@@ -10,8 +10,21 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "k0sruntime"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 PURE = [
-    "node.py", "contributions.py", "hookspecs.py", "errors.py", "settings.py", "node_provider.py",
-    "collect.py", "plan.py", "explain.py", "lines.py", "toml.py", "report.py", "proof.py", "values.py", "gate.py",
+    "node.py",
+    "contributions.py",
+    "hookspecs.py",
+    "errors.py",
+    "settings.py",
+    "node_provider.py",
+    "collect.py",
+    "plan.py",
+    "explain.py",
+    "lines.py",
+    "toml.py",
+    "report.py",
+    "proof.py",
+    "values.py",
+    "gate.py",
     *(str(path.relative_to(PACKAGE)) for path in (PACKAGE / "compose").rglob("*.py")),
     *(
         str(path.relative_to(PACKAGE))
@@ -20,10 +33,33 @@ PURE = [
     ),
 ]
 IMPURE = {
-    "os", "subprocess", "socket", "time", "shutil", "tempfile", "random", "threading", "asyncio",
-    "signal", "urllib", "http", "pathlib", "io", "grpc", "watchfiles", "platform",
+    "os",
+    "subprocess",
+    "socket",
+    "time",
+    "shutil",
+    "tempfile",
+    "random",
+    "threading",
+    "asyncio",
+    "signal",
+    "urllib",
+    "http",
+    "pathlib",
+    "io",
+    "grpc",
+    "watchfiles",
+    "platform",
 }
-WRITERS = {"apply.py", "ledger.py", "lock.py", "sandbox.py", "modes/standalone.py", "cli/migrate.py", "cli/new.py"}
+WRITERS = {
+    "apply.py",
+    "ledger.py",
+    "lock.py",
+    "sandbox.py",
+    "modes/standalone.py",
+    "cli/migrate.py",
+    "cli/new.py",
+}
 STARTERS = {"programs.py", "supervise.py", "modes/standalone.py", "lint/config_dump.py"}
 
 
@@ -75,7 +111,14 @@ def test_only_discovery_reads_entry_points() -> None:
 
 
 def test_only_apply_and_ledger_write_the_nodes_files() -> None:
-    writing = {"open for writing", "os.replace", "os.unlink", "os.rename", "shutil.rmtree", "os.mkdir"}
+    writing = {
+        "open for writing",
+        "os.replace",
+        "os.unlink",
+        "os.rename",
+        "shutil.rmtree",
+        "os.mkdir",
+    }
     found = {name(p) for p in MODULES if calls(p) & writing}
     assert found <= WRITERS, "standalone writes containerd's log and clears its sockets, no more"
 
@@ -86,7 +129,9 @@ def test_only_the_ends_start_processes() -> None:
 
 
 def test_only_cri_speaks_grpc() -> None:
-    found = [name(p) for p in MODULES if any(i.split(".")[0] in ("grpc", "cri_api") for i in imports(p))]
+    found = [
+        name(p) for p in MODULES if any(i.split(".")[0] in ("grpc", "cri_api") for i in imports(p))
+    ]
     assert found == ["cri.py"]
 
 

@@ -7,6 +7,7 @@ module here is ``config_dump``, which asks a real containerd.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from k0sruntime.compose.layers import dotted
@@ -18,6 +19,8 @@ from k0sruntime.lint.target import Target
 
 if TYPE_CHECKING:
     from k0sruntime.node import Files
+
+CREDENTIALS = re.compile(r"//[^/@\s]+@")
 
 __all__ = ["RULES", "Finding", "Rule", "Subject", "Target", "check", "errors", "stamped"]
 
@@ -58,15 +61,20 @@ def stamped(rule: Rule, hit: Hit) -> Finding:
         path, owner, line = file, "a foreign file", hit.line
     return Finding(
         rule,
-        hit.message,
+        masked(hit.message),
         path,
         line,
         hit.column,
-        dotted(hit.key) if hit.key else "",
-        hit.remedy,
+        masked(dotted(hit.key)) if hit.key else "",
+        masked(hit.remedy),
         owner,
         hit.consequence or rule.consequence,
     )
+
+
+def masked(text: str) -> str:
+    """Return a text without the credentials of the URLs in it."""
+    return CREDENTIALS.sub("//****@", text)
 
 
 def errors(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:

@@ -79,7 +79,9 @@ class Case:
 
         A file of version 2 keeps the old plugin ID, which a lone containerd 2 migrates.
         """
-        names = (CRI,) if self.target.schema == 2 else (RUNTIME if kind == "runtime" else IMAGES, CRI)
+        names = (
+            (CRI,) if self.target.schema == 2 else (RUNTIME if kind == "runtime" else IMAGES, CRI)
+        )
         for name in names:
             if table := self.effective.table("plugins", name):
                 yield ("plugins", name), table

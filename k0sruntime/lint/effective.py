@@ -51,8 +51,12 @@ def in_order(files: Iterable[File], target: Target) -> tuple[File, ...]:
     files = tuple(files)
     if not merges_by_k0s(files, target):
         return files
-    last = [f for f in files if f.role == "drop-in" and merge_patch.is_cri(f.document, 2)]
-    return (*(file for file in files if file not in last), *last)
+    first: list[File] = []
+    last: list[File] = []
+    for file in files:
+        is_merged = file.role == "drop-in" and merge_patch.is_cri(file.document, 2)
+        (last if is_merged else first).append(file)
+    return (*first, *last)
 
 
 def merged(files: Iterable[File], target: Target) -> Effective:

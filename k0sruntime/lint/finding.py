@@ -15,9 +15,7 @@ if TYPE_CHECKING:
     from k0sruntime.lint.case import Case
     from k0sruntime.lint.subject import File
 
-Consequence = Literal[
-    "stops the node", "kills CRI", "breaks pods", "silently ignored", "untidy"
-]
+Consequence = Literal["stops the node", "kills CRI", "breaks pods", "silently ignored", "untidy"]
 """What happens on the node.
 
 ``stops the node``: containerd, or k0s before it, does not start. ``kills CRI``: containerd runs,

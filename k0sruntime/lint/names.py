@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from k0sruntime.lint.spec import Key
     from k0sruntime.lint.subject import File
 
+ALIKE = 0.88
+"""All plugin IDs begin alike, so that these have to be much alike to be the same."""
+
 
 def unknown_plugin(case: Case) -> Iterator[Hit]:
     """Find tables of plugins that the target does not have; containerd does not even warn."""
@@ -35,10 +38,10 @@ def unknown_plugin(case: Case) -> Iterator[Hit]:
             # The CRI plugins of the other schema are a matter of versions: K0R203 and K0R204.
             if plugin in CRI_PLUGINS or is_known(plugin, containerd):
                 continue
-            known = known_plugins(containerd)
+            near = did_you_mean(plugin, known_plugins(containerd), ALIKE)
             yield Hit(
                 file,
-                f"containerd {containerd} has no plugin {plugin!r}{did_you_mean(plugin, known)}",
+                f"containerd {containerd} has no plugin {plugin!r}{near}",
                 "Correct the plugin ID, or take the table out.",
                 ("plugins", plugin),
             )
@@ -85,9 +88,7 @@ def unknown_handler_key(case: Case) -> Iterator[Hit]:
                 )
 
 
-def _keys(
-    case: Case, file: File
-) -> Iterator[tuple[Path, Key | None, Mapping[str, Key]]]:
+def _keys(case: Case, file: File) -> Iterator[tuple[Path, Key | None, Mapping[str, Key]]]:
     """Yield the keys below the root that the target does not know."""
     for path, _, key, spec in walk(file.document, ROOT, ()):
         if len(path) > 1 and not (key and key.known_to(case.target.containerd)):

@@ -47,34 +47,37 @@ class Key:
 Spec = dict[str, Key]
 
 
-def string(default: str | None = "", **lines: tuple[int, ...]) -> Key:
+Line = tuple[int, ...]
+
+
+def string(default: str | None = "", since: Line = FIRST, until: Line = NEVER) -> Key:
     """Return a key that holds a string."""
-    return Key("string", default, **lines)
+    return Key("string", default, since, until)
 
 
-def boolean(*, default: bool | None = False, **lines: tuple[int, ...]) -> Key:
+def boolean(*, default: bool | None = False, since: Line = FIRST) -> Key:
     """Return a key that holds a boolean."""
-    return Key("boolean", default, **lines)
+    return Key("boolean", default, since)
 
 
-def integer(default: int | None = 0, **lines: tuple[int, ...]) -> Key:
+def integer(default: int | None = 0, since: Line = FIRST) -> Key:
     """Return a key that holds an integer."""
-    return Key("integer", default, **lines)
+    return Key("integer", default, since)
 
 
-def strings(*default: str, **lines: tuple[int, ...]) -> Key:
+def strings(*default: str, since: Line = FIRST) -> Key:
     """Return a key that holds a list of strings."""
-    return Key("list of strings", list(default), **lines)
+    return Key("list of strings", list(default), since)
 
 
-def table(inside: Spec | None = None, **lines: tuple[int, ...]) -> Key:
+def table(inside: Spec | None = None) -> Key:
     """Return a key that holds a table."""
-    return Key("table", inside=inside, **lines)
+    return Key("table", inside=inside)
 
 
-def named(inside: Spec | None = None, **lines: tuple[int, ...]) -> Key:
+def named(inside: Spec | None = None) -> Key:
     """Return a key that holds a table of tables by name."""
-    return Key("table", inside=inside, each=True, **lines)
+    return Key("table", inside=inside, each=True)
 
 
 def find(spec: Mapping[str, Key], name: str) -> Key | None:
@@ -87,7 +90,7 @@ def find(spec: Mapping[str, Key], name: str) -> Key | None:
 def walk(
     document: Mapping[str, Any], spec: Mapping[str, Key], path: Path
 ) -> Iterator[tuple[Path, Any, Key | None, Mapping[str, Key]]]:
-    """Yield (path, value, key, its siblings) of all keys at known places; an unknown one is None."""
+    """Yield (path, value, key, its siblings) of keys at known places; an unknown one is None."""
     for name, value in document.items():
         key = find(spec, name)
         here = (*path, name)
@@ -132,6 +135,6 @@ _FITS: Mapping[Kind, Callable[[Any], bool]] = {
 def kind_of(value: Any) -> str:
     """Return what a value is, as a person calls it."""
     for kind in ("boolean", "integer", "number", "string", "table", "list"):
-        if _FITS[kind](value):  # type: ignore[index]
+        if _FITS[kind](value):
             return f"a {kind}" if kind != "integer" else "an integer"
     return "a date or time"

@@ -1,10 +1,11 @@
-"""What is judged: the files that containerd loads, in its order, and the hosts files beside them."""
+"""What is judged: the files that containerd loads, in its order, and hosts files beside them."""
 
 from __future__ import annotations
 
 import posixpath
 import re
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 from k0sruntime import toml
@@ -118,7 +119,7 @@ class Subject:
     strays: tuple[str, ...] = ()
     folders: tuple[str, ...] = ()
 
-    @property
+    @cached_property
     def main(self) -> File | None:
         """The main file, where it is given."""
         return next((file for file in self.files if file.role == "main"), None)

@@ -6,6 +6,7 @@ containerd 1.7 (1.35.1 starts with 1.7.30), 1.36.3 brings 2.3.3; none brings 2.0
 
 from __future__ import annotations
 
+import posixpath
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -88,12 +89,18 @@ def for_k0s(text: str) -> Target:
     return Target(NATIVE_LINES if version >= FIRST_NATIVE_K0S else OLDER_LINES, version)
 
 
+def machine_of(node: Node[object]) -> Machine:
+    """Return the machine that a node is; containerd looks beside its own binary last."""
+    beside = (posixpath.dirname(node.containerd.path),) if node.containerd else ()
+    return Machine(node.arch, tuple(dict.fromkeys((*node.search_path, *filter(None, beside)))))
+
+
 def for_node(node: Node[object]) -> Target | None:
     """Return the target that a node is, machine included; ``None`` where it has no containerd.
 
     A managed node that k0s never started has no containerd yet: the k0s line tells which it brings.
     """
-    machine = Machine(node.arch, node.search_path)
+    machine = machine_of(node)
     k0s = node.k0s.version if node.k0s and node.mode == "managed" else None
     if k0s and k0s < FIRST_DROPIN_K0S:
         return None

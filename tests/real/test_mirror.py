@@ -162,7 +162,8 @@ def pull(node: RealNode, image: str) -> str:
 def test_an_image_of_docker_io_comes_from_the_mirror(node: RealNode, registry: Registry) -> None:
     node.without = ("gvisor", "nvidia", "dockerd")
     node.write_settings(
-        SETTINGS + f'\n[mirrors."docker.io"]\nendpoints = ["{registry.url}"]\nca = "{registry.ca}"\n'
+        SETTINGS
+        + f'\n[mirrors."docker.io"]\nendpoints = ["{registry.url}"]\nca = "{registry.ca}"\n'
     )
     document = node.ok("up")
     assert "mirrors of docker.io" in {proof["name"] for proof in document["proofs"]}
@@ -180,7 +181,7 @@ def test_a_change_of_mirrors_bounces_nothing_and_counts_at_the_next_pull(
     table = '\n[mirrors."docker.io"]\nendpoints = ["{url}"]\nca = "{ca}"\nmirror_only = true\n'
     node_2.write_settings(SETTINGS + table.format(url="https://127.0.0.1:9", ca=registry.ca))
     first = node_2.ok("up")
-    with pytest.raises(Exception, match="127.0.0.1:9"):
+    with pytest.raises(Exception, match=r"127\.0\.0\.1:9"):
         pull(node_2, "docker.io/library/probe:1")
     node_2.write_settings(SETTINGS + table.format(url=registry.url, ca=registry.ca))
     second = node_2.ok("up")

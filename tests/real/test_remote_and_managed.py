@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import tempfile
 from pathlib import Path
 
@@ -94,11 +95,11 @@ def test_root_composes_into_an_image_and_starts_nothing(tmp_path: Path) -> None:
     settings.parent.mkdir(parents=True)
     settings.write_text('[node]\nk0s = "1.36"\nmode = "managed"\n[node.handlers.crun]\n')
     node = RealNode(tmp_path, Path("/nowhere/containerd"))
-    command = [part for part in node.command("up", "--json") if part not in ("--sandbox",)]
+    command = [part for part in node.command("up", "--json") if part != "--sandbox"]
     command[command.index(str(tmp_path))] = f"--root={tmp_path}"
-    import subprocess
-
-    done = subprocess.run(command, capture_output=True, text=True, env=node.environment(), check=False)
+    done = subprocess.run(
+        command, capture_output=True, text=True, env=node.environment(), check=False
+    )
     assert done.returncode == 0, done.stderr
     dropin = tmp_path / "etc/k0s/containerd.d/k0sruntime-node.toml"
     assert "crun" in dropin.read_text()

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+
 from tests.real.conftest import RealNode, mounts, processes
 
 pytestmark = pytest.mark.real
@@ -135,6 +136,10 @@ def test_a_user_managed_main_file_without_the_import_is_refused_with_the_line_to
     assert not node_2.dropins.exists()
 
 
+NO_SUCH_DEFAULT = """version = 3
+[plugins."io.containerd.cri.v1.runtime".containerd]
+default_runtime_name = "nope"
+"""
 BROKEN = {
     "a handler whose options are a type error": (
         'options = { SystemdCgroup = "yes" }',
@@ -144,8 +149,7 @@ BROKEN = {
     ),
     "an undefined default runtime": (
         "",
-        'version = 3\n[plugins."io.containerd.cri.v1.runtime".containerd]\n'
-        'default_runtime_name = "nope"\n',
+        NO_SUCH_DEFAULT,
         3,
         "nope",
     ),
@@ -214,7 +218,9 @@ def test_a_handler_that_fails_its_sandbox_is_rolled_back_and_the_old_ones_are_pr
 
 
 def test_the_first_up_that_fails_leaves_an_empty_node(node_2: RealNode) -> None:
-    node_2.write_settings(node_2.settings.read_text() + '[node.handlers.b]\nbinary = "/bin/false"\n')
+    node_2.write_settings(
+        node_2.settings.read_text() + '[node.handlers.b]\nbinary = "/bin/false"\n'
+    )
     done = node_2.run("up")
     assert done.returncode == 6, done.stderr
     assert set(node_2.files()) == {"etc/k0sruntime/config.toml"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from k0sruntime import Inactive
 from k0sruntime.node import Paths
 from k0sruntime.testing import MadeUpFiles, make_node
@@ -35,7 +36,12 @@ def test_an_empty_profile_name_means_none():
 @pytest.mark.parametrize(
     ("settings", "files", "paths", "reason"),
     [
-        (DockerdSettings(), MadeUpFiles(), Paths(), "no cri-dockerd socket at /run/cri-dockerd.sock"),
+        (
+            DockerdSettings(),
+            MadeUpFiles(),
+            Paths(),
+            "no cri-dockerd socket at /run/cri-dockerd.sock",
+        ),
         (DockerdSettings(enabled="no"), FOUND, Paths(), 'enabled = "no"'),
         (DockerdSettings(), FOUND, Paths.in_sandbox("/tmp/n"), "containerd of its own"),
     ],

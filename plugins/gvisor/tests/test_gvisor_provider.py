@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from k0sruntime import ConfigFile, Inactive, RuntimeHandler
 from k0sruntime.testing import MadeUpFiles, make_node
 from k0sruntime_gvisor import provider

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from k0sruntime import Inactive
 from k0sruntime.testing import MadeUpFiles, make_node
 from k0sruntime_mirrors import provider
@@ -53,7 +54,9 @@ def test_a_name_without_a_scheme_is_refused_with_what_to_write(url):
 
 def test_a_ca_is_copied_beside_the_hosts_file():
     files = MadeUpFiles({"/etc/ssl/my.crt": PEM})
-    file = hosts({"r.local:5000": Registry(endpoints=["https://m.example"], ca="/etc/ssl/my.crt")}, files)
+    file = hosts(
+        {"r.local:5000": Registry(endpoints=["https://m.example"], ca="/etc/ssl/my.crt")}, files
+    )
     assert file["r.local:5000"].files == {"my.crt": PEM}
     assert file["r.local:5000"].hosts[0].ca == ["my.crt"]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from k0sruntime import DropIn, Inactive, RuntimeHandler
 from k0sruntime.node import GPU
 from k0sruntime.testing import MadeUpFiles, make_node
@@ -69,7 +70,10 @@ def test_it_is_never_the_default_runtime_unless_asked():
     ("contents", "verdicts"),
     [
         ({}, ["fail", "warn"]),
-        ({"/proc/driver/nvidia/version": "NVRM version: 570", "/dev/nvidiactl": ""}, ["pass", "pass"]),
+        (
+            {"/proc/driver/nvidia/version": "NVRM version: 570", "/dev/nvidiactl": ""},
+            ["pass", "pass"],
+        ),
     ],
 )
 def test_the_check_looks_for_the_driver_and_its_device_nodes(contents, verdicts):

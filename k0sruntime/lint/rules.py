@@ -1,0 +1,44 @@
+"""All rules, in the order of their codes. A rule that is not named here does not exist."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from k0sruntime.lint import (
+    cri_checks,
+    default_handler,
+    folder,
+    handler_files,
+    handlers,
+    hosts,
+    hosts_values,
+    imports,
+    names,
+    programs,
+    registries,
+    registry,
+    said,
+    syntax,
+    versions,
+)
+
+if TYPE_CHECKING:
+    from k0sruntime.lint.finding import Rule
+
+RULES: tuple[Rule, ...] = (
+    *syntax.RULES,
+    *names.RULES,
+    *versions.RULES,
+    *default_handler.RULES,
+    *handlers.RULES,
+    *cri_checks.RULES,
+    *registry.RULES,
+    *imports.RULES,
+    *folder.RULES,
+    *hosts.RULES,
+    *hosts_values.RULES,
+    *registries.RULES,
+    *programs.RULES,
+    *handler_files.RULES,
+    *said.RULES,
+)

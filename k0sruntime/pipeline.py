@@ -14,10 +14,11 @@ from k0sruntime import sandbox
 from k0sruntime.collect import Collected, asked, collect, provider_settings, refuse_broken
 from k0sruntime.compose import Composition, compose
 from k0sruntime.discovery import Discovered, discover
+from k0sruntime.facts import ask_programs, observe_node
 from k0sruntime.ledger import State
 from k0sruntime.lock import locked
 from k0sruntime.node_provider import NodeSettings
-from k0sruntime.observe import ask_programs, existing, observe, observe_node, read_settings
+from k0sruntime.observe import existing, observe, read_settings
 from k0sruntime.plan import Ledger, Observed, Plan, Running, plan, refuse_drift
 from k0sruntime.proof import Proven, from_records
 from k0sruntime.settings import SettingsFile, convert

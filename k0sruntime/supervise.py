@@ -15,7 +15,7 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from k0sruntime import observe
+from k0sruntime import processes
 from k0sruntime.modes import standalone
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def stay(request: Request, story: Story) -> int:
     notify("READY=1")
     _follow(request, story, stopping)
     notify("STOPPING=1")
-    running = observe.running(request.paths)
+    running = processes.running(request.paths)
     if running is not None:
         standalone.stop(request.paths, running)
         story.say(f"containerd, PID {running.pid}, was stopped; pods live on")
@@ -77,7 +77,7 @@ def _follow(request: Request, story: Story, stopping: threading.Event) -> None:
         _reap()
         now = time.monotonic()
         changed = now if changes else changed
-        if observe.running(request.paths) is None:
+        if processes.running(request.paths) is None:
             backoff = FIRST_BACKOFF if now - started > STEADY_SECONDS else backoff
             story.say(f"containerd ended; starting it again in {backoff:g} s")
             if stopping.wait(backoff):

@@ -136,8 +136,9 @@ def _target(
 def _node(paths: Paths, containerd: str | None) -> Node[None]:
     import msgspec
 
+    from k0sruntime.facts import ask_programs, observe_node
     from k0sruntime.node_provider import NodeSettings
-    from k0sruntime.observe import ask_programs, observe_node, read_settings
+    from k0sruntime.observe import read_settings
     from k0sruntime.settings import convert
 
     settings: NodeSettings = convert(read_settings(paths), "node", NodeSettings)
@@ -148,7 +149,7 @@ def _node(paths: Paths, containerd: str | None) -> Node[None]:
 
 def _subject(paths: Paths, path: tuple[str, ...], target: Target) -> tuple[Files, Subject]:
     from k0sruntime.lint.gather import gather
-    from k0sruntime.observe import RealFiles
+    from k0sruntime.real_files import RealFiles
 
     files = RealFiles(paths)
     wanted = [os.path.abspath(item) for item in path] or [paths.main_file, paths.dropins]

@@ -93,10 +93,15 @@ def _merge_table(target: dict[str, Any], table: Mapping[str, Any], path: tuple[s
             if not isinstance(here, dict):
                 here = target[key] = {}
             _merge_table(here, value, (*path, key))
-        elif isinstance(here, dict):
+        elif isinstance(here, dict) and not _free(path):
             raise MergeTypeError((*path, key))
         else:
             target[key] = value
+
+
+def _free(path: tuple[str, ...]) -> bool:
+    """Tell whether keys here have no type of containerd's: a handler's options are the shim's."""
+    return path[2:4] == ("containerd", "runtimes") and path[5:6] == ("options",)
 
 
 def _copied(value: Any) -> Any:

@@ -18,9 +18,10 @@ if TYPE_CHECKING:
 Consequence = Literal["stops the node", "kills CRI", "breaks pods", "silently ignored", "untidy"]
 """What happens on the node.
 
-``stops the node``: containerd, or k0s before it, does not start. ``kills CRI``: containerd runs,
-but its CRI plugin does not load, so that the kubelet has no runtime. ``breaks pods``: some pods or
-pulls fail. ``silently ignored``: the line has no effect and nobody says so. ``untidy``: it works.
+``stops the node``: containerd, or k0s before it, does not start, or no pod can. ``kills CRI``:
+containerd runs, but its CRI plugin does not load, so that the kubelet has no runtime. ``breaks
+pods``: some pods or pulls fail. ``silently ignored``: the line has no effect and nobody says so.
+``untidy``: it works.
 """
 
 Severity = Literal["error", "warning"]

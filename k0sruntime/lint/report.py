@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 SCHEMA = 1
 HAPPENS = {
-    "stops the node": "the node's containerd does not start",
+    "stops the node": "containerd does not start, or starts no pod",
     "kills CRI": "containerd runs, but without CRI: the kubelet has no runtime",
     "breaks pods": "pods or pulls that need it fail",
     "silently ignored": "it has no effect, and nobody says so",

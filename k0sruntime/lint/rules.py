@@ -15,6 +15,7 @@ from k0sruntime.lint import (
     imports,
     names,
     programs,
+    proxy_plugins,
     registries,
     registry,
     said,
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 RULES: tuple[Rule, ...] = (
     *syntax.RULES,
     *names.RULES,
+    *proxy_plugins.RULES,
     *versions.RULES,
     *default_handler.RULES,
     *handlers.RULES,

@@ -44,7 +44,7 @@ def _descriptor(rule: Rule) -> dict[str, Any]:
     return {
         "id": rule.code,
         "name": rule.name,
-        "shortDescription": {"text": f"{rule.summary}."},
+        "shortDescription": {"text": f"{rule.summary[0].upper()}{rule.summary[1:]}."},
         "helpUri": rule.page,
         "help": {"text": f"What it means and how to mend it: {rule.page}"},
         "defaultConfiguration": {"level": rule.severity},

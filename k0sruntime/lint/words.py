@@ -132,7 +132,7 @@ def _paths(table: Mapping[str, Any], path: Path) -> Iterator[Path]:
 def refusal(log: str, copies: Copies) -> Hit:
     """Return why containerd refuses the whole, with the file to blame where that can be told."""
     lines = [line for line in log.split("\n") if line.strip()]
-    last = lines[-1] if lines else "no reason given"
+    last = _reason(lines)
     for line in lines:
         said = fields(line)
         if "level=error" in line and "row" in said and (file := copies.named(said.get("file", ""))):
@@ -146,6 +146,14 @@ def refusal(log: str, copies: Copies) -> Hit:
     if place := _by_value(message, numbers[0], copies):
         return Hit(place[0], _worded(message, copies), _REMEDY, place[1])
     return Hit(copies.main, _worded(message, copies), _REMEDY)
+
+
+def _reason(lines: list[str]) -> str:
+    """Return the line that says why: containerd's last one, or what a panic begins with."""
+    for start in ("containerd: ", "panic: "):
+        if found := [line for line in lines if line.startswith(start)]:
+            return found[-1]
+    return lines[-1] if lines else "no reason given"
 
 
 _REMEDY = "Correct the value, or take it out."

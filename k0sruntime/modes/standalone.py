@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 from k0sruntime.errors import Problem, RefusedError
 from k0sruntime.ledger import State
-from k0sruntime.observe import alive, identity, start_time
 from k0sruntime.plan import Running
+from k0sruntime.processes import alive, identity, start_time
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

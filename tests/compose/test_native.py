@@ -168,3 +168,14 @@ def test_no_file_is_changed_by_a_merge(documents: list[dict[str, Any]]) -> None:
 def test_what_comes_out_can_be_written_and_read_again(documents: list[dict[str, Any]]) -> None:
     result = native.merged(documents, 3)
     assert toml.load(toml.dump(result).encode(), "x") == result
+
+
+def test_a_shims_own_options_have_no_type_so_the_later_file_wins() -> None:
+    def document(value: object) -> dict[str, object]:
+        options = {"hypervisor": value}
+        runtimes = {"k": {"runtime_type": "io.containerd.kata.v2", "options": options}}
+        return {"plugins": {RUNTIME: {"containerd": {"runtimes": runtimes}}}}
+
+    result = native.merged([document({"path": "/q"}), document("qemu")], 3)
+    handler = result["plugins"][RUNTIME]["containerd"]["runtimes"]["k"]
+    assert handler["options"] == {"hypervisor": "qemu"}

@@ -6,13 +6,21 @@ import shutil
 import subprocess
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from k0sruntime import toml
+from k0sruntime.compose.schema import CRI, IMAGES
+from k0sruntime.compose.schema import RUNTIME as RUNTIME_ID
 from k0sruntime.lint import Finding, Target, check
 from k0sruntime.lint.config_dump import with_containerd
 from k0sruntime.lint.gather import gather
+from k0sruntime.lint.known_keys import CRI_TABLES, ROOT
+from k0sruntime.lint.spec import Key
+from k0sruntime.lint.subject import Subject, parse
 from k0sruntime.node import Version
 from k0sruntime.programs import ask
 from k0sruntime.testing import MadeUpFiles
@@ -105,7 +113,7 @@ def test_our_known_keys_are_containerds(binary: Path, tmp_path: Path) -> None:
     assert findings == ()
 
 
-@pytest.mark.parametrize("code", ["K0R001", "K0R002", "K0R003"])
+@pytest.mark.parametrize("code", ["K0R001", "K0R002", "K0R003", "K0R107"])
 def test_what_we_say_stops_containerd_does(code: str, tmp_path: Path) -> None:
     """The bad examples about syntax and types are refused by the real one, the good ones are not."""
     for section in ("Bad", "Good"):
@@ -119,6 +127,53 @@ def test_what_we_say_stops_containerd_does(code: str, tmp_path: Path) -> None:
         status = ask([str(NEW), f"--config={main}", "config", "dump"], 10).status
         assert bool(status) == (section == "Bad")
         shutil.rmtree(folder)
+
+
+ZEROS = {
+    "string": "",
+    "integer": 0,
+    "boolean": False,
+    "number": 0.5,
+    "list": [],
+    "list of strings": [],
+    "table": {},
+}
+NOT_IN_A_FILE = {
+    "version",
+    "imports",
+    "plugins",
+    "timeouts",
+    "root",
+    "state",
+    "oom_score",
+    "proxy_plugins",
+}
+
+
+def everything(spec: Mapping[str, Key], version: Version) -> dict[str, Any]:
+    """Return a table that sets every key known to a containerd."""
+    table: dict[str, Any] = {}
+    for name, key in spec.items():
+        if name not in NOT_IN_A_FILE and key.known_to(version):
+            inside = everything(key.inside, version) if key.inside else ZEROS[key.kind]
+            table[name] = {"x": inside} if key.each else inside
+    return table
+
+
+@pytest.mark.parametrize("binary", [NEW, OLD], ids=["2.1", "1.7"])
+def test_every_key_that_we_know_containerd_knows(binary: Path) -> None:
+    """Warnings for what is gone are ours to give: registry.configs.*.tls."""
+    version = Version(1, 7, 24) if binary == OLD else Version(2, 1, 9)
+    names = (CRI,) if binary == OLD else (RUNTIME_ID, IMAGES)
+    plugins = {name: everything(CRI_TABLES[name], version) for name in names}
+    document = {
+        "version": 2 if binary == OLD else 3,
+        **everything(ROOT, version),
+        "plugins": plugins,
+    }
+    file = parse("/etc/k0s/containerd.d/all.toml", toml.dump(document).encode(), "drop-in")
+    findings = with_containerd((), Subject((file,)), Target(version), str(binary))
+    assert [(f.key, f.message) for f in findings if not f.key.endswith(".tls")] == []
 
 
 CRI_RULES = [

@@ -34,7 +34,7 @@ def test_text() -> None:
         "    do:   Correct the plugin ID, or take the table out.",
         "/etc/k0s/containerd.d/20.toml:1: error K0R202 version-too-low: version = 2, but k0s takes drop-ins of version 3 only",
         "    key:  version",
-        "    then: the node's containerd does not start (stops the node)",
+        "    then: containerd does not start, or starts no pod (stops the node)",
         "    do:   Rewrite it for version 3: k0sruntime migrate /etc/k0s/containerd.d/20.toml",
         "1 error and 1 warning in 2 files, judged for k0s 1.36 with containerd 2.3.3",
     ]

@@ -1,0 +1,185 @@
+"""The facts of the node: its programs and their versions, GPUs, cgroups, capabilities.
+
+The only programs started are ``k0s version`` and ``containerd --version``, each with a time limit;
+they answer while other things go on.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from k0sruntime.errors import Problem, RefusedError
+from k0sruntime.ledger import State
+from k0sruntime.node import GPU, Node, Paths, Program, Version
+from k0sruntime.processes import alive, identity, running
+from k0sruntime.programs import Asked, begin
+from k0sruntime.real_files import RealFiles
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from typing import Literal
+
+    from k0sruntime.node import Mode
+    from k0sruntime.node_provider import NodeSettings
+
+VERSION_SECONDS = 10.0
+CAP_SYS_RESOURCE = 24
+DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+@dataclass(frozen=True)
+class Programs:
+    """The node's k0s and containerd, asked for their versions, which may still be on their way."""
+
+    search: tuple[str, ...]
+    k0s: tuple[str, Asked] | None
+    containerd: tuple[str, Asked | Version] | None
+
+
+def ask_programs(paths: Paths, settings: NodeSettings) -> Programs:
+    """Find k0s and containerd and ask for their versions, without waiting for the answers."""
+    files = RealFiles(paths)
+    search = _search_path(paths, settings)
+    k0s = "" if settings.k0s else _first(files, search, "k0s")
+    containerd = settings.containerd or _first(files, search, "containerd")
+    known = _known_version(paths, containerd) if containerd else None
+    return Programs(
+        search,
+        (k0s, begin([paths.on_disk(k0s), "version"], VERSION_SECONDS)) if k0s else None,
+        (containerd, known or begin([paths.on_disk(containerd), "--version"], VERSION_SECONDS))
+        if containerd
+        else None,
+    )
+
+
+def observe_node(
+    paths: Paths, settings: NodeSettings, programs: Programs, mode: Mode | None = None
+) -> Node[Any]:
+    """Gather the facts of the node.
+
+    Raises:
+        RefusedError: a containerd or k0s that the operator named does not answer.
+    """
+    files = RealFiles(paths)
+    k0s = _k0s(programs, settings)
+    containerd = _containerd(programs, settings)
+    asked: Mode | None = mode or (None if settings.mode == "auto" else settings.mode)
+    return Node(
+        None,
+        files,
+        paths=paths,
+        arch=platform.machine(),
+        containerd=containerd,
+        k0s=k0s,
+        mode=asked or _mode(paths, k0s),
+        scheme=None if settings.scheme == "auto" else settings.scheme,
+        search_path=programs.search,
+        gpus=_gpus(files),
+        kvm=files.exists("/dev/kvm"),
+        cgroups=_cgroups(files),
+        can_lower_oom_score=_has_capability(CAP_SYS_RESOURCE) if paths.root == "/" else True,
+        os_release=_os_release(files),
+    )
+
+
+def _mode(paths: Paths, k0s: Program | None) -> Mode:
+    """A sandbox is always ours to run; elsewhere k0s runs containerd where there is a k0s."""
+    return "managed" if k0s and not paths.sandbox else "standalone"
+
+
+def _search_path(paths: Paths, settings: NodeSettings) -> tuple[str, ...]:
+    path = os.environ.get("PATH", DEFAULT_PATH) if paths.root == "/" else DEFAULT_PATH
+    before = running(paths)
+    known = before.search_path if before else ()
+    folders = (*settings.path, paths.bin, *path.split(":"), *known)
+    return tuple(dict.fromkeys(folder for folder in folders if folder.startswith("/")))
+
+
+def _k0s(programs: Programs, settings: NodeSettings) -> Program | None:
+    if settings.k0s:
+        version = Version.parse(settings.k0s)
+        if version is None:
+            message = f"k0s = {settings.k0s!r} is no version"
+            raise RefusedError(Problem(message, place="[node] k0s", remedy="Write 1.36."))
+        return Program("", version)
+    if programs.k0s is None:
+        return None
+    version = _version(programs.k0s[1])
+    return Program(programs.k0s[0], version) if version else None
+
+
+def _containerd(programs: Programs, settings: NodeSettings) -> Program | None:
+    if programs.containerd is None:
+        return None
+    path, answer = programs.containerd
+    version = answer if isinstance(answer, Version) else _version(answer)
+    if version is None and settings.containerd:
+        raise RefusedError(
+            Problem(
+                f"{path} does not answer --version",
+                place="[node] containerd",
+                remedy="Name a containerd that runs on this machine.",
+            )
+        )
+    return Program(path, version) if version else None
+
+
+def _known_version(paths: Paths, path: str) -> Version | None:
+    """Return the version of the containerd that runs, if it is still this very file."""
+    running = State(paths).running()
+    if running is None or running.binary != identity(path) or not alive(running):
+        return None
+    return Version.parse(running.version)
+
+
+def _first(files: RealFiles, search: Iterable[str], name: str) -> str:
+    return next((p for f in search if files.is_executable(p := f"{f}/{name}")), "")
+
+
+def _version(asked: Asked) -> Version | None:
+    answer = asked.answer()
+    return Version.parse(answer.output) if answer.status == 0 else None
+
+
+def _gpus(files: RealFiles) -> tuple[GPU, ...]:
+    """Return the display controllers on the PCI bus (class 0x03), without NVML."""
+    found = []
+    base = "/sys/bus/pci/devices"
+    for address in files.names(base):
+        device_class = _hex(files, f"{base}/{address}/class") >> 8
+        if device_class >> 8 == 0x03:
+            driver = os.path.basename(
+                os.path.realpath(files.paths.on_disk(f"{base}/{address}/driver"))
+            )
+            vendor = _hex(files, f"{base}/{address}/vendor")
+            found.append(GPU(address, vendor, device_class, "" if driver == "driver" else driver))
+    return tuple(found)
+
+
+def _hex(files: RealFiles, path: str) -> int:
+    data = files.read(path) or b"0"
+    try:
+        return int(data.strip(), 16)
+    except ValueError:
+        return 0
+
+
+def _cgroups(files: RealFiles) -> Literal[1, 2]:
+    return 2 if files.exists("/sys/fs/cgroup/cgroup.controllers") else 1
+
+
+def _has_capability(number: int) -> bool:
+    with open("/proc/self/status", encoding="ascii") as file:
+        for line in file:
+            if line.startswith("CapEff:"):
+                return bool(int(line.split()[1], 16) >> number & 1)
+    return True
+
+
+def _os_release(files: RealFiles) -> Mapping[str, str]:
+    text = (files.read("/etc/os-release") or b"").decode(errors="replace")
+    pairs = (line.split("=", 1) for line in text.splitlines() if "=" in line)
+    return {key: value.strip("\"'") for key, value in pairs}

@@ -1,0 +1,80 @@
+"""The real node's files: read only, below whatever root the node has on this machine."""
+
+from __future__ import annotations
+
+import os
+import stat
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from k0sruntime.errors import Problem, RefusedError
+from k0sruntime.plan import FileState
+
+if TYPE_CHECKING:
+    from k0sruntime.node import Paths
+
+LARGEST = 16 << 20
+"""No configuration file is larger than this; reading stops there."""
+
+
+@dataclass(frozen=True)
+class RealFiles:
+    """The files of the node whose ``/`` lies at ``paths.root``."""
+
+    paths: Paths
+
+    def exists(self, path: str) -> bool:
+        """Tell whether ``path`` is there, whatever it is."""
+        return os.path.lexists(self.paths.on_disk(path))
+
+    def is_socket(self, path: str) -> bool:
+        """Tell whether ``path`` is a Unix socket."""
+        mode = self._mode(path)
+        return mode is not None and stat.S_ISSOCK(mode)
+
+    def is_executable(self, path: str) -> bool:
+        """Tell whether ``path`` is a regular file that everybody may execute."""
+        mode = self._mode(path)
+        return mode is not None and stat.S_ISREG(mode) and bool(mode & 0o001)
+
+    def read(self, path: str) -> bytes | None:
+        """Return the content of a file, or ``None`` where it is missing or unreadable."""
+        try:
+            with open(self.paths.on_disk(path), "rb") as file:
+                return file.read(LARGEST)
+        except OSError:
+            return None
+
+    def names(self, path: str) -> tuple[str, ...]:
+        """Return the sorted names in a folder; empty where there is none."""
+        try:
+            return tuple(sorted(os.listdir(self.paths.on_disk(path))))
+        except OSError:
+            return ()
+
+    def _mode(self, path: str) -> int | None:
+        try:
+            return os.stat(self.paths.on_disk(path)).st_mode
+        except OSError:
+            return None
+
+
+def file_state(path: str) -> FileState | None:
+    """Return a file's content and permissions, or ``None`` where there is none.
+
+    Raises:
+        RefusedError: something else than a file is there, or it cannot be read.
+    """
+    try:
+        with open(path, "rb") as file:
+            return FileState(file.read(LARGEST), stat.S_IMODE(os.fstat(file.fileno()).st_mode))
+    except FileNotFoundError:
+        return None
+    except OSError as exc:
+        raise RefusedError(
+            Problem(
+                f"cannot be read: {exc.strerror}",
+                place=path,
+                remedy="Move it away, or run as root.",
+            )
+        ) from exc

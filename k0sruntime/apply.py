@@ -180,6 +180,7 @@ def undo(paths: Paths) -> bool:
         with open(state.journal, "rb") as file:
             journal: dict[str, Any] = json.load(file)
     except FileNotFoundError:
+        _sweep(paths)
         return False
     before, after = ledger_from(journal["before"]), ledger_from(journal["after"])
     steps = [_Step(**step) for step in journal["steps"]]
@@ -193,7 +194,18 @@ def undo(paths: Paths) -> bool:
             state.save(before)
     os.unlink(state.journal)
     _discard(steps, () if state.ledger() == after else journal["made"])
+    _sweep(paths)
     return True
+
+
+def _sweep(paths: Paths) -> None:
+    """Remove what an apply has staged that was killed before its journal or after it."""
+    for folder in (paths.etc, paths.run):
+        staging = f"{paths.on_disk(folder)}/{STAGING}"
+        if os.path.isdir(staging):
+            for name in os.listdir(staging):
+                os.unlink(f"{staging}/{name}")
+            os.rmdir(staging)
 
 
 def _put_back(step: _Step, state: State) -> None:

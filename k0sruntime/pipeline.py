@@ -6,11 +6,11 @@ the plan.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from k0sruntime import apply as apply_
-from k0sruntime import sandbox
+from k0sruntime import on_disk, sandbox
 from k0sruntime.collect import Collected, asked, collect, provider_settings, refuse_broken
 from k0sruntime.compose import Composition, compose
 from k0sruntime.discovery import Discovered, discover
@@ -19,7 +19,7 @@ from k0sruntime.ledger import State
 from k0sruntime.lock import locked
 from k0sruntime.node_provider import NodeSettings
 from k0sruntime.observe import existing, observe, read_settings
-from k0sruntime.plan import Ledger, Observed, Plan, Running, plan, refuse_drift
+from k0sruntime.plan import Observed, Plan, Running, plan, refuse_drift
 from k0sruntime.proof import Proven, from_records
 from k0sruntime.settings import SettingsFile, convert
 
@@ -272,27 +272,21 @@ def prepare_from_disk(request: Request, story: Story) -> Prepared:
     node = observe_node(request.paths, own, programs, request.mode)
     with story.stage("compose") as tell:
         ledger = State(request.paths).ledger()
-        composition = compose(node, Collected(), existing(request.paths, Ledger()))
-        composition = with_owners(composition, ledger)
+        composition = on_disk.composed(node, ledger)
         tell(_composed(composition))
     observed = observe(composition, request.paths, ledger)
     planned = plan(composition, observed)
     return Prepared(discovered, settings, node, Collected(), composition, observed, planned)
 
 
-def with_owners(composition: Composition, ledger: Ledger) -> Composition:
-    """Name the providers of handlers that were read back from files of ours."""
-    owners = {path: owned.owner for path, owned in ledger.files.items()}
-    handlers = tuple(replace(h, owner=owners.get(h.owner, h.owner)) for h in composition.handlers)
-    return replace(composition, handlers=handlers)
-
-
 def recover(paths: Paths, story: Story) -> None:
     """Undo an apply that was killed, before anything else is done."""
-    if apply_.unfinished(paths):
-        with story.stage("recover") as tell:
-            apply_.undo(paths)
-            tell("an unfinished apply was undone")
+    if not apply_.unfinished(paths):
+        apply_.undo(paths)  # there may be staged files without a journal
+        return
+    with story.stage("recover") as tell:
+        apply_.undo(paths)
+        tell("an unfinished apply was undone")
 
 
 def down(request: Request, story: Story, *, pods: bool, purge: bool) -> Outcome:

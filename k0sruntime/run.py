@@ -10,9 +10,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from k0sruntime import apply as apply_
+from k0sruntime import on_disk
 from k0sruntime.collect import for_provider
-from k0sruntime.compose import schema as schema_
-from k0sruntime.compose.composition import Handler
 from k0sruntime.errors import Problem, RollbackFailedError, RolledBackError, VerifyFailedError
 from k0sruntime.ledger import State, as_proved
 from k0sruntime.modes import images, standalone
@@ -257,7 +256,7 @@ def _roll_back(
             _start_and_prove(
                 prepared.node,
                 prepared.node_settings.log_level,
-                _old_target(was_running, prepared),
+                _target(on_disk.composed(prepared.node, before)),
                 None,
                 "start",
                 story,
@@ -276,16 +275,6 @@ def _roll_back(
         else "the node is as it was before, without a running containerd"
     )
     raise RolledBackError(Problem(f"rolled back: {back}"), *failure.problems) from failure
-
-
-def _old_target(running: Running, prepared: Prepared) -> Target:
-    """Return what the containerd before was configured with, to be proved again."""
-    schema = prepared.composition.schema
-    tables = {"runc": {}, **schema_.runtimes(running.effective, schema)}
-    handlers = [
-        Handler(name, "the last generation", table) for name, table in sorted(tables.items())
-    ]
-    return Target(handlers, running.effective, schema)
 
 
 def _prove_remote(prepared: Prepared, ledger: Ledger, story: Story) -> Done:

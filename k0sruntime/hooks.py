@@ -54,10 +54,21 @@ class InvalidProviderError(Exception):
     """An object that cannot serve as a provider; the message says why."""
 
 
+class _Plugin:
+    """What pluggy gets to see: the provider's hooks and nothing else.
+
+    pluggy compares and hashes plugins; a provider may be equal to another, or unhashable.
+    """
+
+    def __init__(self, provider: object) -> None:
+        for name in implemented(provider):
+            setattr(self, name, getattr(provider, name))
+
+
 @dataclass(frozen=True)
 class _Registered:
     record: Record
-    plugin: object
+    plugin: _Plugin
 
 
 class _Manager(pluggy.PluginManager):
@@ -67,7 +78,7 @@ class _Manager(pluggy.PluginManager):
         return {} if module_or_class is Provider and name in HOOKS else None
 
     def parse_hookimpl_opts(self, plugin: object, name: str) -> Any:
-        if name not in HOOKS or _inherited(plugin, name):
+        if name not in HOOKS:
             return None
         marked = getattr(getattr(plugin, name), f"{PROJECT}_impl", None) or {}
         if marked.get("wrapper") or marked.get("hookwrapper"):
@@ -110,14 +121,15 @@ class Hooks:
         self._refuse_unknown_hooks(plugin)
         if not implemented(plugin):
             raise InvalidProviderError(f"it implements none of the hooks {', '.join(HOOKS)}")
+        shown = _Plugin(plugin)
         try:
-            self._manager.register(plugin, name=record.name)
+            self._manager.register(shown, name=record.name)
             self._manager.check_pending()
         except (pluggy.PluginValidationError, ValueError) as exc:
             if self._manager.has_plugin(record.name):
                 self._manager.unregister(name=record.name)
             raise InvalidProviderError(" ".join(str(exc).split())) from exc
-        self._plugins[record.name] = _Registered(record, plugin)
+        self._plugins[record.name] = _Registered(record, shown)
 
     def _refuse_unknown_hooks(self, plugin: object) -> None:
         for name in dir(plugin):

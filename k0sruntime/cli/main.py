@@ -23,7 +23,7 @@ COMMANDS = {
     "explain": "Show where a key of the effective configuration comes from.",
     "render": "Print what a folder of drop-ins comes to.",
     "lint": "Judge drop-ins and hosts files against a containerd or a k0s line.",
-    "migrate": "Rewrite a drop-in for another schema, comments kept.",
+    "migrate": "Rewrite drop-ins and main files for another config version, comments kept.",
     "rollback": "Go back to an earlier generation.",
     "export": "Print what belongs to the cluster: worker profile, RuntimeClasses.",
 }

@@ -63,12 +63,24 @@ def dropins() -> list[Figure]:
 
         versus = in_turn(lambda: composed(1000), dumped, 9)
         scaled = in_turn(lambda: composed(10000), lambda: composed(1000), 3)
+        startup, _ = in_turn(lambda: _startup(f"{base}/empty"), None, 5)
         memory = _peak_megabytes(f"{base}/10000", f"{base}/out.toml")
     return [
         Figure("compose and write 1,000 drop-ins against config dump", *versus, goal=1),
         Figure("10,000 drop-ins against 1,000", *scaled, goal=12),
+        Figure("our own start-up beside that (render of nothing)", startup, None, goal=1),
         Figure("peak memory for 10,000 drop-ins", memory, None, goal=150, unit="MB"),
     ]
+
+
+def _startup(folder: str) -> float:
+    """Return how long ``render`` of an empty folder takes."""
+    os.makedirs(folder, exist_ok=True)
+    program = str(Path(sys.executable).parent / "k0sruntime")
+    command = [program, "render", "--dropins", folder, "--scheme", "merge-patch"]
+    return seconds(
+        lambda: subprocess.run(command, capture_output=True, check=True, env=environment())
+    )
 
 
 def _peak_megabytes(folder: str, target: str) -> float:

@@ -40,7 +40,7 @@ def pytest_terminal_summary(
     """Say what was left out, so that nobody takes a part for the whole."""
     if count := config.stash.get(LEFT_OUT, 0):
         terminalreporter.write_line(
-            f"{count} tests of the real parts left out: they need root and `make lab`."
+            f"{count} tests of the real parts left out: they need root and `make lab-all`."
             " `make test` runs them all.",
             yellow=True,
         )

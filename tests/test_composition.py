@@ -13,6 +13,7 @@ from k0sruntime import toml
 from k0sruntime.collect import Collected
 from k0sruntime.compose import Composition, Existing, compose
 from k0sruntime.compose.k0s import command_lines, worker_flags
+from k0sruntime.compose.layers import leaves
 from k0sruntime.contributions import (
     ConfigFile,
     Contribution,
@@ -361,13 +362,42 @@ def test_every_key_knows_its_file_line_and_maker() -> None:
     )
     result = composed(*parts, existing=foreign(zz=cri("enable_cdi = true")))
     everything = {entry.key: entry for entry in explain_all(result)}
-    assert set(everything) >= {path for path in everything if path[0] == "plugins"}
     cdi = everything[("plugins", RUNTIME, "enable_cdi")]
     assert (cdi.value, cdi.setting.owner) == (True, "a foreign file")
     assert (cdi.setting.path, cdi.setting.line) == ("/etc/k0s/containerd.d/zz.toml", 4)
     (overrode,) = cdi.overrode
     assert overrode.owner == "acme (acme-dist 1.0), hook contribute_dropin"
     assert overrode.reason == "tests"
+
+
+@pytest.mark.parametrize(
+    ("facts", "existing"),
+    [
+        ({"scheme": "native"}, foreign(zz=cri("enable_cdi = true"))),
+        ({"scheme": "merge-patch"}, foreign(zz=cri("enable_cdi = true"))),
+        (
+            {"line": "1.35"},
+            foreign(zz='version = 2\n[plugins."io.containerd.grpc.v1.cri"]\nx = 1\n'),
+        ),
+        ({}, main('version = 3\nroot = "/r"\nimports = ["/etc/k0s/containerd.d/*.toml"]\n')),
+        ({"mode": "managed"}, foreign(zz="[proxy_plugins.p]\ntype = 'snapshot'\n")),
+    ],
+    ids=["native", "merge-patch", "schema 2", "user-managed", "managed"],
+)
+def test_no_key_of_the_effective_configuration_lacks_a_source(
+    facts: dict[str, Any], existing: Existing
+) -> None:
+    parts = by(
+        "a", RuntimeHandler(name="x", options={"A": 1}), DropIn(tables={"debug": {"level": "info"}})
+    )
+    result = composed(*parts, existing=existing, **facts)
+    explained = {entry.key: entry for entry in explain_all(result)}
+    for path, value in leaves(result.effective):
+        if path[0] != "imports":
+            assert explained[path].value == value
+            assert explained[path].setting.path
+            assert explained[path].setting.owner
+            assert explained[path].setting.line >= 1
 
 
 @pytest.mark.parametrize(

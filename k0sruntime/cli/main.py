@@ -25,6 +25,7 @@ COMMANDS = {
     "lint": "Judge drop-ins and hosts files against a containerd or a k0s line.",
     "migrate": "Rewrite drop-ins and main files for another config version, comments kept.",
     "rollback": "Go back to an earlier generation.",
+    "install-service": "Install the service that runs up --foreground at boot.",
     "export": "Print what belongs to the cluster: worker profile, RuntimeClasses.",
 }
 """Name and help of every command; each lives in the module of its name."""
@@ -43,7 +44,7 @@ class LazyGroup(click.Group):
         del ctx
         if cmd_name not in COMMANDS:
             return None
-        module = importlib.import_module(f"k0sruntime.cli.{cmd_name}")
+        module = importlib.import_module(f"k0sruntime.cli.{cmd_name.replace('-', '_')}")
         command: click.Command = module.command
         return command
 

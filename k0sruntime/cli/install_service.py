@@ -1,0 +1,59 @@
+"""``k0sruntime install-service``."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any
+
+import click
+
+from k0sruntime.cli.options import node_options, request
+
+
+@click.command(name="install-service")
+@node_options
+@click.option(
+    "--init",
+    type=click.Choice(["systemd", "openrc"]),
+    envvar="K0SRUNTIME_INIT",
+    show_envvar=True,
+    help="The service manager  [default: the one found]",
+)
+@click.option("--print", "only_print", is_flag=True, help="Print the definition, write nothing.")
+def command(*, init: Any, only_print: bool, **options: Any) -> int:
+    """Install the service that runs up --foreground at boot.
+
+    Stopping the service stops containerd and leaves pods alone.
+    """
+    from k0sruntime import service
+    from k0sruntime.ledger import write_atomically
+    from k0sruntime.real_files import RealFiles
+    from k0sruntime.refused import refused_io
+
+    asked = request(**options)
+    chosen: service.Init = init or service.init_of(RealFiles(asked.paths))
+    text = service.text(chosen, _command_line(options))
+    if only_print:
+        click.echo(text, nl=False)
+        return 0
+    place = service.PLACES[chosen]
+    with refused_io(place):
+        mode = 0o644 if chosen == "systemd" else 0o755
+        write_atomically(asked.paths.on_disk(place), text.encode(), mode)
+    click.echo(f"wrote {place}")
+    click.echo(f"next: {service.NEXT[chosen]}")
+    return 0
+
+
+def _command_line(options: dict[str, Any]) -> list[str]:
+    """Return the command line of the service: this program, with the options given here."""
+    program = os.path.abspath(sys.argv[0])
+    words = [program] if os.access(program, os.X_OK) else [sys.executable, "-m", "k0sruntime"]
+    words += ["up", "--foreground"]
+    for name in ("sandbox", "settings", "containerd"):
+        if options[name]:
+            words.append(f"--{name}={os.path.abspath(options[name])}")
+    if options["mode"]:
+        words.append(f"--mode={options['mode']}")
+    return [*words, *(f"--without={name}" for name in options["without"])]

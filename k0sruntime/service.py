@@ -1,0 +1,110 @@
+"""The service that keeps ``up --foreground`` running: a systemd unit or an OpenRC script, as text.
+
+Stopping or restarting the service must never stop pods, so only the main process is signalled
+(``KillMode=process``), and shims stay in a delegated cgroup. Sources: systemd.service(5),
+systemd.kill(5), containerd's and k0s's own units.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from k0sruntime.errors import Problem, RefusedError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from k0sruntime.node import Files
+
+Init = Literal["systemd", "openrc"]
+
+PLACES: dict[Init, str] = {
+    "systemd": "/etc/systemd/system/k0sruntime.service",
+    "openrc": "/etc/init.d/k0sruntime",
+}
+NEXT: dict[Init, str] = {
+    "systemd": "systemctl daemon-reload && systemctl enable --now k0sruntime",
+    "openrc": "rc-update add k0sruntime && rc-service k0sruntime start",
+}
+
+
+def init_of(files: Files) -> Init:
+    """Return the node's service manager.
+
+    Raises:
+        RefusedError: neither systemd nor OpenRC is there.
+    """
+    if files.exists("/run/systemd/system") or files.exists("/usr/lib/systemd/systemd"):
+        return "systemd"
+    if files.exists("/sbin/openrc-run"):
+        return "openrc"
+    raise RefusedError(
+        Problem(
+            "neither systemd nor OpenRC is on this node",
+            remedy="Name one with --init, or run k0sruntime up --foreground under your own.",
+        )
+    )
+
+
+def text(init: Init, command: Sequence[str]) -> str:
+    """Return the service's definition for a command line."""
+    return _unit(command) if init == "systemd" else _script(command)
+
+
+def _unit(command: Sequence[str]) -> str:
+    return f"""# Written by k0sruntime install-service.
+[Unit]
+Description=containerd for k0s, composed and proved by k0sruntime
+Documentation=https://github.com/k0sruntime/k0sruntime
+Wants=network-online.target
+After=network-online.target local-fs.target
+Before=k0sworker.service k0scontroller.service
+
+[Service]
+Type=notify
+NotifyAccess=main
+ExecStart={" ".join(_systemd_word(word) for word in command)}
+Restart=always
+RestartSec=5
+TimeoutStartSec=300
+KillMode=process
+Delegate=yes
+LimitNOFILE=1048576
+LimitNPROC=infinity
+LimitCORE=infinity
+TasksMax=infinity
+OOMScoreAdjust=-999
+
+[Install]
+WantedBy=multi-user.target
+"""
+
+
+def _systemd_word(word: str) -> str:
+    escaped = word.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%").replace("$", "$$")
+    return f'"{escaped}"' if set(escaped) & set(" \t'\";") else escaped
+
+
+def _script(command: Sequence[str]) -> str:
+    program, *arguments = command
+    quoted = " ".join("'" + word.replace("'", "'\\''") + "'" for word in arguments)
+    return f"""#!/sbin/openrc-run
+# Written by k0sruntime install-service.
+
+name="k0sruntime"
+description="containerd for k0s, composed and proved by k0sruntime"
+supervisor=supervise-daemon
+command="{program}"
+command_args="{quoted}"
+output_log="/var/log/k0sruntime.log"
+error_log="/var/log/k0sruntime.log"
+respawn_delay=5
+respawn_max=0
+rc_ulimit="-n 1048576 -u unlimited -c unlimited"
+
+depend() {{
+    need cgroups localmount
+    after net
+    before k0sworker k0scontroller
+}}
+"""

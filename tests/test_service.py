@@ -1,0 +1,58 @@
+"""The service's definition, judged by the service managers' own checkers where they are."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from k0sruntime import service
+from k0sruntime.cli.main import run
+from k0sruntime.errors import RefusedError
+from k0sruntime.testing import MadeUpFiles
+
+COMMAND = ["/usr/bin/true", "up", "--foreground", "--settings=/etc/with space/100%/$x.toml"]
+
+
+@pytest.mark.real
+def test_systemd_itself_finds_nothing_wrong_with_the_unit(tmp_path: Path) -> None:
+    unit = tmp_path / "k0sruntime.service"
+    unit.write_text(service.text("systemd", COMMAND))
+    done = subprocess.run(
+        ["systemd-analyze", "verify", "--man=no", unit], capture_output=True, text=True, check=False
+    )
+    about_us = [line for line in done.stderr.splitlines() if "k0sruntime" in line]
+    assert (done.returncode, about_us) == (0, []), done.stderr
+
+
+def test_the_unit_never_takes_pods_along() -> None:
+    unit = service.text("systemd", COMMAND)
+    for line in ("Type=notify", "KillMode=process", "Delegate=yes", "OOMScoreAdjust=-999"):
+        assert f"\n{line}\n" in unit
+    assert '"--settings=/etc/with space/100%%/$$x.toml"' in unit
+
+
+def test_the_script_is_one_that_a_shell_reads(tmp_path: Path) -> None:
+    script = tmp_path / "k0sruntime"
+    script.write_text(service.text("openrc", [*COMMAND, "--it's"]))
+    subprocess.run(["sh", "-n", script], check=True)
+
+
+@pytest.mark.parametrize(
+    ("path", "init"), [("/run/systemd/system/x", "systemd"), ("/sbin/openrc-run", "openrc")]
+)
+def test_the_nodes_own_service_manager_is_found(path: str, init: str) -> None:
+    assert service.init_of(MadeUpFiles({path: ""})) == init
+
+
+def test_a_node_without_a_service_manager_is_told_what_to_do() -> None:
+    with pytest.raises(RefusedError) as refused:
+        service.init_of(MadeUpFiles())
+    assert "--init" in refused.value.problems[0].remedy
+
+
+def test_it_is_written_into_an_image_root(tmp_path: Path) -> None:
+    assert run(["install-service", "--root", str(tmp_path), "--init", "systemd"]) == 0
+    written = (tmp_path / "etc/systemd/system/k0sruntime.service").read_text()
+    assert " up --foreground\n" in written

@@ -25,6 +25,7 @@ from k0sruntime.ledger import (
     write_synced,
 )
 from k0sruntime.plan import Change, FileState, Ledger, OwnedFile
+from k0sruntime.real_files import file_state
 from k0sruntime.refused import refused_io
 
 if TYPE_CHECKING:
@@ -214,21 +215,13 @@ def _put_back(step: _Step, state: State) -> None:
             os.unlink(step.path)
         return
     content = state.kept(step.before)
-    if _state_of(step.path) == FileState(content, step.before_mode):
+    if file_state(step.path) == FileState(content, step.before_mode):
         return
     folder = os.path.dirname(step.staged) or os.path.dirname(os.path.dirname(step.path))
     os.makedirs(folder, exist_ok=True)
     staged = f"{folder}/put-back"
     write_synced(staged, content, step.before_mode)
     os.replace(staged, step.path)
-
-
-def _state_of(path: str) -> FileState | None:
-    try:
-        with open(path, "rb") as file:
-            return FileState(file.read(), os.fstat(file.fileno()).st_mode & 0o7777)
-    except FileNotFoundError:
-        return None
 
 
 def _discard(steps: Sequence[_Step], made: Sequence[str]) -> None:
@@ -259,12 +252,11 @@ def _make_folders(folder: str) -> list[str]:
 def _next_ledger(plan: Plan, ledger: Ledger) -> Ledger:
     files = {}
     for change in plan.changes:
-        if change.after is None:
+        if change.after is None or change.action == "restore":
             continue
-        known = ledger.files.get(change.path)
-        displaced = known.displaced if known else ""
-        files[change.path] = OwnedFile(
-            change.after.digest, change.owner, change.after.mode, displaced
+        known = ledger.files.get(change.path, OwnedFile("", "", 0))
+        files[change.path] = replace(
+            known, digest=change.after.digest, owner=change.owner, mode=change.after.mode
         )
     return Ledger(plan.generation, files, ledger.folders)
 
@@ -285,6 +277,26 @@ def restore(number: int, paths: Paths, state: State, present: Ledger) -> Ledger:
     pending = [change for change in changes if change.before != change.after]
     after = replace(wanted, generation=number, folders=present.folders)
     return _transact(pending, paths, present, after) if pending else after
+
+
+def adopt(path: str, owner: str, paths: Paths, state: State) -> Ledger:
+    """Take a foreign file over: it counts as ours from now on, and what it holds is kept.
+
+    The file itself is not touched; the next ``up`` replaces it, and ``down`` puts it back.
+
+    Raises:
+        RefusedError: there is no such file, or the file system refuses.
+    """
+    found = file_state(paths.on_disk(path))
+    if found is None:
+        raise RefusedError(Problem("there is no such file to adopt", place=path))
+    ledger = state.ledger()
+    with refused_io(state.folder):
+        kept = state.keep(found.content)
+        owned = OwnedFile(found.digest, owner, found.mode, kept, found.mode)
+        after = replace(ledger, files={**ledger.files, path: owned})
+        state.save(after)
+    return after
 
 
 def last_proved(state: State, present: Ledger) -> int:
@@ -308,7 +320,7 @@ def last_proved(state: State, present: Ledger) -> int:
 
 def _restored(path: str, wanted: Ledger, present: Ledger, paths: Paths, state: State) -> Change:
     owned = wanted.files.get(path)
-    before = _state_of(paths.on_disk(path))
+    before = file_state(paths.on_disk(path))
     if owned is None:
         return Change(path, "remove", present.files[path].owner, before, None)
     after = FileState(state.kept(owned.digest), owned.mode)

@@ -10,7 +10,7 @@ from k0sruntime import toml
 from k0sruntime.compose import Existing, main_file
 from k0sruntime.errors import Problem, RefusedError
 from k0sruntime.ledger import State
-from k0sruntime.plan import Observed
+from k0sruntime.plan import FileState, Observed, digest
 from k0sruntime.processes import running
 from k0sruntime.real_files import LARGEST, RealFiles, file_state
 from k0sruntime.settings import SettingsFile
@@ -52,6 +52,9 @@ def existing(paths: Paths, ledger: Ledger) -> Existing:
     """
     files = RealFiles(paths)
     main = files.read(paths.main_file)
+    adopted = ledger.files.get(paths.main_file)
+    if main is not None and adopted and adopted.displaced and digest(main) == adopted.digest:
+        main = None  # its user has handed it over: it is replaced, and kept
     dropins: dict[str, bytes] = {}
     problems: list[Problem] = []
     for name in files.names(paths.dropins):
@@ -104,11 +107,17 @@ def observe(composition: Composition | None, paths: Paths, ledger: Ledger) -> Ob
         if found is not None:
             files[path] = found
     state = State(paths)
+    displaced = {
+        path: FileState(state.kept(owned.displaced), owned.displaced_mode)
+        for path, owned in ledger.files.items()
+        if owned.displaced and path not in wanted
+    }
     generations = state.generations()
     return Observed(
         files,
         ledger,
         running(paths),
+        displaced,
         generations[-1] if generations else 0,
         os.path.exists(state.journal),
     )

@@ -13,13 +13,15 @@ from k0sruntime import apply as apply_
 from k0sruntime import on_disk, sandbox
 from k0sruntime.collect import Collected, asked, collect, provider_settings, refuse_broken
 from k0sruntime.compose import Composition, compose
+from k0sruntime.compose.dropins import PREFIX
 from k0sruntime.discovery import Discovered, discover
+from k0sruntime.errors import Problem, RefusedError
 from k0sruntime.facts import ask_programs, observe_node
 from k0sruntime.ledger import State
 from k0sruntime.lock import locked
 from k0sruntime.node_provider import NodeSettings
 from k0sruntime.observe import existing, observe, read_settings
-from k0sruntime.plan import Observed, Plan, Running, plan, refuse_drift
+from k0sruntime.plan import Ledger, Observed, Plan, Running, plan, refuse_drift
 from k0sruntime.proof import Proven, from_records
 from k0sruntime.settings import SettingsFile, convert
 
@@ -236,6 +238,31 @@ def change(request: Request, prepared: Prepared, story: Story) -> Outcome:
         done.proofs,
         done.notes,
     )
+
+
+def adopt_file(request: Request, path: str) -> Ledger:
+    """Take over a foreign file that lies under a name of ours, or the user's main file.
+
+    Raises:
+        RefusedError: the file is none that we would ever write, or is ours already.
+    """
+    paths = request.paths
+    folder, _, name = path.rpartition("/")
+    ours = folder == paths.dropins and name.startswith(PREFIX) and name.endswith(".toml")
+    if path != paths.main_file and not ours:
+        raise RefusedError(
+            Problem(
+                "only a file under a name that we write can be adopted",
+                place=path,
+                remedy=f"Adopt {paths.main_file} or {paths.dropins}/{PREFIX}*.toml; leave others.",
+            )
+        )
+    with locked(paths, request.lock_timeout, lambda _: None):
+        state = State(paths)
+        if path in state.ledger().files:
+            raise RefusedError(Problem("this file is ours already", place=path))
+        owner = name.removeprefix(PREFIX).removesuffix(".toml") if ours else "node"
+        return apply_.adopt(path, owner, paths, state)
 
 
 def rollback(request: Request, story: Story, generation: int | None) -> Outcome:

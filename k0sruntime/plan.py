@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from k0sruntime.compose import Composition, DesiredFile
     from k0sruntime.compose.layers import Path
 
-Action = Literal["create", "update", "remove", "unchanged", "drift"]
+Action = Literal["create", "update", "remove", "restore", "unchanged", "drift"]
 Verdict = Literal["start", "bounce", "stop", "none"]
 
 
@@ -46,7 +46,8 @@ class OwnedFile:
     owner: str
     mode: int
     displaced: str = ""
-    """Digest of the file that lay there before us and comes back on ``down``."""
+    """Digest of the file that lay there before us and comes back when ours goes."""
+    displaced_mode: int = 0o644
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,8 @@ class Observed:
     files: Mapping[str, FileState] = field(default_factory=dict)
     ledger: Ledger = field(default_factory=Ledger)
     running: Running | None = None
+    displaced: Mapping[str, FileState] = field(default_factory=dict)
+    """What lay at a path before us, where we keep it."""
     newest: int = 0
     """The highest generation that was ever recorded."""
     unfinished: bool = False
@@ -226,8 +229,12 @@ def _desired(file: DesiredFile, observed: Observed, force: bool) -> Change:
 
 def _unwanted(path: str, owned: OwnedFile, observed: Observed, force: bool) -> Change:
     before = observed.files[path]
-    drift = before.digest != owned.digest and not force
-    return Change(path, "drift" if drift else "remove", owned.owner, before)
+    if before.digest != owned.digest and not force:
+        return Change(path, "drift", owned.owner, before)
+    displaced = observed.displaced.get(path)
+    if displaced is not None:
+        return Change(path, "restore", owned.owner, before, displaced)
+    return Change(path, "remove", owned.owner, before)
 
 
 def bounce(composition: Composition, observed: Observed, keys: tuple[KeyChange, ...]) -> Bounce:

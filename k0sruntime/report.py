@@ -19,7 +19,14 @@ if TYPE_CHECKING:
     from k0sruntime.proof import Proven
 
 SCHEMA = 1
-MARKS = {"create": "+", "update": "~", "remove": "-", "drift": "!", "unchanged": " "}
+MARKS = {
+    "create": "+",
+    "update": "~",
+    "remove": "-",
+    "restore": "<",
+    "drift": "!",
+    "unchanged": " ",
+}
 
 
 def dumps(kind: str, **fields: Any) -> str:

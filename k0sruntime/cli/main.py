@@ -24,6 +24,7 @@ COMMANDS = {
     "render": "Print what a folder of drop-ins comes to.",
     "lint": "Judge drop-ins and hosts files against a containerd or a k0s line.",
     "migrate": "Rewrite drop-ins and main files for another config version, comments kept.",
+    "adopt": "Take a foreign file over that lies under a name of ours; the original is kept.",
     "rollback": "Go back to an earlier generation.",
     "install-service": "Install the service that runs up --foreground at boot.",
     "export": "Print what belongs to the cluster: worker profile, RuntimeClasses.",

@@ -391,3 +391,55 @@ def write_provider(folder: Path, code: str) -> None:
     info.mkdir(exist_ok=True)
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: k0sruntime-acme\nVersion: 1.0\n")
     (info / "entry_points.txt").write_text("[k0sruntime]\nacme = k0sruntime_acme\n")
+
+
+def test_adopt_takes_over_a_users_main_file_and_down_puts_it_back(node_2: RealNode) -> None:
+    main = node_2.folder / "etc/k0s/containerd.toml"
+    main.parent.mkdir(parents=True)
+    content = "version = 3\n# mine, and precious\n"
+    main.write_text(content)
+    assert node_2.run("up").returncode == 3
+    node_2.ok("adopt", str(main))
+    assert main.read_text() == content, "nothing is written by adopt itself"
+    assert proof_of(node_2.ok("up"), "crun") == "pass"
+    assert main.read_text().startswith("# k0s_managed=true\n")
+    assert node_2.ok("up")["ran"] == "adopted"
+    node_2.ok("down")
+    assert main.read_text() == content
+    status = json.loads(node_2.run("status", "--json").stdout)
+    assert status["owned"] == []
+
+
+def test_status_tells_what_runs_even_where_the_next_up_would_refuse(node_2: RealNode) -> None:
+    pid = node_2.ok("up")["running"]["pid"]
+    (node_2.dropins / "bad.toml").write_text("x =\n")
+    done = node_2.run("status", "--json")
+    assert done.returncode == 3
+    document = json.loads(done.stdout)
+    assert document["running"]["pid"] == pid
+    assert "bad.toml:1" in document["problems"][0]["place"]
+    assert f"PID {pid}" in node_2.run("status").stdout
+
+
+def test_adopt_takes_over_a_drop_in_under_our_name(node_2: RealNode) -> None:
+    theirs = node_2.dropins / "k0sruntime-node.toml"
+    theirs.parent.mkdir(parents=True)
+    theirs.write_text("version = 3\n# by hand\n")
+    refused = node_2.run("up")
+    assert refused.returncode == 5
+    assert f"k0sruntime adopt {theirs}" in refused.stderr
+    node_2.ok("adopt", str(theirs))
+    assert node_2.ok("up")["applied"]
+    assert "by hand" not in theirs.read_text()
+    node_2.ok("down")
+    assert "by hand" in theirs.read_text()
+
+
+@pytest.mark.parametrize("name", ["vendor.toml", "k0sruntime-x.txt"])
+def test_adopt_takes_nothing_that_we_would_never_write(node_2: RealNode, name: str) -> None:
+    path = node_2.dropins / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("version = 3\n")
+    done = node_2.run("adopt", str(path))
+    assert done.returncode == 3
+    assert "only a file under a name that we write" in done.stderr

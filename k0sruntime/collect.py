@@ -25,9 +25,10 @@ from k0sruntime.errors import Inactive, Problem, ProviderError, RefusedError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from k0sruntime.discovery import Discovered, Record
+    from k0sruntime.discovery import Discovered
     from k0sruntime.hooks import Hooks
     from k0sruntime.node import Node
+    from k0sruntime.records import Record
     from k0sruntime.settings import SettingsFile
 
 Part = RuntimeHandler | DropIn | Binary | ConfigFile

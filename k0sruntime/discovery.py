@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING
 
 import importlib_metadata
 
@@ -17,6 +17,7 @@ from k0sruntime.__about__ import __version__
 from k0sruntime.guard import DeadlineError, bounded, cause
 from k0sruntime.hooks import Hooks, InvalidProviderError, implemented
 from k0sruntime.node_provider import NodeProvider
+from k0sruntime.records import Record
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -31,31 +32,6 @@ _PLAIN_FIT = re.compile(
     re.IGNORECASE,
 )
 """A requirement that plainly fits this very version."""
-
-State = Literal["active", "inactive", "blocked", "broken", "incompatible", "duplicate"]
-
-
-@dataclass(frozen=True)
-class Record:
-    """One provider as it was found.
-
-    ``state`` is ``active`` until its hooks were asked; ``collect`` may turn it to ``inactive``.
-    """
-
-    name: str
-    distribution: str
-    version: str
-    state: State
-    reason: str = ""
-    hooks: tuple[str, ...] = ()
-    summary: str = ""
-    settings: Any = None
-    remedy: str = ""
-
-    @property
-    def unusable(self) -> bool:
-        """The provider cannot be used, and nobody asked for that."""
-        return self.state in ("broken", "incompatible", "duplicate")
 
 
 @dataclass(frozen=True)

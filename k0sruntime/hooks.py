@@ -33,9 +33,9 @@ from k0sruntime.hookspecs import HOOKS, Provider
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from k0sruntime.discovery import Record
     from k0sruntime.hookspecs import RunningCRI
     from k0sruntime.node import Node
+    from k0sruntime.records import Record
 
 T = TypeVar("T")
 

@@ -6,94 +6,28 @@ the plan.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING
 
 from k0sruntime import apply as apply_
 from k0sruntime import on_disk, sandbox
 from k0sruntime.collect import Collected, asked, collect, provider_settings, refuse_broken
 from k0sruntime.compose import Composition, compose
 from k0sruntime.compose.dropins import PREFIX
-from k0sruntime.discovery import Discovered, discover
+from k0sruntime.discovery import discover
 from k0sruntime.errors import Problem, RefusedError
 from k0sruntime.facts import ask_programs, observe_node
 from k0sruntime.ledger import State
 from k0sruntime.lock import locked
 from k0sruntime.node_provider import NodeSettings
 from k0sruntime.observe import existing, observe, read_settings
-from k0sruntime.plan import Ledger, Observed, Plan, Running, plan, refuse_drift
-from k0sruntime.proof import Proven, from_records
+from k0sruntime.plan import Ledger, plan, refuse_drift
+from k0sruntime.proof import from_records
 from k0sruntime.settings import SettingsFile, convert
+from k0sruntime.stages import Outcome, Prepared, Request, Story
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-    from contextlib import AbstractContextManager
-
-    from k0sruntime.discovery import Record
-    from k0sruntime.node import Mode, Node, Paths
-
-
-Ran = Literal["", "started", "bounced", "adopted", "stopped"]
-
-
-class Story(Protocol):
-    """Where the pipeline tells what it does, while it does it."""
-
-    def stage(self, name: str) -> AbstractContextManager[Callable[[str], None]]:
-        """Open a stage; the yielded function takes its one-line result."""
-
-    def say(self, text: str) -> None:
-        """Tell something that a person must know."""
-
-
-@dataclass(frozen=True)
-class Request:
-    """What a command was asked to do."""
-
-    paths: Paths
-    settings: str = ""
-    """Path of the settings file, where it is not the node's own."""
-    without: frozenset[str] = frozenset()
-    mode: Mode | None = None
-    containerd: str = ""
-    force: bool = False
-    lock_timeout: float = 60.0
-    start: bool = True
-    """Start or bounce and prove; not so for an image root."""
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """Everything up to the plan."""
-
-    discovered: Discovered
-    settings: Mapping[str, Any]
-    node: Node[Any]
-    collected: Collected
-    composition: Composition
-    observed: Observed
-    plan: Plan
-
-    @property
-    def node_settings(self) -> NodeSettings:
-        """The host's own settings."""
-        found: NodeSettings = self.settings["node"]
-        return found
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What a command came to."""
-
-    plan: Plan
-    composition: Composition | None = None
-    records: tuple[Record, ...] = ()
-    generation: int = 0
-    applied: bool = False
-    ran: Ran = ""
-    running: Running | None = None
-    proofs: tuple[Proven, ...] = ()
-    notes: tuple[str, ...] = ()
+    from k0sruntime.node import Paths
+    from k0sruntime.records import Record
 
 
 def prepare(request: Request, story: Story) -> Prepared:

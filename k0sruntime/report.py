@@ -12,11 +12,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from k0sruntime.compose import Composition
-    from k0sruntime.discovery import Record
     from k0sruntime.node import Paths
-    from k0sruntime.pipeline import Outcome
     from k0sruntime.plan import Plan, Running
     from k0sruntime.proof import Proven
+    from k0sruntime.records import Record
+    from k0sruntime.stages import Outcome
 
 SCHEMA = 1
 MARKS = {

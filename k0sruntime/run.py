@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from k0sruntime.compose import Composition
     from k0sruntime.cri import CRI, CRIError
     from k0sruntime.node import Node, Paths
-    from k0sruntime.pipeline import Prepared, Ran, Story
     from k0sruntime.plan import Ledger, Observed, Running
+    from k0sruntime.stages import Prepared, Ran, Story
 
     Checks = Sequence[Callable[[CRI], list[Proven]]]
 READY_SECONDS = 30.0

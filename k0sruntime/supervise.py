@@ -21,7 +21,7 @@ from k0sruntime.modes import standalone
 if TYPE_CHECKING:
     from types import FrameType
 
-    from k0sruntime.pipeline import Request, Story
+    from k0sruntime.stages import Request, Story
 
 POLL_SECONDS = 0.2
 DEBOUNCE_SECONDS = 3.0

@@ -13,7 +13,8 @@ from dataclasses import asdict
 from pathlib import Path
 
 from lab.debian import LabError
-from lab.parts import FIRST_NODE, PARTS, Got, Lab
+from lab.folder import Lab
+from lab.parts import FIRST_NODE, PARTS, Got
 
 
 def main(arguments: list[str]) -> int:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from lab.debian import LabError, run
 
 if TYPE_CHECKING:
-    from lab.parts import Lab
+    from lab.folder import Lab
 
 SUITE = "trixie"
 LIBRARIES = (

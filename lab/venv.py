@@ -14,7 +14,7 @@ import venv
 from pathlib import Path
 
 from lab.debian import LabError, run
-from lab.parts import Lab
+from lab.folder import Lab
 
 OLDEST = (3, 10)
 NEWEST_PIP_FEATURE = "25.1"

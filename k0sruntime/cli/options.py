@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from k0sruntime.node import Paths
-    from k0sruntime.pipeline import Request
+    from k0sruntime.stages import Request
 
 F = TypeVar("F", bound="Callable[..., Any]")
 
@@ -143,7 +143,7 @@ def request(
     lock_timeout: float = 60.0,
 ) -> Request:
     """Return the pipeline's request for the shared options."""
-    from k0sruntime.pipeline import Request
+    from k0sruntime.stages import Request
 
     return Request(
         paths(sandbox, root),

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from k0sruntime.errors import K0sRuntimeError
-    from k0sruntime.pipeline import Prepared
     from k0sruntime.plan import Ledger, Running
+    from k0sruntime.stages import Prepared
 
 
 @click.command(name="status")

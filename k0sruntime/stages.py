@@ -1,0 +1,81 @@
+"""What the stages hand to each other: the request, everything up to the plan, and the outcome."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from contextlib import AbstractContextManager
+
+    from k0sruntime.collect import Collected
+    from k0sruntime.compose import Composition
+    from k0sruntime.discovery import Discovered
+    from k0sruntime.node import Mode, Node, Paths
+    from k0sruntime.node_provider import NodeSettings
+    from k0sruntime.plan import Observed, Plan, Running
+    from k0sruntime.proof import Proven
+    from k0sruntime.records import Record
+
+Ran = Literal["", "started", "bounced", "adopted", "stopped"]
+
+
+class Story(Protocol):
+    """Where the pipeline tells what it does, while it does it."""
+
+    def stage(self, name: str) -> AbstractContextManager[Callable[[str], None]]:
+        """Open a stage; the yielded function takes its one-line result."""
+
+    def say(self, text: str) -> None:
+        """Tell something that a person must know."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a command was asked to do."""
+
+    paths: Paths
+    settings: str = ""
+    """Path of the settings file, where it is not the node's own."""
+    without: frozenset[str] = frozenset()
+    mode: Mode | None = None
+    containerd: str = ""
+    force: bool = False
+    lock_timeout: float = 60.0
+    start: bool = True
+    """Start or bounce and prove; not so for an image root."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Everything up to the plan."""
+
+    discovered: Discovered
+    settings: Mapping[str, Any]
+    node: Node[Any]
+    collected: Collected
+    composition: Composition
+    observed: Observed
+    plan: Plan
+
+    @property
+    def node_settings(self) -> NodeSettings:
+        """The host's own settings."""
+        found: NodeSettings = self.settings["node"]
+        return found
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a command came to."""
+
+    plan: Plan
+    composition: Composition | None = None
+    records: tuple[Record, ...] = ()
+    generation: int = 0
+    applied: bool = False
+    ran: Ran = ""
+    running: Running | None = None
+    proofs: tuple[Proven, ...] = ()
+    notes: tuple[str, ...] = ()

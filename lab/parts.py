@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 
 from lab import crun, probe_image
 from lab.debian import LabError, run
-from lab.folder import Lab
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from lab.folder import Lab
 
 K0S_CONTAINERD = Path("/var/lib/k0s/bin/containerd")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from typing import Any
@@ -18,7 +19,7 @@ from k0sruntime.node_provider import PAUSE_IMAGE
     required=True,
     envvar="K0SRUNTIME_DROPINS",
     show_envvar=True,
-    type=click.Path(exists=True, file_okay=False),
+    type=click.Path(file_okay=False),
     help="The folder of drop-ins.",
 )
 @click.option(
@@ -66,7 +67,9 @@ def command(*, dropins: str, scheme: str, schema: str, pause_image: str, as_json
     from k0sruntime.compose import rendered
 
     contents = {}
-    with os.scandir(dropins) as entries:
+    if not os.path.isdir(dropins):
+        click.echo(f"note: there is no folder {dropins}, so there are no drop-ins", err=True)
+    with os.scandir(dropins) if os.path.isdir(dropins) else contextlib.nullcontext(()) as entries:
         for entry in entries:
             if entry.name.endswith(".toml") and entry.is_file():
                 with open(entry.path, "rb") as file:

@@ -101,6 +101,15 @@ def test_all_bad_files_are_named_at_once(
         assert f"{tmp_path}/{place}" in said
 
 
+def test_a_folder_that_is_not_there_has_no_drop_ins(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert render(tmp_path / "none", "merge-patch", "--json") == 0
+    said = capsys.readouterr()
+    assert json.loads(said.out) == expected("no-dropins")["merge_patch"]
+    assert "there is no folder" in said.err
+
+
 def test_native_needs_schema_3(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert render(tmp_path, "native", "--schema", "2") == 3
     assert "1.7 replaces" in capsys.readouterr().err

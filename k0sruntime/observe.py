@@ -16,7 +16,7 @@ from k0sruntime.real_files import LARGEST, RealFiles, file_state
 from k0sruntime.settings import SettingsFile
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from k0sruntime.compose import Composition
     from k0sruntime.node import Paths
@@ -55,11 +55,22 @@ def existing(paths: Paths, ledger: Ledger) -> Existing:
     adopted = ledger.files.get(paths.main_file)
     if main is not None and adopted and adopted.displaced and digest(main) == adopted.digest:
         main = None  # its user has handed it over: it is replaced, and kept
-    dropins: dict[str, bytes] = {}
+    dropins = read_dropins(files, paths.dropins, ledger.files)
+    imports = {} if main is None or main_file.is_managed(main) else _imports(files, paths, main)
+    return Existing(main, dropins, imports)
+
+
+def read_dropins(files: RealFiles, folder: str, ours: Collection[str] = ()) -> dict[str, bytes]:
+    """Read the drop-ins of a folder by name, but for ``ours`` (paths).
+
+    Raises:
+        RefusedError: every drop-in that cannot be read: containerd would not start.
+    """
+    found: dict[str, bytes] = {}
     problems: list[Problem] = []
-    for name in files.names(paths.dropins):
-        path = f"{paths.dropins}/{name}"
-        if not name.endswith(".toml") or path in ledger.files:
+    for name in files.names(folder):
+        path = f"{folder}/{name}"
+        if not name.endswith(".toml") or path in ours:
             continue
         content = files.read(path)
         if content is None:
@@ -67,11 +78,10 @@ def existing(paths: Paths, ledger: Ledger) -> Existing:
             message = "the drop-in cannot be read: no permission, a folder, or a dangling link"
             problems.append(Problem(message, path, "a foreign file", remedy))
         else:
-            dropins[name] = content
+            found[name] = content
     if problems:
         raise RefusedError(*problems)
-    imports = {} if main is None or main_file.is_managed(main) else _imports(files, paths, main)
-    return Existing(main, dropins, imports)
+    return found
 
 
 def _imports(files: RealFiles, paths: Paths, main: bytes) -> Mapping[str, bytes]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 from typing import Any
@@ -65,16 +64,14 @@ def command(*, dropins: str, scheme: str, schema: str, pause_image: str, as_json
     """
     from k0sruntime import toml
     from k0sruntime.compose import rendered
+    from k0sruntime.node import Paths
+    from k0sruntime.observe import read_dropins
+    from k0sruntime.real_files import RealFiles
 
-    contents = {}
-    if not os.path.isdir(dropins):
-        click.echo(f"note: there is no folder {dropins}, so there are no drop-ins", err=True)
-    with os.scandir(dropins) if os.path.isdir(dropins) else contextlib.nullcontext(()) as entries:
-        for entry in entries:
-            if entry.name.endswith(".toml") and entry.is_file():
-                with open(entry.path, "rb") as file:
-                    contents[entry.name] = file.read()
     folder = os.path.abspath(dropins)
+    if not os.path.isdir(folder):
+        click.echo(f"note: there is no folder {folder}, so there are no drop-ins", err=True)
+    contents = read_dropins(RealFiles(Paths()), folder)
     number: Any = int(schema)
     if scheme == "merge-patch":
         document = rendered.merge_patch(folder, contents, number, pause_image)

@@ -110,6 +110,17 @@ def test_a_folder_that_is_not_there_has_no_drop_ins(
     assert "there is no folder" in said.err
 
 
+def test_a_drop_in_that_cannot_be_read_is_a_bad_file_too(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "dangling.toml").symlink_to("/nowhere")
+    (tmp_path / "folder.toml").mkdir()
+    assert render(tmp_path, "native") == 3
+    said = capsys.readouterr().err
+    assert "dangling.toml" in said
+    assert "folder.toml" in said
+
+
 def test_native_needs_schema_3(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert render(tmp_path, "native", "--schema", "2") == 3
     assert "1.7 replaces" in capsys.readouterr().err

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from k0sruntime import masking
 from k0sruntime.compose import schema as schema_
 from k0sruntime.compose.layers import dotted, leaves
 from k0sruntime.errors import Problem, UsageError
@@ -59,7 +60,8 @@ def explain_all(composition: Composition) -> tuple[Explained, ...]:
         setters = found.get(path, [])
         if setters:
             latest, *earlier = [_setting(layer, path, said) for layer, said in reversed(setters)]
-            explained.append(Explained(path, value, latest, tuple(earlier)))
+            shown = masking.value(path, value)
+            explained.append(Explained(path, shown, latest, tuple(earlier)))
         elif path[0] not in ("version", "imports"):
             explained.append(Explained(path, value, _base(composition, path, value)))
     return tuple(explained)
@@ -68,7 +70,8 @@ def explain_all(composition: Composition) -> tuple[Explained, ...]:
 def _setting(layer: Layer, path: Path, value: Any) -> Setting:
     owner = str(layer.owner) if layer.owner else "a foreign file"
     reason = layer.reasons.get(path, "")
-    return Setting(value, layer.path, line_of(layer.text, path), owner, reason)
+    shown = masking.value(path, value)
+    return Setting(shown, layer.path, line_of(layer.text, path), owner, reason)
 
 
 def _base(composition: Composition, path: Path, value: Any) -> Setting:

@@ -12,6 +12,7 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+from k0sruntime import masking
 from k0sruntime.compose.layers import dotted, leaves
 from k0sruntime.errors import Problem, RefusedError
 
@@ -129,10 +130,12 @@ class KeyChange:
 
     def __str__(self) -> str:
         """Return one line of a difference."""
+        before = _value(masking.value(self.path, self.before))
+        after = _value(masking.value(self.path, self.after))
         sign = "+" if self.before is None else "-" if self.after is None else "~"
         if sign == "~":
-            return f"~ {dotted(self.path)}: {_value(self.before)} -> {_value(self.after)}"
-        return f"{sign} {dotted(self.path)} = {_value(self.after if sign == '+' else self.before)}"
+            return f"~ {dotted(self.path)}: {before} -> {after}"
+        return f"{sign} {dotted(self.path)} = {after if sign == '+' else before}"
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from k0sruntime import masking
 from k0sruntime.compose import k0s
 from k0sruntime.proof import to_records
 
@@ -59,12 +60,17 @@ def plan_document(plan: Plan, composition: Composition) -> dict[str, Any]:
                 "owner": change.owner,
                 "before": change.before.digest if change.before else None,
                 "after": change.after.digest if change.after else None,
-                "diff": shown_diff(change.diff(), secret=_secret(change)),
+                "diff": masking.diff(change.diff(), whole=_secret(change)),
             }
             for change in plan.changes
         ],
         "effective": [
-            {"key": list(key.path), "before": key.before, "after": key.after} for key in plan.keys
+            {
+                "key": list(key.path),
+                "before": masking.value(key.path, key.before),
+                "after": masking.value(key.path, key.after),
+            }
+            for key in plan.keys
         ],
         "overlaps": [
             {"key": list(o.path), "loser": o.loser.path, "winner": o.winner.path}
@@ -78,30 +84,11 @@ def _secret(change: Any) -> bool:
     return bool(state and not state.mode & 0o077)
 
 
-def shown_diff(diff: str, *, secret: bool) -> str:
-    """Return a difference without the values of files that only their owner may read."""
-    if not secret:
-        return diff
-    lines = diff.splitlines()
-    masked = [
-        line
-        if line[:3] in ("---", "+++") or line[:2] == "@@" or "=" not in line
-        else line.split("=", 1)[0] + "= ****"
-        for line in lines
-        if "PRIVATE KEY" not in line and not _base64(line[1:])
-    ]
-    return "\n".join(masked) + ("\n" if masked else "")
-
-
-def _base64(line: str) -> bool:
-    return len(line) > 40 and line.replace("+", "a").replace("/", "a").rstrip("=").isalnum()
-
-
 def plan_text(plan: Plan, composition: Composition) -> str:
     """Return a plan as a person reads it: files, differences, effective keys, verdict."""
     lines = [f"{MARKS[c.action]} {c.action:<9} {c.path}  [{c.owner}]" for c in plan.changes]
     for change in plan.pending():
-        lines += ["", shown_diff(change.diff(), secret=_secret(change)).rstrip("\n")]
+        lines += ["", masking.diff(change.diff(), whole=_secret(change)).rstrip("\n")]
     if plan.keys:
         lines += ["", "What containerd loads changes in:"]
         lines += [f"  {key}" for key in plan.keys]

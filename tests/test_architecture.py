@@ -25,6 +25,7 @@ PURE = [
     "proof.py",
     "values.py",
     "gate.py",
+    "masking.py",
     "service.py",
     *(str(path.relative_to(PACKAGE)) for path in (PACKAGE / "compose").rglob("*.py")),
     *(

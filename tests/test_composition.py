@@ -15,9 +15,11 @@ from k0sruntime.compose import Composition, Existing, compose
 from k0sruntime.compose.k0s import command_lines, worker_flags
 from k0sruntime.compose.layers import leaves
 from k0sruntime.contributions import (
+    Binary,
     ConfigFile,
     Contribution,
     CRISocket,
+    Download,
     DropIn,
     Host,
     HostsFile,
@@ -30,7 +32,7 @@ from k0sruntime.explain import explain_all, explain_handler, explain_key
 from k0sruntime.testing import make_node
 
 RUNTIME = "io.containerd.cri.v1.runtime"
-PARTS = (DropIn, RuntimeHandler, ConfigFile)
+PARTS = (DropIn, RuntimeHandler, ConfigFile, Binary)
 
 
 def by(provider: str, *values: Any, hook: str = "contribute_dropin") -> list[Contribution[Any]]:
@@ -343,6 +345,7 @@ def test_hosts_files_with_headers_are_for_root_alone_and_bounce_nothing() -> Non
     secret = Host(url="https://m", header={"Authorization": ["Bearer x"]})
     result = composed(
         *by("a", HostsFile(registry="r.local:5000", hosts=[secret], files={"ca.crt": "PEM"})),
+        *by("c", points_at("/etc/k0s/containerd.d/certs.d")),
         *by("b", HostsFile(registry="docker.io", hosts=[Host(url="https://m")])),
     )
     modes = {
@@ -354,6 +357,26 @@ def test_hosts_files_with_headers_are_for_root_alone_and_bounce_nothing() -> Non
     assert modes["containerd.d/certs.d/r.local_5000_/hosts.toml"] == 0o600
     assert modes["containerd.d/certs.d/docker.io/hosts.toml"] == 0o644
     assert not [f for f in result.files if "certs.d" in f.path and f.loaded]
+
+
+def points_at(folder: str) -> DropIn:
+    return DropIn(images={"registry": {"config_path": folder}})
+
+
+def test_hosts_files_that_containerd_would_not_read_are_refused() -> None:
+    hosts = HostsFile(registry="docker.io", hosts=[Host(url="https://m")])
+    composed(*by("a", hosts, points_at("/etc/k0s/containerd.d/certs.d")))
+    for parts in ([hosts], [hosts, points_at("/etc/containerd/certs.d")]):
+        with pytest.raises(RefusedError, match="containerd looks into"):
+            composed(*by("a", *parts))
+
+
+def test_a_binary_that_is_not_there_is_refused_with_where_to_get_it() -> None:
+    download = Download(url="https://example.test/acme", sha256="0" * 64)
+    composed(*by("a", Binary(name="acme", installed="/usr/bin/acme")))
+    with pytest.raises(RefusedError, match="acme is not on this node") as refused:
+        composed(*by("a", Binary(name="acme", downloads={"x86_64": download})))
+    assert "https://example.test/acme" in refused.value.problems[0].remedy
 
 
 def test_every_key_knows_its_file_line_and_maker() -> None:

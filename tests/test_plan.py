@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from k0sruntime import masking
 from k0sruntime.compose import Composition, DesiredFile
 from k0sruntime.errors import RefusedError
 from k0sruntime.plan import (
@@ -18,7 +19,7 @@ from k0sruntime.plan import (
     plan,
     refuse_drift,
 )
-from k0sruntime.report import plan_text, shown_diff
+from k0sruntime.report import plan_text
 
 FILE = DesiredFile("/etc/a.toml", b"new\n", "acme")
 EFFECTIVE = {"plugins": {"p": {"k": 1}}}
@@ -114,13 +115,28 @@ def test_the_effective_difference_stands_beside_the_files() -> None:
 
 def test_secrets_are_masked_in_differences() -> None:
     diff = '--- /dev/null\n+++ /a\n@@ -0,0 +1 @@\n+"Authorization" = ["Bearer hush"]\n+[host]\n'
-    shown = shown_diff(diff, secret=True)
+    shown = masking.diff(diff, whole=True)
     assert "hush" not in shown
     assert '"Authorization"' in shown
-    assert shown_diff(diff, secret=False) == diff
+    assert masking.diff(diff, whole=False) == diff
 
 
 def test_the_secret_file_of_a_plan_shows_no_secret() -> None:
     secret = DesiredFile("/certs.d/r/hosts.toml", b'"X" = ["hush"]\n', "a", 0o600, loaded=False)
     result = plan(composition(secret), Observed(running=RUNNING))
     assert "hush" not in plan_text(result, composition(secret))
+
+
+def test_credentials_of_foreign_drop_ins_are_masked_wherever_keys_are_shown() -> None:
+    auth = {"auth": {"username": "me", "password": "hush", "identitytoken": "hush"}}
+    effective = {
+        "plugins": {"p": {"registry": {"configs": {"r": auth}, "headers": {"X": ["hush"]}}}}
+    }
+    merged = DesiredFile(
+        "/run/k0s/containerd-cri.toml", b'[auth]\npassword = "hush"\nauth = "hush"\n', "node"
+    )
+    wanted = composition(merged, effective=effective)
+    text = plan_text(plan(wanted, observed()), wanted)
+    assert "hush" not in text
+    assert "password = ****" in text
+    assert '"me"' in text

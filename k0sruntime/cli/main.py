@@ -90,6 +90,7 @@ def entry() -> None:
 
 def run(arguments: list[str]) -> int:
     """Run one command and return its exit code. Nobody else exits or prints errors."""
+    as_json = "--json" in arguments or bool(os.environ.get("K0SRUNTIME_JSON"))
     debug = "--debug" in arguments or bool(os.environ.get("K0SRUNTIME_DEBUG"))
     try:
         result = cli.main(arguments, prog_name="k0sruntime", standalone_mode=False)
@@ -110,7 +111,7 @@ def run(arguments: list[str]) -> int:
             import traceback
 
             traceback.print_exc()
-        return _failed(exc, as_json="--json" in arguments, debug=debug)
+        return _failed(exc, as_json=as_json, debug=debug)
     return result if isinstance(result, int) else 0
 
 

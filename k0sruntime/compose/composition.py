@@ -5,19 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from k0sruntime.compose import dropins, hosts, k0s, main_file, merge_patch, native
+from k0sruntime.compose import dropins, files, k0s, main_file, merge_patch, native
 from k0sruntime.compose import schema as schema_
+from k0sruntime.compose.files import DesiredFile
 from k0sruntime.compose.layers import Layer, Overlap, dotted, overlaps
-from k0sruntime.contributions import Binary, ConfigFile, Contribution, RuntimeHandler, conflict
+from k0sruntime.contributions import Binary, Contribution, RuntimeHandler
 from k0sruntime.errors import ConflictError, Problem, RefusedError
 from k0sruntime.lines import line_of
-from k0sruntime.node import hosts_folder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from k0sruntime.collect import Collected
-    from k0sruntime.contributions import CRISocket, HostsFile, KubeletProfile, Owner
+    from k0sruntime.contributions import CRISocket, KubeletProfile
     from k0sruntime.node import Mode, Node, Schema, Scheme
 
 
@@ -35,25 +35,6 @@ class Existing:
     main: bytes | None = None
     dropins: Mapping[str, bytes] = field(default_factory=dict)
     imports: Mapping[str, bytes] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class DesiredFile:
-    """A file that the node shall have.
-
-    Attributes:
-        path: on the node.
-        content: its bytes.
-        owner: the provider it is for; ``node`` for the host's own.
-        mode: permission bits.
-        loaded: containerd reads it when it starts, so that a change needs a bounce.
-    """
-
-    path: str
-    content: bytes
-    owner: str
-    mode: int = 0o644
-    loaded: bool = True
 
 
 @dataclass(frozen=True)
@@ -104,7 +85,8 @@ def compose(node: Node[Any], collected: Collected, existing: Existing) -> Compos
     scheme = node_scheme(node, mode, schema)
     if socket:  # another runtime reads neither drop-ins nor hosts files
         return Composition(mode, schema, scheme, socket=socket.value, profile=profile)
-    others = _hosts_files(node, collected.hosts) + _config_files(node, collected.parts)
+    files.refuse_missing_binaries(collected.parts)
+    others = files.hosts_files(node, collected.hosts) + files.config_files(node, collected.parts)
     ours = dropins.contributed(collected.parts, schema, node.paths)
     foreign = dropins.read(node.paths.dropins, _without_equals(existing, ours), schema)
     _refuse_taken(ours, foreign)
@@ -114,6 +96,7 @@ def compose(node: Node[Any], collected: Collected, existing: Existing) -> Compos
         for layer in ours
         if layer.owner
     )
+    files.refuse_unread_hosts(node, collected.hosts, result.effective, schema)
     return Composition(
         mode,
         schema,
@@ -210,7 +193,7 @@ def _configuration(
         main = main_file.native(node.paths)
         layers = (main, *folder)
         effective = merge_natively(layers, schema)
-        files: tuple[DesiredFile, ...] = (_desired(main),)
+        ours: tuple[DesiredFile, ...] = (_desired(main),)
     else:
         cri, plain = merge_patch.split(folder, schema)
         merged = main_file.merged_cri(node.paths, merge_patch.merged(cri, schema))
@@ -218,9 +201,9 @@ def _configuration(
         layers = (main, *plain, *cri)
         loaded = (main, *plain, merged)
         effective = merge_natively(loaded, schema)
-        files = (_desired(main), _desired(merged))
+        ours = (_desired(main), _desired(merged))
     # A managed node's main file and merged CRI file are k0s's to write.
-    return _Configuration(() if mode == "managed" else files, layers, effective)
+    return _Configuration(() if mode == "managed" else ours, layers, effective)
 
 
 def _user_managed(
@@ -285,50 +268,6 @@ def _refuse_taken(ours: tuple[Layer, ...], foreign: tuple[Layer, ...]) -> None:
     ]
     if problems:
         raise ConflictError(*problems)
-
-
-def _hosts_files(
-    node: Node[Any], contributions: tuple[Contribution[HostsFile], ...]
-) -> tuple[DesiredFile, ...]:
-    owners: dict[str, Owner] = {}
-    files: list[DesiredFile] = []
-    problems = []
-    for item in contributions:
-        folder = f"{node.paths.certs}/{hosts_folder(item.value.registry)}"
-        if folder in owners:
-            message = f"two hosts files for the registry {item.value.registry!r}"
-            problems.append(conflict(message, owners[folder], item.owner))
-            continue
-        owners[folder] = item.owner
-        secret = any(host.header for host in (*item.value.hosts, item.value.server) if host)
-        contents = {"hosts.toml": hosts.render(item.value, item.owner), **item.value.files}
-        files += [
-            DesiredFile(
-                f"{folder}/{name}",
-                content.encode(),
-                item.owner.provider,
-                0o600 if secret or name != "hosts.toml" else 0o644,
-                loaded=False,
-            )
-            for name, content in contents.items()
-        ]
-    if problems:
-        raise ConflictError(*problems)
-    return tuple(files)
-
-
-def _config_files(node: Node[Any], parts: tuple[Contribution[Any], ...]) -> tuple[DesiredFile, ...]:
-    return tuple(
-        DesiredFile(
-            f"{node.paths.config_files}/{part.owner.provider}/{part.value.name}",
-            part.value.content.encode(),
-            part.owner.provider,
-            part.value.mode,
-            loaded=False,
-        )
-        for part in parts
-        if isinstance(part.value, ConfigFile)
-    )
 
 
 def _handlers(

@@ -1,0 +1,131 @@
+"""The files that a node shall have besides containerd's configuration, and what they need."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from k0sruntime.compose import hosts
+from k0sruntime.compose import schema as schema_
+from k0sruntime.contributions import Binary, ConfigFile, Contribution, conflict
+from k0sruntime.errors import ConflictError, Problem, RefusedError
+from k0sruntime.node import hosts_folder
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from k0sruntime.contributions import HostsFile, Owner
+    from k0sruntime.node import Node, Schema
+
+
+@dataclass(frozen=True)
+class DesiredFile:
+    """A file that the node shall have.
+
+    Attributes:
+        path: on the node.
+        content: its bytes.
+        owner: the provider it is for; ``node`` for the host's own.
+        mode: permission bits.
+        loaded: containerd reads it when it starts, so that a change needs a bounce.
+    """
+
+    path: str
+    content: bytes
+    owner: str
+    mode: int = 0o644
+    loaded: bool = True
+
+
+def hosts_files(
+    node: Node[Any], contributions: tuple[Contribution[HostsFile], ...]
+) -> tuple[DesiredFile, ...]:
+    """Return the hosts files of all registries, with the certificates beside them.
+
+    Raises:
+        ConflictError: two providers contribute one registry.
+    """
+    owners: dict[str, Owner] = {}
+    files: list[DesiredFile] = []
+    problems = []
+    for item in contributions:
+        folder = f"{node.paths.certs}/{hosts_folder(item.value.registry)}"
+        if folder in owners:
+            message = f"two hosts files for the registry {item.value.registry!r}"
+            problems.append(conflict(message, owners[folder], item.owner))
+            continue
+        owners[folder] = item.owner
+        secret = any(host.header for host in (*item.value.hosts, item.value.server) if host)
+        contents = {"hosts.toml": hosts.render(item.value, item.owner), **item.value.files}
+        files += [
+            DesiredFile(
+                f"{folder}/{name}",
+                content.encode(),
+                item.owner.provider,
+                0o600 if secret or name != "hosts.toml" else 0o644,
+                loaded=False,
+            )
+            for name, content in contents.items()
+        ]
+    if problems:
+        raise ConflictError(*problems)
+    return tuple(files)
+
+
+def refuse_unread_hosts(
+    node: Node[Any],
+    contributions: tuple[Contribution[HostsFile], ...],
+    effective: Mapping[str, Any],
+    schema: Schema,
+) -> None:
+    """Refuse hosts files in a folder that containerd does not look into."""
+    _, images = schema_.cri_tables(effective, schema)
+    registry = images.get("registry")
+    folder = registry.get("config_path") if isinstance(registry, dict) else None
+    if contributions and folder != node.paths.certs:
+        owner = contributions[0].owner
+        raise RefusedError(
+            Problem(
+                f"hosts files go to {node.paths.certs}, and containerd looks into"
+                f" {folder or 'none'}",
+                place="registry.config_path",
+                culprit=str(owner),
+                remedy="Contribute registry.config_path = node.paths.certs with them, or take out"
+                " the drop-in that points elsewhere (k0sruntime explain registry.config_path).",
+            )
+        )
+
+
+def refuse_missing_binaries(parts: tuple[Contribution[Any], ...]) -> None:
+    """Refuse binaries that would have to be fetched first: they are not, so far."""
+    problems = [
+        Problem(
+            f"{part.value.name} is not on this node",
+            place=f"provider {part.owner.provider}",
+            culprit=str(part.owner),
+            remedy=f"Install it from {_sources(part.value)}.",
+        )
+        for part in parts
+        if isinstance(part.value, Binary) and not part.value.installed
+    ]
+    if problems:
+        raise RefusedError(*problems)
+
+
+def _sources(binary: Binary) -> str:
+    return ", ".join(f"{arch}: {found.url}" for arch, found in sorted(binary.downloads.items()))
+
+
+def config_files(node: Node[Any], parts: tuple[Contribution[Any], ...]) -> tuple[DesiredFile, ...]:
+    """Return the providers' own configuration files, each below its provider's name."""
+    return tuple(
+        DesiredFile(
+            f"{node.paths.config_files}/{part.owner.provider}/{part.value.name}",
+            part.value.content.encode(),
+            part.owner.provider,
+            part.value.mode,
+            loaded=False,
+        )
+        for part in parts
+        if isinstance(part.value, ConfigFile)
+    )

@@ -24,8 +24,17 @@ class DockerdSettings(Settings, frozen=True):
     """Path of cri-dockerd's socket; empty: looked for."""
     profile: str = "systemd-docker-cri"
     """Name of the worker profile; empty for none."""
-    cgroup_driver: Literal["systemd", "cgroupfs"] = "systemd"
-    """What Docker uses: ``docker info`` tells. Docker under systemd uses systemd."""
+    cgroup_driver: Literal["", "systemd", "cgroupfs"] = ""
+    """What Docker uses: ``docker info`` tells. Empty: systemd, as Docker under systemd does."""
+
+    def __post_init__(self) -> None:
+        """Refuse a socket that is no path: a URL, or a path that is not absolute."""
+        if self.socket and not self.socket.startswith("/"):
+            path = self.socket.removeprefix("unix://")
+            raise ValueError(
+                f"socket = {self.socket!r} must be an absolute path on the node, such as"
+                f" {path if path.startswith('/') else SOCKETS[0]}"
+            )
 
 
 class Dockerd(Provider[DockerdSettings]):
@@ -46,7 +55,7 @@ class Dockerd(Provider[DockerdSettings]):
         """
         _socket(node)
         if node.settings.profile:
-            values = {"cgroupDriver": node.settings.cgroup_driver}
+            values = {"cgroupDriver": node.settings.cgroup_driver or "systemd"}
             yield KubeletProfile(name=node.settings.profile, values=values)
 
     def post_start_check(self, node: Node[DockerdSettings], cri: RunningCRI) -> Iterator[Check]:

@@ -28,6 +28,20 @@ def test_the_profile_says_the_cgroup_driver():
     assert (profile.name, profile.values) == ("systemd-docker-cri", {"cgroupDriver": "systemd"})
 
 
+def test_the_operator_may_say_that_docker_uses_cgroupfs():
+    (profile,) = asked("kubelet_profile", DockerdSettings(cgroup_driver="cgroupfs"))
+    assert profile.values == {"cgroupDriver": "cgroupfs"}
+
+
+@pytest.mark.parametrize(
+    ("socket", "write"),
+    [("unix:///srv/cri.sock", "such as /srv/cri.sock"), ("cri.sock", "such as /run/cri-dockerd")],
+)
+def test_a_socket_that_is_no_absolute_path_is_refused_with_what_to_write(socket, write):
+    with pytest.raises(ValueError, match=write):
+        DockerdSettings(socket=socket)
+
+
 def test_an_empty_profile_name_means_none():
     assert asked("kubelet_profile", DockerdSettings(profile="")) == []
 

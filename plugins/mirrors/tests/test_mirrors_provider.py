@@ -5,6 +5,10 @@ from __future__ import annotations
 import pytest
 
 from k0sruntime import Inactive
+from k0sruntime.compose.hosts import render
+from k0sruntime.contributions import Owner
+from k0sruntime.errors import RefusedError
+from k0sruntime.settings import SettingsFile, convert
 from k0sruntime.testing import MadeUpFiles, make_node
 from k0sruntime_mirrors import provider
 from k0sruntime_mirrors.settings import Endpoint, Registry
@@ -15,6 +19,11 @@ PEM = "-----BEGIN CERTIFICATE-----\nabc\n-----END CERTIFICATE-----\n"
 def hosts(registries, files=None):
     node = make_node("mirrors", registries, files=files)
     return {file.registry: file for file in provider.contribute_hosts(node)}
+
+
+def checked(registries, files=None):
+    node = make_node("mirrors", registries, files=files)
+    return [(check.verdict, check.detail) for check in provider.post_start_check(node, None)]
 
 
 def test_without_a_registry_it_rests_and_says_what_to_set():
@@ -75,15 +84,130 @@ def test_a_ca_that_containerd_would_fail_on_is_refused(files, told):
         hosts({"docker.io": Registry(endpoints=["https://m"], ca="/ca")}, MadeUpFiles(files))
 
 
-def test_a_table_that_says_nothing_is_refused():
-    with pytest.raises(ValueError, match="neither endpoints nor a server"):
-        hosts({"docker.io": Registry()})
+@pytest.mark.parametrize(
+    ("table", "told"),
+    [
+        ({}, "neither endpoints nor a server"),
+        ({"mirror_only": True, "server": "https://m"}, "mirror_only needs endpoints"),
+        ({"mirror_only": True, "server": "https://m", "endpoints": ["https://n"]}, "exclude"),
+        ({"server": "registry.example"}, "https://registry.example"),
+        ({"endpoints": ["https://m"], "ca": "ca.crt"}, "'ca.crt' must be an absolute path"),
+        ({"server": "https://m", "ca": "/ca"}, "mirror_only = true"),
+        ({"endpoints": ["http://m"], "skip_verify": True}, "for https endpoints"),
+        ({"endpoints": ["https://"]}, "must be an http:// or https:// URL"),
+    ],
+)
+def test_a_table_that_says_nothing_or_contradicts_itself_is_refused(table, told):
+    with pytest.raises(ValueError, match=told):
+        Registry(**table)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ({"dial_timeout": "5"}, "must be a duration"),
+        ({"ca": "ca.crt"}, "absolute path"),
+        ({"client": [("/c.crt", "c.key")]}, "'c.key' must be an absolute path"),
+    ],
+)
+def test_an_endpoint_that_containerd_would_read_in_another_way_is_refused(wrong, told):
+    with pytest.raises(ValueError, match=told):
+        Endpoint(url="https://m.example", **wrong)
+
+
+def test_a_mistake_in_the_settings_file_is_told_with_its_place():
+    file = SettingsFile("/c.toml", {"mirrors": {"quay.io": {"endpoints": ["m.example"]}}})
+    with pytest.raises(RefusedError) as told:
+        convert(file, "mirrors", provider.settings)
+    (problem,) = told.value.problems
+    assert "https://m.example" in problem.message
+    assert problem.place == '/c.toml: [mirrors."quay.io"]'
+
+
+def test_endpoints_may_be_urls_and_tables_in_the_settings_file():
+    table = {"url": "https://b.example", "client": [["/c.crt", "/c.key"]], "capabilities": ["pull"]}
+    file = SettingsFile(
+        "/c.toml", {"mirrors": {"quay.io": {"endpoints": ["https://a.example", table]}}}
+    )
+    found = convert(file, "mirrors", provider.settings)["quay.io"]
+    assert found.endpoints == [
+        "https://a.example",
+        Endpoint(url="https://b.example", client=[("/c.crt", "/c.key")], capabilities=("pull",)),
+    ]
+
+
+@pytest.mark.parametrize(
+    "url", ["https://docker.io", "https://docker.io/", "https://index.docker.io"]
+)
+def test_docker_hub_is_named_as_it_serves_images(url):
+    file = hosts({"docker.io": Registry(server=url)})["docker.io"]
+    assert file.server.url == "https://registry-1.docker.io"
+
+
+def test_a_registrys_defaults_apply_to_endpoints_that_are_urls_and_to_no_others():
+    files = MadeUpFiles({"/ca.crt": PEM})
+    registry = Registry(
+        endpoints=["https://a", "http://b", Endpoint(url="https://c")],
+        ca="/ca.crt",
+        skip_verify=True,
+        capabilities=("pull",),
+    )
+    a, b, c = hosts({"docker.io": registry}, files)["docker.io"].hosts
+    assert (a.ca, a.skip_verify, a.capabilities) == (["ca.crt"], True, ("pull",))
+    assert (b.ca, b.skip_verify, b.capabilities) == ([], False, ("pull",))
+    assert (c.ca, c.skip_verify, c.capabilities) == ([], False, ("pull", "resolve"))
+
+
+def test_client_certificates_are_named_where_they_lie_and_never_copied():
+    files = MadeUpFiles({"/c.crt": PEM, "/c.key": "-----BEGIN PRIVATE KEY-----\n"})
+    endpoint = Endpoint(url="https://m", client=[("/c.crt", "/c.key"), ("/c.crt", "")])
+    file = hosts({"docker.io": Registry(endpoints=[endpoint])}, files)["docker.io"]
+    assert file.hosts[0].client == [("/c.crt", "/c.key"), ("/c.crt", "")]
+    assert file.files == {}
+    with pytest.raises(ValueError, match=r"/c\.key cannot be read"):
+        hosts({"docker.io": Registry(endpoints=[endpoint])}, MadeUpFiles({"/c.crt": PEM}))
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("/a/my ca (1).pem", "my-ca-1.pem"),
+        ("/a/hosts.toml", "hosts.crt"),
+        ("/a/.crt", "crt.crt"),
+        ("/a/CA", "CA.crt"),
+        ("/a/--", "ca.crt"),
+    ],
+)
+def test_the_copy_of_a_ca_gets_a_name_that_can_stand_beside_the_hosts_file(path, name):
+    registry = Registry(endpoints=["https://m"], ca=path)
+    file = hosts({"docker.io": registry}, MadeUpFiles({path: PEM}))["docker.io"]
+    assert file.files == {name: PEM}
 
 
 def test_the_check_looks_for_each_hosts_file_where_containerd_does():
     registries = {"r.local:5000": Registry(endpoints=["https://m.example"])}
     path = "/etc/k0s/containerd.d/certs.d/r.local_5000_/hosts.toml"
-    there = make_node("mirrors", registries, files=MadeUpFiles({path: "x"}))
-    assert [check.verdict for check in provider.post_start_check(there, None)] == ["pass"]
-    missing = make_node("mirrors", registries)
-    assert [check.verdict for check in provider.post_start_check(missing, None)] == ["fail"]
+    there = MadeUpFiles({path: '[host."https://m.example"]'})
+    assert checked(registries, there) == [("pass", f"{path} is in place")]
+    assert checked(registries) == [("fail", f"{path} is missing")]
+    other = MadeUpFiles({path: '[host."https://m.example.org"]'})
+    assert checked(registries, other) == [("fail", f"{path} does not name https://m.example")]
+
+
+def test_the_check_knows_what_the_host_writes():
+    endpoint = Endpoint(url='https://m.example/é"', override_path=True)
+    registries = {"docker.io": Registry(endpoints=["https://a", endpoint], mirror_only=True)}
+    (file,) = hosts(registries).values()
+    text = render(file, Owner("mirrors", "k0sruntime-mirrors", "1", "contribute_hosts"))
+    path = "/etc/k0s/containerd.d/certs.d/docker.io/hosts.toml"
+    assert [verdict for verdict, _ in checked(registries, MadeUpFiles({path: text}))] == ["pass"]
+
+
+def test_the_check_misses_a_ca_that_every_pull_would_fail_without():
+    registries = {"quay.io": Registry(endpoints=["https://m"], ca="/ca.crt")}
+    folder = "/etc/k0s/containerd.d/certs.d/quay.io"
+    contents = {"/ca.crt": PEM, f"{folder}/hosts.toml": '[host."https://m"]'}
+    told = f"{folder}/ca.crt is missing: every pull fails"
+    assert checked(registries, MadeUpFiles(contents)) == [("fail", told)]
+    contents[f"{folder}/ca.crt"] = PEM
+    assert [verdict for verdict, _ in checked(registries, MadeUpFiles(contents))] == ["pass"]

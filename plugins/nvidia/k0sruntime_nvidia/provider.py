@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Literal
 
 from k0sruntime import Check, DropIn, Inactive, Provider, RuntimeHandler, Settings
@@ -18,6 +19,8 @@ RUNTIME = "nvidia-container-runtime"
 TOOLKIT_FOLDERS = ("/usr/local/nvidia/toolkit", "/usr/bin")
 """Where the GPU operator and the packages put it, in the order in which they count."""
 VERSION_FILE = "/proc/driver/nvidia/version"
+DEVICE = re.compile(r"nvidia(ctl|\d+)")
+"""The control device and one device a GPU; a node may show any of its GPUs, not the first alone."""
 
 
 class NvidiaSettings(Settings, frozen=True):
@@ -33,6 +36,11 @@ class NvidiaSettings(Settings, frozen=True):
     """Let containerd resolve CDI devices; on by default in containerd 2, off in 1.7."""
     default: bool = False
     """Make it the node's default handler; every pod then runs under it."""
+
+    def __post_init__(self) -> None:
+        """Refuse a path that is not absolute: it would be looked for where containerd stands."""
+        if self.runtime and not self.runtime.startswith("/"):
+            raise ValueError(f"runtime = {self.runtime!r} must be an absolute path on the node")
 
 
 class Nvidia(Provider[NvidiaSettings]):
@@ -71,7 +79,7 @@ class Nvidia(Provider[NvidiaSettings]):
             detail=said or f"{VERSION_FILE} is missing: the kernel module is not loaded",
             remedy="" if said else "Load the driver: modprobe nvidia",
         )
-        nodes = [path for path in ("/dev/nvidiactl", "/dev/nvidia0") if node.files.exists(path)]
+        nodes = [f"/dev/{name}" for name in node.files.names("/dev") if DEVICE.fullmatch(name)]
         yield Check(
             name="NVIDIA device nodes",
             verdict="pass" if nodes else "warn",
@@ -89,7 +97,10 @@ def _refuse_without_gpu(node: Node[NvidiaSettings]) -> None:
         raise Inactive("no NVIDIA GPU on the PCI bus")
     if not any(gpu.driver == "nvidia" for gpu in gpus):
         bound = gpus[0].driver or "no driver"
-        raise Inactive(f"the GPU at {gpus[0].address} is bound to {bound}, not to nvidia")
+        raise Inactive(
+            f"the GPU at {gpus[0].address} is bound to {bound}, not to nvidia: install the NVIDIA"
+            ' driver, or set [nvidia] gpu = "yes" where it comes later'
+        )
 
 
 def _runtime(node: Node[NvidiaSettings]) -> str:
@@ -100,7 +111,8 @@ def _runtime(node: Node[NvidiaSettings]) -> str:
             return f"{folder}/{RUNTIME}"
     found = node.which(RUNTIME)
     if found is None:
-        raise Inactive(f"no {RUNTIME}: install the NVIDIA container toolkit")
+        where = f"in {', '.join(TOOLKIT_FOLDERS)} or on PATH"
+        raise Inactive(f"no {RUNTIME} {where}: install the NVIDIA container toolkit")
     return found
 
 

@@ -35,8 +35,11 @@ def test_a_gpu_with_driver_and_toolkit_gives_the_handler_and_its_runtime_class()
         ({"gpus": (GPU("0", 0x1002, 0x0300, "amdgpu"),)}, "no NVIDIA GPU on the PCI bus"),
         ({"gpus": (H100._replace(device_class=0x0403),)}, "no NVIDIA GPU on the PCI bus"),
         ({"gpus": (H100._replace(driver="vfio-pci"),)}, "bound to vfio-pci"),
-        ({"gpus": (H100._replace(driver=""),)}, "bound to no driver"),
-        ({"executables": ()}, "install the NVIDIA container toolkit"),
+        ({"gpus": (H100._replace(driver=""),)}, "bound to no driver.*: install the NVIDIA driver"),
+        (
+            {"executables": ()},
+            "in /usr/local/nvidia/toolkit.*: install the NVIDIA container toolkit",
+        ),
         ({"gpu": "no"}, 'gpu = "no"'),
     ],
 )
@@ -49,6 +52,23 @@ def test_the_operators_word_counts_more_than_the_bus():
     assert contributed(gpus=(), gpu="yes")
 
 
+def test_a_toolkit_elsewhere_is_found_on_path_or_taken_from_the_settings():
+    (handler,) = contributed(executables=("/usr/local/bin/nvidia-container-runtime",))
+    assert list(handler.programs) == ["/usr/local/bin/nvidia-container-runtime"]
+    (handler,) = contributed(executables=(), runtime="/opt/nvidia-container-runtime")
+    assert handler.options["BinaryName"] == "/opt/nvidia-container-runtime"
+
+
+def test_a_runtime_that_is_no_absolute_path_is_refused():
+    with pytest.raises(ValueError, match="must be an absolute path"):
+        NvidiaSettings(runtime="nvidia-container-runtime")
+
+
+def test_the_cgroup_driver_is_left_to_the_host():
+    (handler,) = contributed()
+    assert "SystemdCgroup" not in handler.options
+
+
 def test_the_gpu_operators_toolkit_comes_before_the_packages():
     (handler,) = contributed(executables=(PACKAGED, TOOLKIT))
     assert handler.options["BinaryName"] == TOOLKIT
@@ -59,6 +79,7 @@ def test_cdi_is_switched_on_only_where_it_is_off_by_default():
         {"enable_cdi": True}
     ]
     assert not [p for p in contributed(line="1.36") if isinstance(p, DropIn)]
+    assert not [p for p in contributed(line="1.35", cdi=False) if isinstance(p, DropIn)]
 
 
 def test_it_is_never_the_default_runtime_unless_asked():
@@ -74,6 +95,8 @@ def test_it_is_never_the_default_runtime_unless_asked():
             {"/proc/driver/nvidia/version": "NVRM version: 570", "/dev/nvidiactl": ""},
             ["pass", "pass"],
         ),
+        ({"/proc/driver/nvidia/version": "NVRM", "/dev/nvidia3": ""}, ["pass", "pass"]),
+        ({"/proc/driver/nvidia/version": "NVRM", "/dev/nvidia-uvm": ""}, ["pass", "warn"]),
     ],
 )
 def test_the_check_looks_for_the_driver_and_its_device_nodes(contents, verdicts):

@@ -29,7 +29,9 @@ def mark_sandbox(paths: Paths) -> None:
         return
     with refused_io(folder):
         os.makedirs(folder, exist_ok=True)
-        strangers = [name for name in os.listdir(folder) if name not in ("etc", "run", "var")]
+        # Another command may be marking the same folder at this moment.
+        known = ("etc", "run", "var", SANDBOX_MARK)
+        strangers = [name for name in os.listdir(folder) if name not in known]
         if strangers:
             raise RefusedError(
                 Problem(

@@ -24,6 +24,10 @@ def deep(levels: int) -> dict[str, Any]:
     return {"a": deep(levels - 1)} if levels else {}
 
 
+def deep_list(levels: int) -> list[Any]:
+    return [deep_list(levels - 1)] if levels else []
+
+
 def recursive() -> dict[str, Any]:
     table: dict[str, Any] = {}
     table["again"] = table
@@ -79,6 +83,96 @@ REFUSED: dict[str, tuple[Any, dict[str, Any], str]] = {
 }
 
 
+REFUSED |= {
+    "a handler that ends in a dash": (RuntimeHandler, {"name": "a-"}, "must match"),
+    "a handler with a line's end": (RuntimeHandler, {"name": "a\n"}, "must match"),
+    "a handler too long": (RuntimeHandler, {"name": "a" * 300}, "must match"),
+    "a handler that no RuntimeClass may name": (
+        RuntimeHandler,
+        {"name": "a.b", "runtime_class": "b"},
+        "a.b",
+    ),
+    "a RuntimeClass in capitals": (
+        RuntimeHandler,
+        {"name": "a", "runtime_class": "Fast"},
+        "RuntimeClass 'Fast'",
+    ),
+    "a RuntimeClass with two dots": (
+        RuntimeHandler,
+        {"name": "a", "runtime_class": "a..b"},
+        "a..b",
+    ),
+    "a relative path of a shim": (
+        RuntimeHandler,
+        {"name": "a", "runtime_path": "bin/shim"},
+        "bin/shim",
+    ),
+    "a key that has a field of its own": (
+        RuntimeHandler,
+        {"name": "a", "keys": {"runtime_type": "io.containerd.other.v1"}},
+        "runtime_type",
+    ),
+    "a word for a list of annotations": (
+        RuntimeHandler,
+        {"name": "a", "pod_annotations": "dev.acme.*"},
+        "pod_annotations",
+    ),
+    "nothing deep inside of options": (
+        RuntimeHandler,
+        {"name": "a", "options": {"b": [{"c": None}]}},
+        "options of handler a.b[0].c",
+    ),
+    "bytes": (DropIn, {"images": {"x": b"y"}}, "images.x is a bytes"),
+    "a number that TOML has not": (DropIn, {"runtime": {"x": 2**70}}, "runtime.x"),
+    "a character that UTF-8 has not": (DropIn, {"runtime": {"x": "\udc80"}}, "runtime.x"),
+    "a list that is too deep": (DropIn, {"tables": {"a": deep_list(40)}}, "nested deeper"),
+    "the images' plugin ID": (
+        DropIn,
+        {"tables": {"plugins": {"io.containerd.cri.v1.images": {}}}},
+        "use runtime= or images=",
+    ),
+    "a reason of two lines": (
+        DropIn,
+        {"runtime": {"x": 1}, "reason": "one\ndisabled_plugins = ['io.containerd.grpc.v1.cri']"},
+        "reason",
+    ),
+    "a host of another scheme": (Host, {"url": "ftp://m"}, "http:// or https://"),
+    "a host with a question": (Host, {"url": "https://m?x=1"}, "http:// or https://"),
+    "a host with a space": (Host, {"url": "https://m m"}, "http:// or https://"),
+    "a word for a list of capabilities": (Host, {"url": "https://m", "capabilities": "pull"}, ""),
+    "a word for a list of certificates": (Host, {"url": "https://m", "ca": "ca.crt"}, "ca"),
+    "a word for a list of header values": (
+        Host,
+        {"url": "https://m", "header": {"Authorization": "Bearer x"}},
+        "header",
+    ),
+    "a negative timeout": (Host, {"url": "https://m", "dial_timeout": "-5s"}, "such as 5s"),
+    "an empty registry": (HostsFile, {"registry": ""}, "must match"),
+    "the folder itself as a registry": (HostsFile, {"registry": ".."}, "must match"),
+    "a registry with a path": (HostsFile, {"registry": "a/b"}, "must match"),
+    "a second hosts.toml": (HostsFile, {"registry": "a", "files": {"hosts.toml": ""}}, "hosts"),
+    "a binary with a path": (Binary, {"name": "a/b", "installed": "/a/b"}, "must match"),
+    "a binary at a relative path": (Binary, {"name": "a", "installed": "bin/a"}, "bin/a"),
+    "a checksum in capitals": (Download, {"url": "https://x", "sha256": "A" * 64}, "lower-case"),
+    "a checksum cut short": (Download, {"url": "https://x", "sha512": "a" * 127}, "sha512"),
+    "a download without a place": (Download, {"url": "", "sha256": "a" * 64}, "''"),
+    "a socket without a scheme": (CRISocket, {"url": "/run/x.sock"}, "unix:///"),
+    "a profile with a dot": (KubeletProfile, {"name": "a.b", "values": {}}, "profile 'a.b'"),
+    "a profile too long": (KubeletProfile, {"name": "a" * 64, "values": {}}, "must match"),
+    "a profile with a set": (KubeletProfile, {"name": "a", "values": {"x": {1}}}, "is a set"),
+    "the cluster's domain": (
+        KubeletProfile,
+        {"name": "a", "values": {"clusterDomain": "x"}},
+        "'clusterDomain'",
+    ),
+    "the static pods' URL": (
+        KubeletProfile,
+        {"name": "a", "values": {"staticPodURL": "x"}},
+        "'staticPodURL'",
+    ),
+}
+
+
 @pytest.mark.parametrize("case", list(REFUSED))
 def test_it_is_refused_with_the_value_named(case: str) -> None:
     kind, arguments, told = REFUSED[case]
@@ -106,3 +200,37 @@ def test_what_toml_has_is_taken() -> None:
     DropIn(runtime=values)
     RuntimeHandler(name="a.b-1", options=values)
     HostsFile(registry="[::1]:5000", hosts=[Host(url="http://[::1]:5000/v2/x", override_path=True)])
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        RuntimeHandler(name="a"),
+        DropIn(),
+        Host(url="https://m"),
+        HostsFile(registry="a"),
+        CRISocket(url="unix:///a"),
+        KubeletProfile(name="a", values={}),
+        ConfigFile(name="a", content=""),
+        Binary(name="a", installed="/a"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_a_contribution_is_frozen(value: Any) -> None:
+    with pytest.raises(AttributeError):
+        value.name = "another"
+
+
+def test_the_deepest_table_that_is_taken_has_32_levels() -> None:
+    DropIn(runtime=deep(32))
+    with pytest.raises(ValueError, match="nested deeper than 32 tables"):
+        DropIn(runtime=deep(33))
+
+
+def test_other_plugins_may_be_named_where_they_stand() -> None:
+    DropIn(tables={"plugins": {"io.containerd.internal.v1.opt": {"path": "/opt"}}})
+    DropIn(tables={"proxy_plugins": {"p": {"type": "snapshot"}}, "debug": {"level": "info"}})
+
+
+def test_the_path_of_a_socket_is_the_nodes() -> None:
+    assert CRISocket(url="unix:///run/cri-dockerd.sock").path == "/run/cri-dockerd.sock"

@@ -3,24 +3,50 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from k0sruntime import discovery
-from k0sruntime.discovery import Record, discover
+from k0sruntime.collect import refuse_broken
+from k0sruntime.discovery import Discovered, discover
+from k0sruntime.errors import ProviderError
+from k0sruntime.records import Record
+from k0sruntime.testing import make_node
 
-GOOD = """
-from k0sruntime import Provider, RuntimeHandler
+PLUGINS = Path(__file__).parent / "data" / "plugins"
+GOOD = (PLUGINS / "good" / "acme_good.py").read_text()
 
-class Good(Provider):
-    summary = "a good one"
-    def contribute_dropin(self, node):
-        yield RuntimeHandler(name="good")
+Laid = Callable[..., Discovered]
 
-provider = Good()
-"""
+
+@pytest.fixture
+def loaded_modules() -> Iterator[None]:
+    """Forget the modules that a test has imported."""
+    before = set(sys.modules)
+    yield
+    for name in set(sys.modules) - before:
+        if name.partition(".")[0].startswith(("acme", "bad", "good")):
+            del sys.modules[name]
+
+
+@pytest.fixture
+def case(monkeypatch: pytest.MonkeyPatch, loaded_modules: None) -> Laid:
+    """Discover the distributions of one or more folders, the first of them first on the path."""
+
+    def discovered(*names: str, without: tuple[str, ...] = ()) -> Discovered:
+        folders = [str(PLUGINS / name) for name in names]
+        for folder in reversed(folders):
+            monkeypatch.syspath_prepend(folder)
+        return discover(without, path=folders)
+
+    return discovered
+
+
+def acme(found: Discovered) -> Record:
+    (record,) = [record for record in found.records if record.name == "acme"]
+    return record
 
 
 class Site:
@@ -28,163 +54,286 @@ class Site:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.modules: list[str] = []
 
     def install(
         self,
         distribution: str,
-        code: str,
+        code: str = GOOD,
         *,
         name: str = "acme",
         version: str = "1.0",
         requires: str = "",
-        target: str = "provider",
-    ) -> None:
-        module = distribution.replace("-", "_")
-        self.modules.append(module)
+        points: str = "",
+    ) -> Path:
+        module = distribution.replace("-", "_").lower()
         (self.folder / f"{module}.py").write_text(code)
-        info = self.folder / f"{module}-{version}.dist-info"
+        info = self.folder / f"{distribution.replace('-', '_')}-{version}.dist-info"
         info.mkdir()
         lines = ["Metadata-Version: 2.1", f"Name: {distribution}", f"Version: {version}"]
         lines += [f"Requires-Dist: {requires}"] if requires else []
         (info / "METADATA").write_text("\n".join(lines) + "\n")
-        where = f"{module}:{target}" if target else module
-        (info / "entry_points.txt").write_text(f"[k0sruntime]\n{name} = {where}\n")
+        written = points or f"[k0sruntime]\n{name} = {module}:provider\n"
+        (info / "entry_points.txt").write_text(written)
+        return info
 
-    def records(self, **options: object) -> dict[str, Record]:
-        found = discover(path=[str(self.folder)], **options)  # type: ignore[arg-type]
-        return {record.name: record for record in found.records}
+    def discover(self, without: tuple[str, ...] = ()) -> Discovered:
+        return discover(without, path=[str(self.folder)])
+
+    def records(self) -> dict[str, Record]:
+        return {record.name: record for record in self.discover().records}
 
 
 @pytest.fixture
-def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, loaded_modules: None) -> Site:
     monkeypatch.syspath_prepend(str(tmp_path))
-    made = Site(tmp_path)
-    yield made
-    for module in made.modules:
-        sys.modules.pop(module, None)
+    return Site(tmp_path)
 
 
 def test_the_built_in_provider_comes_first_and_is_always_there(site: Site) -> None:
     assert list(site.records()) == ["node"]
 
 
-def test_a_good_provider_is_active_with_its_origin(site: Site) -> None:
-    site.install("acme-runtime", GOOD)
-    record = site.records()["acme"]
-    assert (record.state, record.distribution, record.version) == ("active", "acme-runtime", "1.0")
+def test_a_good_provider_is_active_with_its_origin(case: Laid) -> None:
+    record = acme(case("good"))
+    assert (record.state, record.distribution, record.version) == ("active", "acme-good", "1.0")
     assert record.hooks == ("contribute_dropin",)
-    assert record.summary == "a good one"
+    assert record.summary == "one handler"
 
 
-def test_a_module_with_functions_is_a_provider_too(site: Site) -> None:
-    site.install("acme-runtime", "def contribute_hosts(node):\n    return ()\n", target="")
-    assert site.records()["acme"].hooks == ("contribute_hosts",)
+def test_a_module_with_functions_is_a_provider_too(case: Laid) -> None:
+    found = case("module-with-functions")
+    record = acme(found)
+    assert (record.state, record.hooks) == ("active", ("contribute_hosts",))
+    assert record.summary == "a module with functions"
+    (contribution,) = found.hooks.contribute_hosts("acme", make_node("acme", None))
+    assert str(contribution.owner) == "acme (acme-module 1.0), hook contribute_hosts"
 
 
-WRAPPER = """
-import pluggy
-
-impl = pluggy.HookimplMarker("k0sruntime")
-
-class P:
-    @impl(wrapper=True)
-    def cri_socket(self, node):
-        return (yield)
-
-provider = P()
-"""
 BROKEN = {
-    "an import error": ("import nothing_of_that_name\n", "ModuleNotFoundError"),
-    "an exit at import": ("raise SystemExit(3)\n", "SystemExit"),
-    "a missing name": ("x = 1\n", "AttributeError"),
-    "a syntax error": ("def (:\n", "SyntaxError"),
-    "a class and no instance": (
-        GOOD.replace("provider = Good()", "provider = Good"),
-        "export an instance",
-    ),
-    "no hook at all": ("class P: pass\nprovider = P()\n", "implements none of the hooks"),
-    "a typo in a hook's name": (
-        GOOD.replace("contribute_dropin", "contribute_dropins"),
-        "did you mean 'contribute_dropin'",
-    ),
-    "an argument that the contract lacks": (
-        GOOD.replace("(self, node)", "(self, nodes)"),
-        "nodes",
-    ),
-    "a hook wrapper": (
-        WRAPPER,
-        "wrapper",
-    ),
+    "import-error": "ModuleNotFoundError: No module named 'acme_has_no_such_module'",
+    "exits-at-import": "SystemExit: acme gives up",
+    "raises-at-import": "the licence of acme",
+    "class-not-instance": "the class Acme; export an instance of it",
+    "typo-in-a-hook": "no hook 'contribute_dropins'; did you mean 'contribute_dropin'?",
+    "hook-wrapper": "cri_socket is a hook wrapper",
+    "old-hook-wrapper": "contribute_dropin is a hook wrapper",
+    "wrong-argument": "config",
+    "no-hook": "implements none of the hooks contribute_dropin, contribute_hosts",
+    "raises-when-looked-at": "no summary today",
+    "hook-that-is-no-function": "contribute_dropin",
 }
 
 
-@pytest.mark.parametrize("case", list(BROKEN))
+@pytest.mark.parametrize("name", list(BROKEN))
 def test_a_broken_provider_is_a_record_with_its_reason_and_the_rest_go_on(
-    site: Site, case: str
+    case: Laid, site: Site, name: str
 ) -> None:
-    code, reason = BROKEN[case]
-    site.install("bad-runtime", code, name="bad")
-    site.install("good-runtime", GOOD, name="good")
-    records = site.records()
-    assert records["bad"].state == "broken", records["bad"]
-    assert reason in records["bad"].reason
-    assert "--without bad" in records["bad"].remedy
-    assert records["good"].state == "active"
+    site.install("good-runtime", name="good")
+    found = case(name, str(site.folder))
+    record = acme(found)
+    assert record.state == "broken", record
+    assert BROKEN[name] in record.reason
+    assert "--without acme" in record.remedy
+    assert record.distribution in record.remedy
+    assert [r.state for r in found.records if r.name == "good"] == ["active"]
 
 
-def test_an_import_that_hangs_is_given_up(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(discovery, "IMPORT_SECONDS", 0.1)
-    site.install("slow-runtime", "import time\ntime.sleep(2)\n")
-    assert "no answer within 0.1 s" in site.records()["acme"].reason
+@pytest.mark.parametrize("name", list(BROKEN))
+def test_up_refuses_a_broken_provider_and_names_distribution_version_and_entry_point(
+    case: Laid, name: str
+) -> None:
+    found = case(name)
+    with pytest.raises(ProviderError) as refused:
+        refuse_broken(found.records)
+    (problem,) = refused.value.problems
+    assert "provider 'acme' is broken" in problem.message
+    assert problem.place == "entry point acme in group k0sruntime"
+    assert problem.culprit == f"{acme(found).distribution} 1.0"
 
 
-def test_two_distributions_with_one_name_are_both_out_and_both_named(site: Site) -> None:
-    site.install("one-runtime", GOOD)
-    site.install("other-runtime", GOOD, version="2.0")
-    found = discover(path=[str(site.folder)]).records
-    records = [record for record in found if record.name == "acme"]
+@pytest.mark.parametrize("name", ["import-error", "class-not-instance", "duplicate", "outdated"])
+def test_without_goes_on_without_it_and_does_not_even_import_it(case: Laid, name: str) -> None:
+    found = case(name, without=("acme",))
+    assert {r.state for r in found.records if r.name == "acme"} == {"blocked"}
+    refuse_broken(found.records)
+    assert not [module for module in sys.modules if module.startswith("acme")]
+
+
+def test_an_import_that_hangs_is_given_up(case: Laid, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(discovery, "IMPORT_SECONDS", 0.05)
+    record = acme(case("hangs-at-import"))
+    assert record.state == "broken"
+    assert "no answer within 0.05 s" in record.reason
+
+
+def test_a_reason_is_one_line_whatever_the_exception_says(case: Laid) -> None:
+    assert "\n" not in acme(case("raises-at-import")).reason
+
+
+def test_the_reason_names_the_line_that_raised(case: Laid) -> None:
+    assert "acme_raises.py:2" in acme(case("raises-at-import")).reason
+
+
+def test_an_async_hook_is_refused_with_the_reason(case: Laid) -> None:
+    found = case("async-hook")
+    if acme(found).state == "broken":
+        assert "coroutine" in acme(found).reason
+        return
+    with pytest.raises(ProviderError, match="coroutine") as refused:
+        found.hooks.contribute_dropin("acme", make_node("acme", None))
+    assert refused.value.problems[0].culprit == "acme-async 1.0"
+
+
+def test_a_syntax_error_is_told_with_the_file(site: Site) -> None:
+    site.install("bad-runtime", "def (:\n")
+    record = site.records()["acme"]
+    assert "SyntaxError" in record.reason
+    assert "bad_runtime.py" in record.reason
+
+
+@pytest.mark.parametrize(
+    "name", ["hook-wrapper", "wrong-argument", "class-not-instance", "typo-in-a-hook"]
+)
+def test_no_hook_of_a_refused_provider_is_ever_called(case: Laid, site: Site, name: str) -> None:
+    code = GOOD.replace('name="acme"', 'name="good"')
+    site.install("good-runtime", code, name="good")
+    found = case(name, str(site.folder))
+    given = found.hooks.contribute_dropin("good", make_node("good", None))
+    assert [contribution.value.name for contribution in given] == ["good"]
+    assert {contribution.owner.distribution for contribution in given} == {"good-runtime"}
+
+
+def test_two_distributions_with_one_name_are_both_out_and_both_named(case: Laid) -> None:
+    found = case("duplicate")
+    records = [record for record in found.records if record.name == "acme"]
+    assert [(r.distribution, r.version) for r in records] == [
+        ("acme-one", "1.0"),
+        ("acme-other", "2.0"),
+    ]
     assert {record.state for record in records} == {"duplicate"}
-    assert {record.reason.split(" has ")[0] for record in records} == {
-        "one-runtime 1.0",
-        "other-runtime 2.0",
-    }
+    assert "acme-other 2.0 has a provider of the same name" in records[0].reason
+    assert "acme-one 1.0 has a provider of the same name" in records[1].reason
+    with pytest.raises(ProviderError) as refused:
+        refuse_broken(found.records)
+    assert [p.culprit for p in refused.value.problems] == ["acme-one 1.0", "acme-other 2.0"]
+
+
+def test_the_order_of_folders_decides_nothing(case: Laid, site: Site) -> None:
+    site.install("good-runtime", name="good")
+    site.install("bad-runtime", name="another")
+    one = case("good", str(site.folder))
+    other = case(str(site.folder), "good")
+    assert one.names() == other.names() == ("node", "acme", "another", "good")
 
 
 def test_nobody_takes_the_hosts_own_name(site: Site) -> None:
-    site.install("cuckoo", GOOD, name="node")
-    found = discover(path=[str(site.folder)]).records
+    site.install("bad-cuckoo", name="node")
+    found = site.discover().records
     assert [(r.distribution, r.state) for r in found if r.name == "node"] == [
         ("k0sruntime", "active"),
-        ("cuckoo", "duplicate"),
+        ("bad-cuckoo", "duplicate"),
     ]
 
 
-def test_an_older_copy_later_on_the_path_counts_not(site: Site, tmp_path: Path) -> None:
-    site.install("acme-runtime", GOOD, version="2.0")
-    later = Site(tmp_path / "later")
-    later.folder.mkdir()
-    later.install("acme-runtime", "raise RuntimeError('the old one')\n", version="1.0")
-    found = discover(path=[str(site.folder), str(later.folder)]).records
-    (record,) = [record for record in found if record.name == "acme"]
+@pytest.mark.parametrize("name", ["../evil", "a/b", "..", "x" * 300], ids=lambda name: name[:8])
+def test_a_name_that_cannot_be_part_of_a_file_name_is_refused(site: Site, name: str) -> None:
+    site.install("bad-runtime", name=name)
+    (record,) = [r for r in site.discover().records if r.distribution == "bad-runtime"]
+    assert record.state == "broken"
+    assert "name" in record.reason
+
+
+def test_an_older_copy_later_on_the_path_counts_not(case: Laid) -> None:
+    record = acme(case("two-copies/first", "two-copies/later"))
     assert (record.state, record.version) == ("active", "2.0")
 
 
-@pytest.mark.parametrize("requires", ["k0sruntime>=99", "k0sruntime (<0.1)", "K0sruntime==0.0.1"])
-def test_a_provider_for_another_host_is_told_which_one(site: Site, requires: str) -> None:
-    site.install("acme-runtime", GOOD, requires=requires)
-    record = site.records()["acme"]
+@pytest.mark.parametrize("spelling", ["Acme-Twice", "acme.twice", "ACME_TWICE"])
+def test_an_older_copy_counts_not_however_its_name_is_spelt(
+    case: Laid, site: Site, spelling: str
+) -> None:
+    site.install(spelling, "raise RuntimeError('the old one')\n", version="0.9")
+    record = acme(case("two-copies/first", str(site.folder)))
+    assert (record.state, record.version) == ("active", "2.0")
+
+
+def test_an_older_copy_counts_not_though_the_newer_one_has_no_provider_any_more(
+    site: Site, tmp_path: Path
+) -> None:
+    site.install("acme-runtime", version="2.0", points="[console_scripts]\na = a:b\n")
+    later = Site(tmp_path / "later")
+    later.folder.mkdir()
+    later.install("acme-runtime", version="1.0")
+    found = discover(path=[str(site.folder), str(later.folder)])
+    assert found.names() == ("node",)
+
+
+@pytest.mark.parametrize("name", ["incompatible", "outdated"])
+def test_a_provider_for_another_host_is_told_which_one_and_is_not_imported(
+    case: Laid, name: str
+) -> None:
+    record = acme(case(name))
     assert record.state == "incompatible"
-    assert "it needs k0sruntime" in record.reason
-    assert "Install a version of acme-runtime that fits" in record.remedy
+    assert "it needs k0sruntime " in record.reason
+    assert f"Install a version of {record.distribution} that fits k0sruntime" in record.remedy
+    with pytest.raises(ProviderError, match="is incompatible"):
+        refuse_broken([record])
 
 
-@pytest.mark.parametrize("requires", ["k0sruntime>=0.1,<1", "k0sruntime", "k0sruntime-other>=99"])
+@pytest.mark.parametrize(
+    "requires",
+    [
+        "k0sruntime>=99",
+        "k0sruntime (<0.1)",
+        "K0sruntime==0.0.1",
+        "k0sruntime[gvisor]>=99",
+        'k0sruntime>=99; python_version >= "3.10"',
+        'k0sruntime>=99 ; sys_platform == "linux"',
+    ],
+)
+def test_every_way_to_require_another_host_is_read(site: Site, requires: str) -> None:
+    site.install("acme-runtime", requires=requires)
+    assert site.records()["acme"].state == "incompatible"
+
+
+@pytest.mark.parametrize(
+    "requires",
+    [
+        "k0sruntime>=0.1,<1",
+        "k0sruntime<1,>=0.1",
+        "k0sruntime",
+        "k0sruntime-other>=99",
+        'k0sruntime>=99; extra == "tomorrow"',
+        'k0sruntime>=99; python_version < "3"',
+    ],
+)
 def test_a_provider_for_this_host_is_taken(site: Site, requires: str) -> None:
-    site.install("acme-runtime", GOOD, requires=requires)
+    site.install("acme-runtime", requires=requires)
     assert site.records()["acme"].state == "active"
 
 
-def test_a_provider_that_is_left_out_is_not_even_imported(site: Site) -> None:
-    site.install("bad-runtime", "raise RuntimeError\n")
-    assert site.records(without=["acme"])["acme"].state == "blocked"
+@pytest.mark.parametrize(
+    "points",
+    ["[k0sruntime]\nacme = not an object reference\n", "[k0sruntime]\nacme = acme_runtime:a..b\n"],
+)
+def test_an_entry_point_that_names_nothing_is_broken(site: Site, points: str) -> None:
+    site.install("acme-runtime", points=points)
+    assert site.records()["acme"].state == "broken"
+
+
+def test_a_name_that_the_module_lacks_is_told(site: Site) -> None:
+    site.install("bad-runtime", "x = 1\n")
+    record = site.records()["acme"]
+    assert record.state == "broken"
+    assert "no attribute 'provider'" in record.reason
+
+
+@pytest.mark.parametrize("damage", ["no metadata", "garbled entry points"])
+def test_a_damaged_installation_hides_no_other_provider(site: Site, damage: str) -> None:
+    info = site.install("bad-runtime", name="bad")
+    if damage == "no metadata":
+        (info / "METADATA").unlink()
+    else:
+        (info / "entry_points.txt").write_text("[k0sruntime]\nbad\n= =\n[[\n")
+    site.install("good-runtime", name="good")
+    assert site.records()["good"].state == "active"

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
-from types import SimpleNamespace
+from collections.abc import AsyncIterator, Callable, Iterator
+from types import MappingProxyType, SimpleNamespace
 from typing import Any
 
 import pytest
 
 from k0sruntime import hooks as hooks_
 from k0sruntime.collect import Collected, collect
-from k0sruntime.contributions import HostsFile, RuntimeHandler
+from k0sruntime.contributions import Check, CRISocket, HostsFile, RuntimeHandler
 from k0sruntime.discovery import Discovered, Record
 from k0sruntime.errors import Inactive, ProviderError
-from k0sruntime.hooks import Hooks
+from k0sruntime.hooks import Hooks, InvalidProviderError
 from k0sruntime.testing import make_node
 
 
@@ -70,7 +70,29 @@ async def coroutine(node: Any) -> Any:
     return ()
 
 
-FAILURES["a coroutine"] = (coroutine, "coroutine")
+async def yields_later(node: Any) -> AsyncIterator[RuntimeHandler]:
+    yield handler("a")
+
+
+class Mute(Exception):  # noqa: N818
+    def __str__(self) -> str:
+        raise ValueError("no words")
+
+
+def raises_mutely(node: Any) -> Any:
+    raise Mute
+
+
+FAILURES |= {
+    "a coroutine": (coroutine, "coroutine"),
+    "an asynchronous generator": (yields_later, "async_generator"),
+    "one value without a list": (lambda node: handler("a"), "returned a RuntimeHandler"),
+    "nothing in a list": (lambda node: [None], "it returned a NoneType"),
+    "a read-only dictionary": (lambda node: MappingProxyType({"a": 1}), "str"),
+    "the class of a value": (lambda node: [RuntimeHandler], "it returned a type"),
+    "an exception that cannot be printed": (raises_mutely, "Mute"),
+    "an asked fact that is not there": (lambda node: [handler(node.colour)], "colour"),
+}
 
 
 @pytest.mark.parametrize("case", list(FAILURES))
@@ -125,6 +147,145 @@ def test_a_provider_sees_its_own_settings_and_nobody_elses() -> None:
 
     asked({"a": 1, "b": 2}, a=dropin(look), b=dropin(look))
     assert seen == {"a": 1, "b": 2}
+
+
+def test_a_generator_runs_inside_the_guarded_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hooks_, "COLLECT_SECONDS", 0.05)
+
+    def drips(node: Any) -> Iterator[RuntimeHandler]:
+        yield handler("a")
+        time.sleep(1)
+        yield handler("b")
+
+    with pytest.raises(ProviderError, match=r"no answer within 0\.05 s"):
+        asked(acme=dropin(drips))
+
+
+def test_an_endless_generator_is_cut_short() -> None:
+    def forever(node: Any) -> Iterator[RuntimeHandler]:
+        while True:
+            yield handler("a")
+
+    with pytest.raises(ProviderError, match="more than 1000"):
+        asked(acme=dropin(forever))
+
+
+def test_a_cause_is_told_in_one_line() -> None:
+    def raises(node: Any) -> Any:
+        raise ValueError("first line\nsecond line")
+
+    with pytest.raises(ProviderError) as failed:
+        asked(acme=dropin(raises))
+    (problem,) = failed.value.problems
+    assert "first line" in problem.message
+    assert "\n" not in problem.message
+
+
+def test_the_reason_to_be_inactive_may_come_late_in_a_generator() -> None:
+    def late(node: Any) -> Iterator[RuntimeHandler]:
+        yield handler("a")
+        raise Inactive("half of it is missing")
+
+    collected = asked(acme=dropin(late))
+    assert collected.parts == ()
+    assert collected.records[0].reason == "half of it is missing"
+
+
+def registered(**providers: Any) -> Hooks:
+    hooks = Hooks()
+    for name, plugin in providers.items():
+        hooks.register(Record(name, f"{name}-dist", "1.2", "active"), plugin)
+    return hooks
+
+
+def test_each_provider_is_asked_alone() -> None:
+    hooks = registered(
+        a=dropin(lambda node: [handler("of-a")]), b=dropin(lambda node: [handler("of-b")])
+    )
+    for name in ("a", "b"):
+        (given,) = hooks.contribute_dropin(name, make_node(name, None))
+        assert (given.value.name, given.owner.provider) == (f"of-{name}", name)
+
+
+class Alike:
+    """Equal to all of its kind, and without a hash."""
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Alike)
+
+    def contribute_dropin(self, node: Any) -> list[RuntimeHandler]:
+        return [handler(self.name)]
+
+
+def test_providers_may_be_equal_or_without_a_hash() -> None:
+    hooks = registered(a=Alike("of-a"), b=Alike("of-b"))
+    (given,) = hooks.contribute_dropin("b", make_node("b", None))
+    assert given.value.name == "of-b"
+
+
+def test_a_hook_that_a_provider_lacks_gives_nothing() -> None:
+    hooks = registered(a=dropin(lambda node: [handler("a")]))
+    assert hooks.cri_socket("a", make_node("a", None)) == []
+
+
+def test_the_class_of_a_wrong_value_is_told_beside_those_that_are_right() -> None:
+    plugin = SimpleNamespace(cri_socket=lambda node: [handler("a")])
+    with pytest.raises(ProviderError, match="it returned a RuntimeHandler; expected CRISocket"):
+        registered(a=plugin).cri_socket("a", make_node("a", None))
+
+
+def test_a_check_is_given_the_node_and_the_cri_and_its_own_deadline() -> None:
+    cri: Any = object()
+    seen = []
+
+    def check(node: Any, cri: Any) -> Iterator[Check]:
+        seen.append((node.provider, cri))
+        yield Check(name="kernel", verdict="pass")
+
+    hooks = registered(a=SimpleNamespace(post_start_check=check))
+    (given,) = hooks.post_start_check("a", make_node("a", None), cri)
+    assert (given.value.verdict, given.owner.hook) == ("pass", "post_start_check")
+    assert seen == [("a", cri)]
+    slow = SimpleNamespace(post_start_check=lambda node, cri: time.sleep(1))
+    with pytest.raises(ProviderError, match=r"post_start_check: .*within 0"):
+        registered(a=slow).post_start_check("a", make_node("a", None), cri, 0.05)
+
+
+@pytest.mark.parametrize(
+    ("name", "nearest"),
+    [
+        ("contribute_drop_in", "contribute_dropin"),
+        ("contribute_host", "contribute_hosts"),
+        ("cri_sockets", "cri_socket"),
+        ("kubelet_profiles", "kubelet_profile"),
+        ("post_start_checks", "post_start_check"),
+    ],
+)
+def test_a_misspelt_hook_is_refused_with_the_nearest(name: str, nearest: str) -> None:
+    plugin = SimpleNamespace(contribute_dropin=lambda node: [])
+    setattr(plugin, name, lambda node: [])
+    with pytest.raises(InvalidProviderError, match=f"did you mean '{nearest}'"):
+        registered(a=plugin)
+
+
+def test_helpers_of_a_provider_are_its_own_business() -> None:
+    plugin = SimpleNamespace(
+        contribute_dropin=lambda node: [handler("a")], find_shim=lambda: 1, options={"x": 1}
+    )
+    assert registered(a=plugin).contribute_dropin("a", make_node("a", None))
+
+
+def test_a_hook_may_return_any_iterable() -> None:
+    for values in ([], (), {handler("a").name: 1}.keys() & set(), iter(())):
+        assert asked(acme=dropin(lambda node, values=values: values)).parts == ()
+    plugin = SimpleNamespace(cri_socket=lambda node: {CRISocket(url="unix:///a")})
+    (given,) = registered(a=plugin).cri_socket("a", make_node("a", None))
+    assert given.value.path == "/a"
 
 
 def test_the_contract_documents_every_hook_with_an_example() -> None:

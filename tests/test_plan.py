@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -140,3 +141,141 @@ def test_credentials_of_foreign_drop_ins_are_masked_wherever_keys_are_shown() ->
     assert "hush" not in text
     assert "password = ****" in text
     assert '"me"' in text
+
+
+def test_a_file_of_another_hand_at_a_path_of_ours_is_never_planned_to_be_overwritten() -> None:
+    hosts = DesiredFile("/certs.d/docker.io/hosts.toml", b"ours\n", "mirrors", loaded=False)
+    seen = Observed({hosts.path: FileState(b"theirs\n", 0o644)}, Ledger(3))
+    try:
+        planned = plan(composition(hosts), seen)
+        refuse_drift(planned)
+    except RefusedError:
+        return
+    assert [change.action for change in planned.changes] == ["foreign"]
+
+
+def test_k0ss_own_main_file_is_replaced_by_ours() -> None:
+    main = DesiredFile("/etc/k0s/containerd.toml", b"# k0s_managed=true\nversion = 3\n", "node")
+    before = FileState(b"# k0s_managed=true\n# by k0s\n", 0o644)
+    (change,) = plan(composition(main), Observed({main.path: before})).changes
+    assert change.action == "update"
+
+
+def test_equal_bytes_of_another_hand_are_unchanged_and_taken_over() -> None:
+    seen = Observed({FILE.path: FileState(FILE.content, FILE.mode)}, Ledger())
+    assert action(FILE, seen=seen) == "unchanged"
+
+
+def test_every_changed_file_is_told_with_its_owner_in_the_order_of_paths() -> None:
+    files = (DesiredFile("/b", b"", "beta"), DesiredFile("/a", b"", "alpha"))
+    seen = Observed(
+        {"/c": FileState(b"x", 0o644)}, Ledger(1, {"/c": OwnedFile(digest(b"x"), "gamma", 0o644)})
+    )
+    changes = plan(composition(*files), seen).changes
+    assert [(c.path, c.action, c.owner) for c in changes] == [
+        ("/a", "create", "alpha"),
+        ("/b", "create", "beta"),
+        ("/c", "remove", "gamma"),
+    ]
+
+
+def test_all_edited_files_are_refused_at_once_with_owner_and_remedy() -> None:
+    files = {f"/{name}": FileState(b"edited", 0o644) for name in "ab"}
+    known = {path: OwnedFile(digest(b"x"), "acme", 0o644) for path in files}
+    with pytest.raises(RefusedError) as refused:
+        refuse_drift(plan(composition(), Observed(files, Ledger(1, known))))
+    assert [problem.place for problem in refused.value.problems] == ["/a", "/b"]
+    for problem in refused.value.problems:
+        assert "acme" in problem.culprit
+        assert "--force" in problem.remedy
+
+
+def test_force_removes_an_edited_file_that_nobody_wants_any_more() -> None:
+    assert action(seen=observed(b"edited\n", b"old\n"), force=True) == "remove"
+
+
+def test_what_lay_there_before_us_comes_back() -> None:
+    seen = observed(b"old\n", b"old\n", displaced={FILE.path: FileState(b"theirs\n", 0o640)})
+    (change,) = plan(composition(), seen).changes
+    assert (change.action, change.after) == ("restore", FileState(b"theirs\n", 0o640))
+
+
+def test_a_changed_hosts_file_never_bounces() -> None:
+    hosts = DesiredFile("/certs.d/r/hosts.toml", b"new\n", "mirrors", 0o600, loaded=False)
+    known = {hosts.path: OwnedFile(digest(b"old\n"), "mirrors", 0o600)}
+    seen = Observed({hosts.path: FileState(b"old\n", 0o600)}, Ledger(3, known), running=RUNNING)
+    result = plan(composition(hosts), seen)
+    assert [change.action for change in result.pending()] == ["update"]
+    assert (result.bounce.verdict, result.keys, result.empty) == ("none", (), False)
+
+
+def test_a_file_that_comes_to_the_same_configuration_does_not_bounce() -> None:
+    result = plan(
+        composition(FILE), observed(b"# another comment\n", b"# another comment\n", running=RUNNING)
+    )
+    assert [change.action for change in result.pending()] == ["update"]
+    assert result.bounce.verdict == "none"
+
+
+def test_nothing_to_write_and_the_right_containerd_is_an_empty_plan() -> None:
+    assert plan(composition(FILE), observed(b"new\n", b"new\n", running=RUNNING)).empty
+    assert not plan(composition(FILE), observed(b"new\n", b"new\n")).empty
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "told"),
+    [
+        ({}, {"k": 1}, "+ k = 1"),
+        ({"k": 1}, {}, "- k = 1"),
+        ({"k": 1}, {"k": 2}, "~ k: 1 -> 2"),
+        ({"k": [1]}, {"k": [1, 2]}, "~ k: [1] -> [1, 2]"),
+        ({"k": 1}, {"k": True}, "~ k: 1 -> true"),
+        ({"k": 1}, {"k": 1.0}, "~ k: 1 -> 1.0"),
+        ({"k": ""}, {"k": False}, '~ k: "" -> false'),
+    ],
+)
+def test_every_change_of_a_value_or_its_kind_is_in_the_effective_difference(
+    before: dict[str, Any], after: dict[str, Any], told: str
+) -> None:
+    running = Running(1, 1, "/c", "2.1.9", before)
+    result = plan(composition(FILE, effective=after), observed(running=running))
+    assert [str(key) for key in result.keys] == [told]
+    assert result.bounce.verdict == "bounce"
+
+
+def test_dates_compare_with_what_was_recorded_of_them() -> None:
+    import datetime as dt
+    import json
+
+    effective = {"day": dt.date(2026, 1, 2), "at": dt.datetime(2026, 1, 2, tzinfo=dt.timezone.utc)}
+    recorded = json.loads(json.dumps(effective, default=str))
+    running = Running(1, 1, "/c", "2.1.9", recorded)
+    result = plan(composition(FILE, effective=effective), observed(running=running))
+    assert result.bounce.verdict == "none"
+
+
+def test_a_diff_of_a_new_and_of_a_removed_file_names_dev_null() -> None:
+    (new,) = plan(composition(FILE), observed()).changes
+    assert new.diff().splitlines()[:2] == ["--- /dev/null", "+++ /etc/a.toml (composed)"]
+    (gone,) = plan(composition(), observed(b"old\n", b"old\n")).changes
+    assert gone.diff().splitlines()[:2] == ["--- /etc/a.toml (on disk)", "+++ /dev/null"]
+    (same,) = plan(composition(FILE), observed(b"new\n", b"new\n")).changes
+    assert same.diff() == ""
+
+
+def test_an_operators_hosts_file_survives_up_and_down(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from k0sruntime.cli.main import run
+
+    settings = tmp_path / "etc/k0sruntime/config.toml"
+    settings.parent.mkdir(parents=True)
+    settings.write_text(
+        '[node]\nmode = "managed"\nk0s = "1.36"\n[mirrors."docker.io"]\nendpoints = ["https://m.example"]\n'
+    )
+    theirs = tmp_path / "etc/k0s/containerd.d/certs.d/docker.io/hosts.toml"
+    theirs.parent.mkdir(parents=True)
+    theirs.write_text('server = "https://their.own"\n')
+    assert run(["up", "--sandbox", str(tmp_path)]) in (3, 5), capsys.readouterr().err
+    assert theirs.read_text() == 'server = "https://their.own"\n'
+    assert str(theirs) in capsys.readouterr().err

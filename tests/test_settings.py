@@ -85,3 +85,125 @@ def test_tables_of_nobody_are_refused_with_the_nearest() -> None:
 def test_a_value_in_a_tables_place_is_refused() -> None:
     with pytest.raises(RefusedError, match=r"\[node\] must be a table, not a number"):
         refuse_unknown_tables(SettingsFile("/c", {"node": 1}), ["node"])
+
+
+class Needs(Settings, frozen=True):
+    url: str
+    name: str
+    inner: Inner = Inner(url="x")
+
+
+class Checked(Settings, frozen=True):
+    low: int = 0
+    high: int = 1
+
+    def __post_init__(self) -> None:
+        if self.low > self.high:
+            raise ValueError("low is above high")
+
+
+def test_every_required_key_that_is_missing_is_named() -> None:
+    found = problems(Needs)
+    assert [problem.message for problem in found] == [
+        "[acme] lacks the key 'url'",
+        "[acme] lacks the key 'name'",
+    ]
+    assert {problem.place for problem in found} == {"/etc/c.toml: [acme]"}
+
+
+def test_a_required_key_deep_down_is_named_with_its_table() -> None:
+    (problem,) = problems(Needs, url="u", name="n", inner={})
+    assert "url" in problem.message
+    assert "inner" in problem.place
+
+
+@pytest.mark.parametrize(
+    ("table", "key"),
+    [
+        ({"inner": {"url": 3}}, "inner.url"),
+        ({"inner": {"url": "u", "port": "x"}}, "inner.port"),
+        ({"inner": {"url": "u", "prt": 1}}, "prt"),
+        ({"inner": 3}, "inner"),
+    ],
+)
+def test_a_mistake_in_a_nested_table_names_file_table_and_key(
+    table: dict[str, Any], key: str
+) -> None:
+    (problem,) = problems(Needs, url="u", name="n", **table)
+    assert problem.place.startswith("/etc/c.toml: [acme] inner")
+    assert key in f"{problem.place} {problem.message}"
+
+
+def test_the_name_of_a_table_among_tables_is_told() -> None:
+    (problem,) = problems(Acme, table={"one": {"url": "u"}, "other": {"url": "u", "prt": 1}})
+    assert "other" in problem.place
+    assert "prt" in f"{problem.place} {problem.message}"
+    assert problem.remedy == 'Did you mean "port"?'
+
+
+def test_all_mistakes_of_one_nested_table_are_told_at_once() -> None:
+    assert len(problems(Needs, url="u", name="n", inner={"url": 3, "prt": 1, "x": 2})) == 3
+
+
+def test_all_mistakes_of_all_tables_in_a_table_are_told_at_once() -> None:
+    table = {"a": {"url": 3}, "b": {"url": "u", "prt": 1}}
+    assert len(problems(Acme, table=table)) == 2
+    assert len(problems(dict[str, Inner], **table)) == 2
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "told"),
+    [
+        ("count", "5", "expected int, got str"),
+        ("count", True, "expected int, got bool"),
+        ("count", 1.5, "expected int, got float"),
+        ("handler", 5, "expected str, got int"),
+        ("hosts", "a", "expected array, got str"),
+        ("table", [], "expected table, got array"),
+    ],
+)
+def test_no_value_is_bent_into_another_type(key: str, value: Any, told: str) -> None:
+    (problem,) = problems(Acme, **{key: value})
+    assert problem.message == told
+    assert problem.place == f"/etc/c.toml: [acme] {key}"
+    assert problem.remedy
+
+
+@pytest.mark.parametrize("kind", [Acme, dict[str, Inner]])
+def test_a_value_where_the_whole_table_should_be_is_refused(kind: Any) -> None:
+    with pytest.raises(RefusedError, match="table"):
+        convert(SettingsFile("/etc/c.toml", {"acme": 3}), "acme", kind)
+
+
+def test_an_unknown_key_without_a_near_one_is_told_with_all_that_there_are() -> None:
+    (problem,) = problems(Acme, zzzzzz=1)
+    for key in ("handler", "count", "hosts", "table"):
+        assert key in problem.remedy
+
+
+def test_what_a_settings_class_checks_itself_is_refused_with_its_table() -> None:
+    (problem,) = problems(Checked, low=3, high=2)
+    assert problem == Problem("low is above high", place="/etc/c.toml: [acme]")
+
+
+def test_plain_values_may_be_settings_by_name() -> None:
+    kind = dict[str, int]
+    file = SettingsFile("/c", {"acme": {"a": 1}})
+    assert convert(file, "acme", kind) == {"a": 1}
+    (problem,) = problems(kind, a="x")
+    assert (problem.message, problem.place) == ("expected int, got str", "/etc/c.toml: [acme.a]")
+
+
+def test_a_provider_without_settings_has_no_keys() -> None:
+    (problem,) = problems(Settings, x=1)
+    assert problem.remedy == "Keys of [acme] are none."
+
+
+def test_every_unknown_table_is_told_at_once_with_the_file() -> None:
+    file = SettingsFile("/etc/c.toml", {"gvsor": {}, "nvida": {}, "gvisor": {}})
+    with pytest.raises(RefusedError) as refused:
+        refuse_unknown_tables(file, ["gvisor", "nvidia"])
+    assert [(p.place, p.remedy) for p in refused.value.problems] == [
+        ("/etc/c.toml: gvsor", 'Did you mean "gvisor"?'),
+        ("/etc/c.toml: nvida", 'Did you mean "nvidia"?'),
+    ]

@@ -1,0 +1,2 @@
+message = "it must not be imported"
+raise RuntimeError(message)

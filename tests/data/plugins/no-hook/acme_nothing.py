@@ -1,0 +1,5 @@
+class Acme:
+    summary = "it does nothing"
+
+
+provider = Acme()

@@ -1,0 +1,2 @@
+message = "the licence of acme\nhas run out"
+raise RuntimeError(message)

@@ -68,14 +68,13 @@ def _copy(composition: Composition) -> tuple[dict[str, str], dict[str, str]]:
 
 def _loaded(composition: Composition) -> list[tuple[str, str]]:
     """Return (path, text) of what containerd loads: the merged CRI file stands for its parts."""
-    composed = {file.path: file.content.decode() for file in composition.files}
     texts = [(layer.path, layer.text) for layer in composition.layers]
-    merged = next((path for path in composed if path.endswith("/containerd-cri.toml")), "")
-    if not merged:
+    merged = composition.merged
+    if merged is None:
         return texts
     imported = set(toml.load(texts[0][1].encode(), texts[0][0]).get("imports", []))
     plain = [(path, text) for path, text in texts[1:] if path in imported]
-    return [texts[0], *plain, (merged, composed[merged])]
+    return [texts[0], *plain, (merged.path, merged.text)]
 
 
 def _problem(stderr: str, names: dict[str, str], node: Node[Any]) -> Problem:

@@ -13,13 +13,17 @@ from dataclasses import dataclass, field
 from typing import Generic, Literal, TypeVar
 
 from k0sruntime.errors import Problem
-from k0sruntime.values import Table, Value, check_name, check_table
+from k0sruntime.values import Table, Value, check_name, check_strings, plain_table
 
 Verdict = Literal["pass", "fail", "warn", "unknown"]
 T = TypeVar("T")
 
 HANDLER_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
-"""A RuntimeClass handler is a DNS label or sub-domain (node.k8s.io/v1)."""
+"""What containerd and CRI take as the name of a handler."""
+DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+"""The handler of a RuntimeClass (node.k8s.io/v1) and the name of a worker profile."""
+DNS_SUBDOMAIN = re.compile(rf"(?=.{{1,253}}$){DNS_LABEL.pattern}(\.{DNS_LABEL.pattern})*")
+"""The name of a RuntimeClass."""
 FILE_NAME = re.compile(r"[A-Za-z0-9_][-A-Za-z0-9_.:\[\]]{0,127}")
 CAPABILITIES = ("pull", "resolve", "push", "referrers")
 
@@ -58,14 +62,30 @@ class RuntimeHandler:
         """Check the names and the shape of the tables."""
         check_name("handler", self.name, HANDLER_NAME)
         if self.runtime_class:
-            check_name("RuntimeClass", self.runtime_class, HANDLER_NAME)
+            check_name("RuntimeClass", self.runtime_class, DNS_SUBDOMAIN)
+            check_name("handler of a RuntimeClass", self.name, DNS_LABEL)
         if self.runtime_type.count(".") < 2:
             raise ValueError(
                 f"runtime_type {self.runtime_type!r} of handler {self.name!r} must end in"
                 " <name>.<version>, as in io.containerd.runc.v2"
             )
-        check_table(f"options of handler {self.name}", self.options)
-        check_table(f"keys of handler {self.name}", self.keys)
+        _check_absolute(f"runtime_path of handler {self.name}", self.runtime_path)
+        for key in ("pod_annotations", "container_annotations", "programs"):
+            check_strings(f"{key} of handler {self.name}", getattr(self, key))
+        if own := sorted(set(self.keys) & set(self.__dataclass_fields__)):
+            raise ValueError(f"keys of handler {self.name} names {own[0]!r}, which is a field")
+        _make_plain(self, f"options of handler {self.name}", "options")
+        _make_plain(self, f"keys of handler {self.name}", "keys")
+
+
+def _check_absolute(kind: str, path: str) -> None:
+    if path and not path.startswith("/"):
+        raise ValueError(f"{kind} must be an absolute path, not {path!r}")
+
+
+def _make_plain(contribution: object, kind: str, name: str) -> None:
+    """Replace a table by plain dictionaries, checked; the contribution is being made."""
+    object.__setattr__(contribution, name, plain_table(kind, getattr(contribution, name)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,7 +109,9 @@ class DropIn:
     def __post_init__(self) -> None:
         """Check the shape of the tables, and that none spells what the host must spell."""
         for kind in ("runtime", "images", "tables"):
-            check_table(kind, getattr(self, kind))
+            _make_plain(self, kind, kind)
+        if not self.reason.isprintable():
+            raise ValueError(f"reason must be one line, not {self.reason!r}")
         if forbidden := sorted({"version", "imports"} & set(self.tables)):
             raise ValueError(f"tables must not set {forbidden[0]!r}: the host writes that line")
         plugins = self.tables.get("plugins", {})
@@ -116,7 +138,9 @@ class Download:
     sha256: str = ""
 
     def __post_init__(self) -> None:
-        """Refuse a download without a checksum."""
+        """Refuse a download without a place or a checksum."""
+        if not re.fullmatch(r"[a-z]+://\S+|/\S+", self.url):
+            raise ValueError(f"the download {self.url!r} must be an URL")
         if not (
             re.fullmatch(r"[0-9a-f]{128}", self.sha512)
             or re.fullmatch(r"[0-9a-f]{64}", self.sha256)
@@ -145,6 +169,7 @@ class Binary:
         check_name("binary", self.name, FILE_NAME)
         if not self.installed and not self.downloads:
             raise ValueError(f"binary {self.name!r} is neither installed nor downloadable")
+        _check_absolute(f"binary {self.name}", self.installed)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -196,6 +221,10 @@ class Host:
             raise ValueError(
                 f"host {self.url!r} must not end in a slash: containerd asks //v2 then"
             )
+        check_strings(f"capabilities of host {self.url}", self.capabilities)
+        check_strings(f"ca of host {self.url}", self.ca)
+        for key, values in self.header.items():
+            check_strings(f"header {key!r} of host {self.url}", values)
         for capability in self.capabilities:
             if capability not in CAPABILITIES:
                 raise ValueError(
@@ -230,6 +259,8 @@ class HostsFile:
         check_name("registry", self.registry, FILE_NAME if self.registry[:1] != "[" else _IPV6)
         for name in self.files:
             check_name("file beside hosts.toml", name, FILE_NAME)
+            if name == "hosts.toml":
+                raise ValueError("files must not hold hosts.toml: the host writes it")
         urls = [host.url for host in self.hosts]
         if twice := {url for url in urls if urls.count(url) > 1}:
             raise ValueError(f"registry {self.registry!r} names the host {min(twice)!r} twice")
@@ -266,8 +297,8 @@ class KubeletProfile:
 
     def __post_init__(self) -> None:
         """Check the name (DNS-1123 label) and the fields that k0s forbids in a profile."""
-        check_name("profile", self.name, re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"))
-        check_table(f"profile {self.name}", self.values)
+        check_name("profile", self.name, DNS_LABEL)
+        _make_plain(self, f"profile {self.name}", "values")
         for key in self.FORBIDDEN:
             if key in self.values:
                 raise ValueError(f"profile {self.name!r} must not set {key!r}: k0s refuses it")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from k0sruntime import masking
 from k0sruntime.compose import schema as schema_
-from k0sruntime.compose.layers import dotted, leaves
+from k0sruntime.compose.layers import counts, dotted, leaves
 from k0sruntime.errors import Problem, UsageError
 from k0sruntime.lines import line_of
 from k0sruntime.settings import nearest
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 SHORTENED = (schema_.RUNTIME, schema_.IMAGES, schema_.CRI)
 """Plugin IDs that a key may leave out, in the order in which they are tried."""
-ROOT_ARRAYS = ("imports", "disabled_plugins", "required_plugins")
 
 
 @dataclass(frozen=True)
@@ -57,7 +56,7 @@ def explain_all(composition: Composition) -> tuple[Explained, ...]:
     effective = dict(leaves(composition.effective))
     explained = []
     for path, value in sorted(effective.items()):
-        setters = found.get(path, [])
+        setters = [s for s in found.get(path, []) if counts(path, s[1])] or found.get(path, [])
         if setters:
             latest, *earlier = [_setting(layer, path, said) for layer, said in reversed(setters)]
             shown = masking.value(path, value)
@@ -76,9 +75,9 @@ def _setting(layer: Layer, path: Path, value: Any) -> Setting:
 
 def _base(composition: Composition, path: Path, value: Any) -> Setting:
     """A key that no drop-in sets: the default that the merge-patch scheme starts from."""
-    del path
-    main = composition.layers[0].path if composition.layers else ""
-    return Setting(value, main, 1, "the default that drop-ins are merged onto")
+    layer = composition.merged or composition.layers[0]
+    owner = "the default that drop-ins are merged onto"
+    return Setting(value, layer.path, line_of(layer.text, path), owner)
 
 
 def explain_key(composition: Composition, key: str) -> tuple[Explained, ...]:

@@ -13,6 +13,7 @@ fsynced and renamed.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from dataclasses import asdict, replace
@@ -32,8 +33,13 @@ def write_atomically(path: str, content: bytes, mode: int = 0o644) -> None:
     folder = os.path.dirname(path)
     os.makedirs(folder, exist_ok=True)
     temporary = f"{path}.new"
-    write_synced(temporary, content, mode)
-    os.replace(temporary, path)
+    try:
+        write_synced(temporary, content, mode)
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+        raise
     sync_folder(folder)
 
 
@@ -74,8 +80,7 @@ class State:
         Raises:
             RefusedError: it is there and cannot be read.
         """
-        document = self._read(f"{self.folder}/ledger.json")
-        return ledger_from(document) if document else Ledger()
+        return self._ledger(f"{self.folder}/ledger.json") or Ledger()
 
     def save(self, ledger: Ledger) -> None:
         """Write the ledger, and the generation that it stands for."""
@@ -84,9 +89,21 @@ class State:
         write_atomically(f"{self.folder}/ledger.json", content)
 
     def generation(self, number: int) -> Ledger | None:
-        """Return a recorded generation, or ``None``."""
-        document = self._read(f"{self.folder}/generations/{number}.json")
-        return ledger_from(document) if document else None
+        """Return a recorded generation, or ``None``.
+
+        Raises:
+            RefusedError: it is there and cannot be read.
+        """
+        return self._ledger(f"{self.folder}/generations/{number}.json")
+
+    def _ledger(self, path: str) -> Ledger | None:
+        document = self._read(path)
+        if document is None:
+            return None
+        try:
+            return ledger_from(document)
+        except _NONSENSE as exc:
+            raise _spoilt(path, exc) from exc
 
     def generations(self) -> list[int]:
         """Return the numbers of all recorded generations, ascending."""
@@ -110,28 +127,36 @@ class State:
         """Return a kept content.
 
         Raises:
-            RefusedError: it is not there any more.
+            RefusedError: it is not there any more, or is not what was kept.
         """
         try:
             with open(f"{self.folder}/objects/{key}", "rb") as file:
-                return file.read()
-        except FileNotFoundError as exc:
+                content = file.read()
+        except FileNotFoundError:
+            content = None
+        if content is None or digest(content) != key:
+            state = "missing from" if content is None else "spoilt in"
             raise RefusedError(
                 Problem(
-                    f"a kept file is missing from {self.folder}/objects",
+                    f"a kept file is {state} {self.folder}/objects",
                     place=key,
                     remedy="Restore the folder from a backup, or run up to compose anew.",
                 )
-            ) from exc
+            )
+        return content
 
     def running(self) -> Running | None:
         """Return what was recorded of the containerd that we started, dead or alive."""
-        document = self._read(f"{self.run}/containerd.json")
-        if not document:
+        path = f"{self.run}/containerd.json"
+        document = self._read(path)
+        if document is None:
             return None
-        document["proofs"] = tuple(document.get("proofs", ()))
-        document["search_path"] = tuple(document.get("search_path", ()))
-        return Running(**document)
+        try:
+            document["proofs"] = tuple(document.get("proofs", ()))
+            document["search_path"] = tuple(document.get("search_path", ()))
+            return Running(**document)
+        except _NONSENSE as exc:
+            raise _spoilt(path, exc) from exc
 
     def record_running(self, running: Running | None) -> None:
         """Record the containerd that we started, or that there is none any more."""
@@ -150,14 +175,24 @@ class State:
         except FileNotFoundError:
             return None
         except ValueError as exc:
-            raise RefusedError(
-                Problem(
-                    f"our own record cannot be read: {exc}",
-                    place=path,
-                    remedy="Move it away; the next up composes anew and takes over equal files.",
-                )
-            ) from exc
-        return document if isinstance(document, dict) else None
+            raise _spoilt(path, exc) from exc
+        if not isinstance(document, dict):
+            raise _spoilt(path, "it is no JSON object")
+        return document
+
+
+_NONSENSE = (KeyError, TypeError, ValueError, AttributeError)
+
+
+def _spoilt(path: str, why: object) -> RefusedError:
+    reason = f"{type(why).__name__}: {why}" if isinstance(why, Exception) else why
+    return RefusedError(
+        Problem(
+            f"our own record cannot be read: {reason}",
+            place=path,
+            remedy="Move it away; the next up composes anew and takes over equal files.",
+        )
+    )
 
 
 def ledger_json(ledger: Ledger) -> bytes:
@@ -167,11 +202,14 @@ def ledger_json(ledger: Ledger) -> bytes:
 
 
 def ledger_from(document: Mapping[str, Any]) -> Ledger:
-    """Read a ledger from its document."""
+    """Read a ledger from its document.
+
+    Raises:
+        KeyError, TypeError, ValueError, AttributeError: it is none.
+    """
     files = {path: OwnedFile(**owned) for path, owned in document["files"].items()}
-    return Ledger(
-        document["generation"], files, tuple(document["folders"]), document.get("proved", False)
-    )
+    number = int(document["generation"])
+    return Ledger(number, files, tuple(document["folders"]), bool(document.get("proved")))
 
 
 def as_proved(ledger: Ledger) -> Ledger:

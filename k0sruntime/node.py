@@ -10,6 +10,7 @@ from __future__ import annotations
 import posixpath
 import re
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Generic, Literal, NamedTuple, Protocol, TypeVar
 
 if TYPE_CHECKING:
@@ -212,6 +213,10 @@ class Node(Generic[S_co]):
     """The process may set a negative ``oom_score_adj`` (it has CAP_SYS_RESOURCE)."""
     os_release: Mapping[str, str] = field(default_factory=dict)
     """What ``/etc/os-release`` says: ``ID``, ``VERSION_ID``, …"""
+
+    def __post_init__(self) -> None:
+        """Make what could be changed in place read-only: all providers see the same facts."""
+        object.__setattr__(self, "os_release", MappingProxyType(dict(self.os_release)))
 
     def which(self, name: str) -> str | None:
         """Return the path of the first program called ``name`` in ``search_path``."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import os
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from k0sruntime import toml
@@ -43,6 +44,22 @@ def read_settings(paths: Paths, path: str = "") -> SettingsFile:
             Problem(f"the settings file cannot be read: {exc.strerror}", place=where)
         ) from exc
     return SettingsFile(where, toml.load(data, where))
+
+
+def owned(paths: Paths) -> Ledger:
+    """Read our record, without a main file whose user has taken it over since.
+
+    k0s's marker decides whose the main file is: taking its first line out makes it its user's.
+    """
+    ledger = State(paths).ledger()
+    known = ledger.files.get(paths.main_file)
+    found = RealFiles(paths).read(paths.main_file) if known else None
+    if known is None or found is None or digest(found) == known.digest:
+        return ledger
+    if main_file.is_managed(found):
+        return ledger
+    files = {path: file for path, file in ledger.files.items() if path != paths.main_file}
+    return replace(ledger, files=files)
 
 
 def existing(paths: Paths, ledger: Ledger) -> Existing:
@@ -96,15 +113,27 @@ def _imports(files: RealFiles, paths: Paths, main: bytes) -> Mapping[str, bytes]
             continue  # compose reads it again and refuses it with its place
         for pattern in patterns if isinstance(patterns, list) else []:
             full = os.path.normpath(os.path.join(os.path.dirname(importer), str(pattern)))
-            folder, _, glob = full.rpartition("/")
-            if folder == paths.dropins:
-                continue
-            for name in files.names(folder):
-                path = f"{folder}/{name}"
-                content = files.read(path) if fnmatch.fnmatchcase(name, glob) else None
-                if content is not None and path not in found:
+            for path in _glob(files, full):
+                content = files.read(path)
+                if os.path.dirname(path) != paths.dropins and content and path not in found:
                     found[path] = content
                     queue.append((path, content))
+    return found
+
+
+def _glob(files: RealFiles, pattern: str) -> list[str]:
+    """Return the paths that a pattern of Go's ``filepath.Glob`` names, in its order."""
+    found = [""]
+    for part in pattern.strip("/").split("/"):
+        if set(part) & set("*?["):
+            found = [
+                f"{folder}/{name}"
+                for folder in found
+                for name in files.names(folder or "/")
+                if fnmatch.fnmatchcase(name, part)
+            ]
+        else:
+            found = [f"{folder}/{part}" for folder in found]
     return found
 
 

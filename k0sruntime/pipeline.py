@@ -6,10 +6,11 @@ the plan.
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from k0sruntime import apply as apply_
-from k0sruntime import on_disk, sandbox
+from k0sruntime import on_disk, sandbox, transaction
 from k0sruntime.collect import Collected, asked, collect, provider_settings, refuse_broken
 from k0sruntime.compose import Composition, compose
 from k0sruntime.compose.dropins import PREFIX
@@ -19,8 +20,8 @@ from k0sruntime.facts import ask_programs, observe_node
 from k0sruntime.ledger import State
 from k0sruntime.lock import locked
 from k0sruntime.node_provider import NodeSettings
-from k0sruntime.observe import existing, observe, read_settings
-from k0sruntime.plan import Ledger, plan, refuse_drift
+from k0sruntime.observe import existing, observe, owned, read_settings
+from k0sruntime.plan import Ledger, plan, refuse_other_hands
 from k0sruntime.proof import from_records
 from k0sruntime.settings import SettingsFile, convert
 from k0sruntime.stages import Outcome, Prepared, Request, Story
@@ -46,7 +47,7 @@ def prepare(request: Request, story: Story) -> Prepared:
         active = [r.name for r in collected.records if r.state == "active"]
         tell(f"active: {', '.join(active)}")
     with story.stage("compose") as tell:
-        ledger = State(request.paths).ledger()
+        ledger = owned(request.paths)
         composition = compose(node, collected, existing(request.paths, ledger))
         tell(_composed(composition))
     with story.stage("plan") as tell:
@@ -117,7 +118,7 @@ def up(request: Request, story: Story) -> Outcome:
     with locked(request.paths, request.lock_timeout, story.say):
         recover(request.paths, story)
         prepared = prepare(request, story)
-        refuse_drift(prepared.plan)
+        refuse_other_hands(prepared.plan)
         if prepared.plan.empty and proved(prepared):
             return adopt(prepared, story)
         return change(request, prepared, story)
@@ -181,22 +182,41 @@ def adopt_file(request: Request, path: str) -> Ledger:
         RefusedError: the file is none that we would ever write, or is ours already.
     """
     paths = request.paths
-    folder, _, name = path.rpartition("/")
-    ours = folder == paths.dropins and name.startswith(PREFIX) and name.endswith(".toml")
-    if path != paths.main_file and not ours:
-        raise RefusedError(
-            Problem(
-                "only a file under a name that we write can be adopted",
-                place=path,
-                remedy=f"Adopt {paths.main_file} or {paths.dropins}/{PREFIX}*.toml; leave others.",
-            )
-        )
+    owner = _adoptable(path, paths)
     with locked(paths, request.lock_timeout, lambda _: None):
         state = State(paths)
-        if path in state.ledger().files:
-            raise RefusedError(Problem("this file is ours already", place=path))
-        owner = name.removeprefix(PREFIX).removesuffix(".toml") if ours else "node"
+        if path in owned(paths).files:
+            raise RefusedError(
+                Problem(
+                    "this file is ours already",
+                    place=path,
+                    remedy="Run k0sruntime plan to see whether it was edited.",
+                )
+            )
         return apply_.adopt(path, owner, paths, state)
+
+
+def _adoptable(path: str, paths: Paths) -> str:
+    """Return who owns a path once it is adopted.
+
+    Raises:
+        RefusedError: no file of ours ever lies there.
+    """
+    folder, _, name = path.rpartition("/")
+    if path == paths.main_file or folder.startswith(f"{paths.certs}/"):
+        return "node"
+    if folder == paths.dropins and name.startswith(PREFIX) and name.endswith(".toml"):
+        return name.removeprefix(PREFIX).removesuffix(".toml")
+    if os.path.dirname(folder) == paths.config_files:
+        return os.path.basename(folder)
+    raise RefusedError(
+        Problem(
+            "only a file under a name that we write can be adopted",
+            place=path,
+            remedy=f"Adopt {paths.main_file}, {paths.dropins}/{PREFIX}*.toml, or a file below"
+            f" {paths.certs} or {paths.config_files}; leave others.",
+        )
+    )
 
 
 def rollback(request: Request, story: Story, generation: int | None) -> Outcome:
@@ -242,11 +262,11 @@ def prepare_from_disk(request: Request, story: Story) -> Prepared:
 
 def recover(paths: Paths, story: Story) -> None:
     """Undo an apply that was killed, before anything else is done."""
-    if not apply_.unfinished(paths):
-        apply_.undo(paths)  # there may be staged files without a journal
+    if not transaction.unfinished(paths):
+        transaction.undo(paths)  # there may be staged files without a journal
         return
     with story.stage("recover") as tell:
-        apply_.undo(paths)
+        transaction.undo(paths)
         tell("an unfinished apply was undone")
 
 
@@ -259,10 +279,10 @@ def down(request: Request, story: Story, *, pods: bool, purge: bool) -> Outcome:
 
     with locked(request.paths, request.lock_timeout, story.say):
         recover(request.paths, story)
-        ledger = State(request.paths).ledger()
+        ledger = owned(request.paths)
         observed = observe(None, request.paths, ledger)
         planned = plan(NOTHING, observed, force=request.force)
-        refuse_drift(planned)
+        refuse_other_hands(planned)
         done = run.stop(request.paths, observed, story, pods=pods)
         with story.stage("apply") as tell:
             apply_.apply(planned, request.paths, ledger)

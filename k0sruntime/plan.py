@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from k0sruntime import masking
 from k0sruntime.compose.layers import dotted, leaves
-from k0sruntime.errors import Problem, RefusedError
+from k0sruntime.compose.main_file import is_managed
+from k0sruntime.errors import ConflictError, Problem, RefusedError
+from k0sruntime.values import same
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
     from k0sruntime.compose import Composition, DesiredFile
     from k0sruntime.compose.layers import Path
 
-Action = Literal["create", "update", "remove", "restore", "unchanged", "drift"]
+Action = Literal["create", "update", "remove", "restore", "unchanged", "drift", "foreign"]
 Verdict = Literal["start", "bounce", "stop", "none"]
 
 
@@ -155,6 +157,8 @@ class Plan:
     bounce: Bounce
     generation: int
     """The generation that applying this plan makes, or the present one where nothing changes."""
+    unrecorded: tuple[str, ...] = ()
+    """Files that are right already and not in our record, as after the record was lost."""
 
     def pending(self) -> tuple[Change, ...]:
         """Return the changes that are to be written."""
@@ -162,8 +166,8 @@ class Plan:
 
     @property
     def empty(self) -> bool:
-        """There is nothing to write, and containerd runs with what it should."""
-        return not self.pending() and self.bounce.verdict == "none"
+        """There is nothing to write or record, and containerd runs with what it should."""
+        return not self.pending() and not self.unrecorded and self.bounce.verdict == "none"
 
 
 def digest(content: bytes) -> str:
@@ -184,36 +188,55 @@ def plan(composition: Composition, observed: Observed, *, force: bool = False) -
     changes += [
         _unwanted(path, owned, observed, force)
         for path, owned in observed.ledger.files.items()
-        if path not in wanted and path in observed.files and path not in composition.released
+        if path not in wanted and path in observed.files
     ]
     changes.sort(key=lambda change: change.path)
     running = observed.running.effective if observed.running else {}
     keys = difference(running, composition.effective)
-    pending = any(change.action != "unchanged" for change in changes)
+    unrecorded = tuple(
+        change.path
+        for change in changes
+        if change.action == "unchanged" and change.path not in observed.ledger.files
+    )
+    anew = unrecorded or any(change.action != "unchanged" for change in changes)
     present = observed.ledger.generation
-    generation = max(observed.newest, present) + 1 if pending else present
-    return Plan(tuple(changes), keys, bounce(composition, observed, keys), generation)
+    generation = max(observed.newest, present) + 1 if anew else present
+    verdict = bounce(composition, observed, keys)
+    return Plan(tuple(changes), keys, verdict, generation, unrecorded)
 
 
-def refuse_drift(plan: Plan) -> None:
-    """Stop where a file of ours was edited by another hand.
+def refuse_other_hands(plan: Plan) -> None:
+    """Stop where another hand edited a file of ours, or has a file where ours must lie.
 
     Raises:
-        RefusedError: all such files, with what to do.
+        RefusedError: all files of ours that were edited, and the foreign ones with them.
+        ConflictError: there are only foreign files under names of ours.
     """
-    problems = [
-        Problem(
-            f"{change.path} is ours, and somebody edited it",
-            place=change.path,
-            culprit=f"written for provider {change.owner}, edited since",
-            remedy="Move the edit into the settings or into a drop-in of your own; then run up"
-            " --force, which overwrites the file and keeps the edited one.",
-        )
-        for change in plan.changes
-        if change.action == "drift"
-    ]
-    if problems:
-        raise RefusedError(*problems)
+    edited = [_edited(change) for change in plan.changes if change.action == "drift"]
+    foreign = [_foreign(change) for change in plan.changes if change.action == "foreign"]
+    if edited:
+        raise RefusedError(*edited, *foreign)
+    if foreign:
+        raise ConflictError(*foreign)
+
+
+def _edited(change: Change) -> Problem:
+    return Problem(
+        f"{change.path} is ours, and somebody edited it",
+        place=change.path,
+        culprit=f"written for provider {change.owner}, edited since",
+        remedy="Move the edit into the settings or into a drop-in of your own; then run up"
+        " --force, which overwrites the file and keeps the edited one.",
+    )
+
+
+def _foreign(change: Change) -> Problem:
+    return Problem(
+        f"{change.path} is a foreign file under a name that provider {change.owner!r} needs",
+        place=change.path,
+        culprit="a foreign file",
+        remedy=f"Move it away, or take it over: k0sruntime adopt {change.path}",
+    )
 
 
 def _desired(file: DesiredFile, observed: Observed, force: bool) -> Change:
@@ -225,7 +248,10 @@ def _desired(file: DesiredFile, observed: Observed, force: bool) -> Change:
         action = "create"
     elif before == after:
         action = "unchanged"
-    elif owned and before.digest != owned.digest and not force:
+    elif owned is None:
+        ours = file.replaces or is_managed(before.content) or before.content == after.content
+        action = "update" if ours else "foreign"
+    elif before.digest != owned.digest and not force:
         action = "drift"
     return Change(file.path, action, file.owner, before, after, file.loaded)
 
@@ -265,7 +291,7 @@ def difference(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[Key
     return tuple(
         KeyChange(path, old.get(path), new.get(path))
         for path in sorted(old.keys() | new.keys())
-        if old.get(path) != new.get(path)
+        if not same(old.get(path), new.get(path))
     )
 
 

@@ -26,6 +26,7 @@ MARKS = {
     "remove": "-",
     "restore": "<",
     "drift": "!",
+    "foreign": "!",
     "unchanged": " ",
 }
 
@@ -87,6 +88,7 @@ def _secret(change: Any) -> bool:
 def plan_text(plan: Plan, composition: Composition) -> str:
     """Return a plan as a person reads it: files, differences, effective keys, verdict."""
     lines = [f"{MARKS[c.action]} {c.action:<9} {c.path}  [{c.owner}]" for c in plan.changes]
+    lines += [f"  recorded  {path}: equal already, ours from now on" for path in plan.unrecorded]
     for change in plan.pending():
         lines += ["", masking.diff(change.diff(), whole=_secret(change)).rstrip("\n")]
     if plan.keys:

@@ -250,7 +250,7 @@ def _roll_back(
             now = state.running()
             if now is not None:
                 standalone.stop(paths, now)
-            apply_.restore(before.generation, paths, state, ledger)
+            apply_.go_back(before, paths, state, ledger)
             tell(f"the files of generation {before.generation} are back")
         if was_running is not None:
             _start_and_prove(

@@ -52,7 +52,8 @@ def purge(paths: Paths) -> str:
         RefusedError: something is still mounted there.
     """
     folders = [paths.on_disk(paths.state), paths.on_disk(paths.own_run)]
-    if paths.sandbox and os.path.exists(f"{paths.sandbox}/{SANDBOX_MARK}"):
+    whole = paths.sandbox and os.path.exists(f"{paths.sandbox}/{SANDBOX_MARK}")
+    if whole:
         folders = [f"{paths.sandbox}/{name}" for name in ("etc", "var", "run")]
     for folder in folders:
         _refuse_mounts(folder)
@@ -60,7 +61,7 @@ def purge(paths: Paths) -> str:
         with refused_io(folder):
             if os.path.isdir(folder):
                 shutil.rmtree(folder)
-    if paths.sandbox:
+    if whole:
         with contextlib.suppress(OSError):
             os.unlink(f"{paths.sandbox}/{SANDBOX_MARK}")
             os.rmdir(paths.sandbox)

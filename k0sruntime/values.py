@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import re
@@ -38,21 +38,74 @@ def check_name(kind: str, name: str, pattern: re.Pattern[str]) -> None:
         raise ValueError(f"{kind} {name!r} must match {pattern.pattern}")
 
 
-def check_table(kind: str, value: object, depth: int = 0) -> None:
-    """Refuse what cannot stand in a TOML file: other types, no-string keys, endless depth.
+def check_strings(kind: str, value: object) -> None:
+    """Refuse what is no list of strings: a single word, above all, which is a list of letters.
 
     Raises:
-        ValueError: names the key's path inside ``kind``.
+        ValueError: names the kind.
     """
+    if isinstance(value, str | bytes) or not all(isinstance(item, str) for item in as_list(value)):
+        raise ValueError(f"{kind} must be a list of strings, not {value!r}")
+
+
+def as_list(value: object) -> list[Any]:
+    """Return a sequence as a list; anything else as a list of that one thing."""
+    return list(value) if isinstance(value, Sequence) and not isinstance(value, str) else [value]
+
+
+def plain_table(kind: str, value: object) -> dict[str, Any]:
+    """Return a table as plain dictionaries and lists, checked to fit into a TOML file.
+
+    Whatever mapping a provider uses, the host merges and compares dictionaries.
+
+    Raises:
+        ValueError: another type, a key that is no string, endless depth, an integer of more than
+            64 bits, or a character that UTF-8 does not have; the key's path is named.
+    """
+    if not isinstance(value, Mapping):
+        raise ValueError(f"{kind} must be a table, not a {type(value).__name__}")
+    found: dict[str, Any] = _plain(kind, value, 0)
+    return found
+
+
+def _plain(kind: str, value: object, depth: int) -> Any:
     if depth > DEPTH_LIMIT:
         raise ValueError(f"{kind} is nested deeper than {DEPTH_LIMIT} tables")
     if isinstance(value, Mapping):
-        for key, inner in value.items():
-            if not isinstance(key, str):
-                raise ValueError(f"{kind} has the key {key!r}, which is not a string")
-            check_table(f"{kind}.{key}", inner, depth + 1)
-    elif isinstance(value, list | tuple):
-        for index, inner in enumerate(value):
-            check_table(f"{kind}[{index}]", inner, depth + 1)
-    elif not isinstance(value, str | bool | int | float | dt.datetime | dt.date | dt.time):
+        return {
+            _key(kind, key): _plain(f"{kind}.{key}", inner, depth + 1)
+            for key, inner in value.items()
+        }
+    if isinstance(value, list | tuple):
+        return [_plain(f"{kind}[{index}]", inner, depth + 1) for index, inner in enumerate(value)]
+    if not isinstance(value, str | bool | int | float | dt.datetime | dt.date | dt.time):
         raise ValueError(f"{kind} is a {type(value).__name__}, which TOML does not have")
+    if isinstance(value, int) and not -(2**63) <= value < 2**63:
+        raise ValueError(f"{kind} is an integer of more than 64 bits")
+    if isinstance(value, str):
+        _refuse_surrogates(kind, value)
+        return str.__str__(value)  # a member of a StrEnum as its plain text
+    return value
+
+
+def _key(kind: str, key: object) -> str:
+    if not isinstance(key, str):
+        raise ValueError(f"{kind} has the key {key!r}, which is not a string")
+    _refuse_surrogates(f"a key of {kind}", key)
+    return key
+
+
+def _refuse_surrogates(kind: str, text: str) -> None:
+    try:
+        text.encode()
+    except UnicodeEncodeError as exc:
+        raise ValueError(f"{kind} has a character that UTF-8 does not have") from exc
+
+
+def same(one: Any, other: Any) -> bool:
+    """Tell whether two values are the same to TOML: ``true``, ``1`` and ``1.0`` are not."""
+    if isinstance(one, Mapping) and isinstance(other, Mapping):
+        return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
+    if isinstance(one, list | tuple) and isinstance(other, list | tuple):
+        return len(one) == len(other) and all(map(same, one, other))
+    return type(one) is type(other) and bool(one == other)

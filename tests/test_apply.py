@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from k0sruntime import apply as apply_
-from k0sruntime import sandbox
+from k0sruntime import sandbox, transaction
 from k0sruntime.compose import Composition, DesiredFile
-from k0sruntime.errors import ExitCode, RefusedError
+from k0sruntime.errors import ExitCode, RefusedError, RollbackFailedError
 from k0sruntime.ledger import State
 from k0sruntime.lock import locked
 from k0sruntime.node import Paths
@@ -69,7 +69,7 @@ class Node:
             for path in self.folder.rglob("*")
             if path.name.endswith(".new")
             or path.name == "put-back"
-            or apply_.STAGING in str(path)
+            or transaction.STAGING in str(path)
             or path.name == "journal.json"
         ]
 
@@ -309,7 +309,7 @@ def test_refused_at_any_call_the_old_files_are_there_and_the_next_apply_works(
     def check(node: Node, number: int) -> None:
         assert node.tree() in (OLD, NEW), f"{name} {number}"
         assert not [f for f in node.litter() if "/etc/" in f or "/run/" in f], f"{name} {number}"
-        apply_.undo(node.paths)
+        transaction.undo(node.paths)
         node.apply(NEW)
         assert node.tree() == NEW, f"{name} {number}"
         assert node.litter() == [], f"{name} {number}"
@@ -357,8 +357,8 @@ def test_nothing_was_changed_is_said_only_where_it_is_so(
             patched.setattr(os, "replace", failing(os.replace, number, full, once=False))
             try:
                 node.apply(NEW)
-            except RefusedError as exc:
-                said = exc.problems[0].message
+            except (RefusedError, RollbackFailedError) as exc:
+                said = " ".join(problem.message for problem in exc.problems)
             else:
                 return
         if "nothing was changed" in said:
@@ -380,19 +380,19 @@ def test_an_unfinished_journal_is_undone_wherever_it_stopped(
         node.apply(OLD)
         with monkeypatch.context() as patched:
             patched.setattr(os, "replace", failing(os.replace, number, Death(), once=False))
-            patched.setattr(apply_, "undo", lambda paths: False)
-            patched.setattr(apply_, "_discard", lambda steps, made: None)
+            patched.setattr(transaction, "undo", lambda paths: False)
+            patched.setattr(transaction, "_discard", lambda steps, made: None)
             try:
                 node.apply(NEW)
             except Death:
                 stopped += 1
             else:
                 break
-        unfinished = apply_.unfinished(node.paths)
-        assert apply_.undo(node.paths) is unfinished
+        unfinished = transaction.unfinished(node.paths)
+        assert transaction.undo(node.paths) is unfinished
         assert node.tree() in (OLD, NEW)
         assert node.litter() == [f for f in node.litter() if f.endswith(".new")]
-        assert apply_.undo(node.paths) is False
+        assert transaction.undo(node.paths) is False
         node.apply(NEW)
         assert node.tree() == NEW
     assert stopped >= 6

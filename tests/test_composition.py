@@ -228,7 +228,6 @@ def test_a_main_file_without_the_marker_is_its_users_and_never_written() -> None
     result = composed(*by("a", RuntimeHandler(name="x")), existing=main(text))
     assert result.user_managed
     assert paths(result) == ["containerd.d/k0sruntime-a.toml"]
-    assert result.released == ("/etc/k0s/containerd.toml",)
 
 
 def test_the_marker_counts_on_the_first_line_only() -> None:

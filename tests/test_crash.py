@@ -14,13 +14,14 @@ from pathlib import Path
 import pytest
 
 from k0sruntime import apply as apply_
+from k0sruntime import transaction
 from k0sruntime.compose import Composition, DesiredFile
 from k0sruntime.ledger import State
 from k0sruntime.node import Paths
 from k0sruntime.observe import observe
 from k0sruntime.plan import plan
 
-STEPS = ("open", "replace", "unlink", "mkdir", "rmdir", "fsync", "fchmod")
+STEPS = ("open", "link", "replace", "unlink", "mkdir", "chmod", "rmdir", "fsync", "fchmod")
 """The calls through which apply and ledger change the disk."""
 DEATH = 77
 
@@ -51,7 +52,7 @@ SCENARIOS: dict[str, tuple[Files, Files]] = {
 def converge(folder: Path, files: Files) -> None:
     """Do what the next command does: undo what is unfinished, plan, apply."""
     paths = Paths.in_sandbox(str(folder))
-    apply_.undo(paths)
+    transaction.undo(paths)
     desired = tuple(
         DesiredFile(f"{folder}/{name}", content.encode(), "a", mode)
         for name, (content, mode) in files.items()
@@ -63,7 +64,7 @@ def converge(folder: Path, files: Files) -> None:
 
 def undo(paths: Paths) -> None:
     """Undo what is unfinished, and nothing more."""
-    apply_.undo(paths)
+    transaction.undo(paths)
 
 
 def tree(folder: Path) -> Files:
@@ -72,7 +73,7 @@ def tree(folder: Path) -> Files:
     for base in ("etc", "run/k0s"):
         for path in sorted((folder / base).rglob("*")):
             name = str(path.relative_to(folder))
-            if path.is_file() and apply_.STAGING not in name:
+            if path.is_file() and transaction.STAGING not in name:
                 found[name] = (path.read_text(), path.stat().st_mode & 0o7777)
     return found
 
@@ -142,11 +143,11 @@ def test_the_tree_is_old_or_new_and_the_next_command_converges(
         steps = step
         paths = Paths.in_sandbox(str(node))
         assert set(tree(node).items()) <= set(old.items()) | set(new.items()), "no half a file"
-        apply_.undo(paths)
+        transaction.undo(paths)
         assert tree(node) in (old, new), f"step {step}"
         converge(node, new)
         assert tree(node) == new, f"step {step}"
-        assert not list(node.rglob(apply_.STAGING)), f"step {step} left its staging folder"
+        assert not list(node.rglob(transaction.STAGING)), f"step {step} left its staging folder"
         assert not State(paths).ledger().files.keys() ^ {f"{node}/{name}" for name in new}
     assert steps >= 30, f"only {steps} steps"
     sys.stderr.write(f"{scenario}: {steps} steps\n")
@@ -156,7 +157,7 @@ def test_dying_while_undoing_is_undone_as_well(tmp_path: Path) -> None:
     """The way back is killed at each of its own steps, too."""
     number = 0
     for _, node in deaths(tmp_path, OLD, NEW, before=False):
-        if not apply_.unfinished(Paths.in_sandbox(str(node))):
+        if not transaction.unfinished(Paths.in_sandbox(str(node))):
             continue
         number += 1
         if number % 5:

@@ -9,7 +9,7 @@ import pytest
 
 from k0sruntime import masking
 from k0sruntime.compose import Composition, DesiredFile
-from k0sruntime.errors import RefusedError
+from k0sruntime.errors import ConflictError, RefusedError
 from k0sruntime.plan import (
     FileState,
     Ledger,
@@ -18,7 +18,7 @@ from k0sruntime.plan import (
     Running,
     digest,
     plan,
-    refuse_drift,
+    refuse_other_hands,
 )
 from k0sruntime.report import plan_text
 
@@ -54,7 +54,7 @@ def test_an_edited_file_is_drift_until_force_is_given() -> None:
     assert action(seen=observed(b"edited\n", b"old\n")) == "drift"
     assert action(FILE, seen=observed(b"edited\n", b"old\n"), force=True) == "update"
     with pytest.raises(RefusedError, match="somebody edited it"):
-        refuse_drift(plan(composition(FILE), observed(b"edited\n", b"old\n")))
+        refuse_other_hands(plan(composition(FILE), observed(b"edited\n", b"old\n")))
 
 
 def test_an_edit_that_comes_to_what_is_wanted_is_no_drift() -> None:
@@ -68,10 +68,6 @@ def test_permissions_are_part_of_a_file() -> None:
 
 def test_a_file_that_is_gone_already_needs_no_removal() -> None:
     assert plan(composition(), observed(None, b"old\n")).changes == ()
-
-
-def test_a_released_file_is_left_alone() -> None:
-    assert plan(composition(released=(FILE.path,)), observed(b"x", b"y")).changes == ()
 
 
 @pytest.mark.parametrize(
@@ -146,12 +142,12 @@ def test_credentials_of_foreign_drop_ins_are_masked_wherever_keys_are_shown() ->
 def test_a_file_of_another_hand_at_a_path_of_ours_is_never_planned_to_be_overwritten() -> None:
     hosts = DesiredFile("/certs.d/docker.io/hosts.toml", b"ours\n", "mirrors", loaded=False)
     seen = Observed({hosts.path: FileState(b"theirs\n", 0o644)}, Ledger(3))
-    try:
-        planned = plan(composition(hosts), seen)
-        refuse_drift(planned)
-    except RefusedError:
-        return
+    planned = plan(composition(hosts), seen, force=True)
     assert [change.action for change in planned.changes] == ["foreign"]
+    with pytest.raises(ConflictError) as refused:
+        refuse_other_hands(planned)
+    (problem,) = refused.value.problems
+    assert f"k0sruntime adopt {hosts.path}" in problem.remedy
 
 
 def test_k0ss_own_main_file_is_replaced_by_ours() -> None:
@@ -183,7 +179,7 @@ def test_all_edited_files_are_refused_at_once_with_owner_and_remedy() -> None:
     files = {f"/{name}": FileState(b"edited", 0o644) for name in "ab"}
     known = {path: OwnedFile(digest(b"x"), "acme", 0o644) for path in files}
     with pytest.raises(RefusedError) as refused:
-        refuse_drift(plan(composition(), Observed(files, Ledger(1, known))))
+        refuse_other_hands(plan(composition(), Observed(files, Ledger(1, known))))
     assert [problem.place for problem in refused.value.problems] == ["/a", "/b"]
     for problem in refused.value.problems:
         assert "acme" in problem.culprit

@@ -27,14 +27,13 @@ def command(*, as_json: bool, **options: Any) -> int:
     What runs and what is ours is shown even where the settings or a drop-in are refused; the
     exit code then is that of the refusal.
     """
-    from k0sruntime import apply, pipeline, processes
+    from k0sruntime import observe, pipeline, processes, transaction
     from k0sruntime.errors import K0sRuntimeError
-    from k0sruntime.ledger import State
 
     asked = request(**options)
-    ledger = State(asked.paths).ledger()
+    ledger = observe.owned(asked.paths)
     running = processes.running(asked.paths)
-    unfinished = apply.unfinished(asked.paths)
+    unfinished = transaction.unfinished(asked.paths)
     prepared: Prepared | None = None
     refused: K0sRuntimeError | None = None
     try:

@@ -58,6 +58,8 @@ class Composition:
     files: tuple[DesiredFile, ...] = ()
     layers: tuple[Layer, ...] = ()
     """What containerd loads, in its order, each file with its source."""
+    merged: Layer | None = None
+    """The merged CRI file of the merge-patch scheme, which stands for its parts."""
     effective: Mapping[str, Any] = field(default_factory=dict)
     """What all files come to, without containerd's defaults."""
     handlers: tuple[Handler, ...] = ()
@@ -67,8 +69,6 @@ class Composition:
     profile: KubeletProfile | None = None
     user_managed: bool = False
     """The main file lacks the marker: it is the operator's and is never written."""
-    released: tuple[str, ...] = ()
-    """Paths that are not ours any more, though the ledger may still say so."""
 
 
 def compose(node: Node[Any], collected: Collected, existing: Existing) -> Composition:
@@ -81,6 +81,8 @@ def compose(node: Node[Any], collected: Collected, existing: Existing) -> Compos
     socket = k0s.one_socket(collected.sockets)
     profile = k0s.one_profile(collected.profiles)
     mode: Mode = "remote" if socket else (node.mode or "standalone")
+    if mode == "remote" and socket is None:
+        raise RefusedError(_no_socket())
     schema = node_schema(node, mode)
     scheme = node_scheme(node, mode, schema)
     if socket:  # another runtime reads neither drop-ins nor hosts files
@@ -103,6 +105,7 @@ def compose(node: Node[Any], collected: Collected, existing: Existing) -> Compos
         scheme,
         (*result.files, *written, *others),
         result.layers,
+        result.merged,
         result.effective,
         _handlers(result.layers, result.effective, collected, schema),
         overlaps(result.layers),
@@ -113,7 +116,15 @@ def compose(node: Node[Any], collected: Collected, existing: Existing) -> Compos
         ),
         profile=profile,
         user_managed=result.user_managed,
-        released=(node.paths.main_file,) if result.user_managed else (),
+    )
+
+
+def _no_socket() -> Problem:
+    return Problem(
+        "the mode is remote, and no provider contributes a CRI socket",
+        place="[node] mode, or --mode",
+        remedy="Install and enable a provider that does, such as k0sruntime-dockerd, or take"
+        " another mode.",
     )
 
 
@@ -174,6 +185,7 @@ class _Configuration:
     files: tuple[DesiredFile, ...]
     layers: tuple[Layer, ...]
     effective: Mapping[str, Any]
+    merged: Layer | None = None
     user_managed: bool = False
 
 
@@ -193,17 +205,17 @@ def _configuration(
         main = main_file.native(node.paths)
         layers = (main, *folder)
         effective = merge_natively(layers, schema)
-        ours: tuple[DesiredFile, ...] = (_desired(main),)
+        merged = None
     else:
         cri, plain = merge_patch.split(folder, schema)
         merged = main_file.merged_cri(node.paths, merge_patch.merged(cri, schema))
         main = main_file.merge_patch(node.paths, schema, [layer.path for layer in plain])
         layers = (main, *plain, *cri)
-        loaded = (main, *plain, merged)
-        effective = merge_natively(loaded, schema)
-        ours = (_desired(main), _desired(merged))
+        effective = merge_natively((main, *plain, merged), schema)
     # A managed node's main file and merged CRI file are k0s's to write.
-    return _Configuration(() if mode == "managed" else ours, layers, effective)
+    written = () if mode == "managed" else (main, merged)
+    ours = tuple(_desired(layer) for layer in written if layer)
+    return _Configuration(ours, layers, effective, merged)
 
 
 def _user_managed(
@@ -244,7 +256,7 @@ def merge_natively(layers: tuple[Layer, ...], schema: Schema) -> dict[str, Any]:
 
 
 def _desired(layer: Layer) -> DesiredFile:
-    return DesiredFile(layer.path, layer.text.encode(), "node")
+    return DesiredFile(layer.path, layer.text.encode(), "node", replaces=True)
 
 
 def _without_equals(existing: Existing, ours: tuple[Layer, ...]) -> dict[str, bytes]:

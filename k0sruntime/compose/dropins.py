@@ -9,12 +9,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from k0sruntime import toml
+from k0sruntime.compose import conflicts
 from k0sruntime.compose import schema as schema_
 from k0sruntime.compose.layers import Layer, dotted, leaves
 from k0sruntime.compose.shape import misshapen
-from k0sruntime.contributions import Contribution, DropIn, RuntimeHandler, conflict
+from k0sruntime.contributions import Contribution, DropIn, RuntimeHandler
 from k0sruntime.errors import ConflictError, Problem, RefusedError
 from k0sruntime.lines import line_of
+from k0sruntime.values import same
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -125,15 +127,37 @@ def contributed(
 
     Raises:
         ConflictError: two providers want one handler, or set one key to two values.
+        RefusedError: keys that the node's containerd has no place for.
     """
     builders: dict[str, _Builder] = {}
     for part in parts:
         if isinstance(part.value, DropIn | RuntimeHandler):
             builder = builders.setdefault(part.owner.provider, _Builder(part.owner))
             builder.add(part.value)
-    layers = [layer for builder in builders.values() for layer in builder.layers(schema, paths)]
-    _refuse_conflicts(layers, schema)
+    layers = _built(builders.values(), schema, paths)
+    conflicts.refuse(layers, schema)
     return tuple(sorted(layers, key=lambda layer: layer.name.encode()))
+
+
+def _built(builders: Iterable[_Builder], schema: Schema, paths: Paths) -> list[Layer]:
+    layers: list[Layer] = []
+    problems = []
+    for builder in builders:
+        try:
+            layers += builder.layers(schema, paths)
+        except schema_.NotInSchemaError as exc:
+            problems.append(
+                Problem(
+                    str(exc),
+                    place=f"provider {builder.owner.provider}",
+                    culprit=str(builder.owner),
+                    remedy="Take it out of the provider's settings, or go on with --without"
+                    f" {builder.owner.provider}.",
+                )
+            )
+    if problems:
+        raise RefusedError(*problems)
+    return layers
 
 
 class _Builder:
@@ -169,7 +193,8 @@ class _Builder:
                 name: schema_.handler_table(handler, schema)
                 for name, handler in self.handlers.items()
             }
-            runtime["containerd"] = {**runtime.get("containerd", {}), "runtimes": tables}
+            here = schema_.table_in(runtime, "containerd")
+            runtime["containerd"] = {**here, "runtimes": tables}
         found = []
         if plugins := schema_.placed(runtime, self.images, schema):
             document = {"version": schema, "plugins": plugins}
@@ -202,13 +227,12 @@ class _Builder:
 
 def _merge_own(mine: dict[str, Any], theirs: Mapping[str, Any], owner: Owner) -> None:
     for key, value in theirs.items():
-        plain = list(value) if isinstance(value, tuple) else value
-        if isinstance(plain, dict) and isinstance(mine.setdefault(key, {}), dict):
-            _merge_own(mine[key], plain, owner)
-        elif key in mine and mine[key] != plain:
+        if isinstance(value, dict) and isinstance(mine.setdefault(key, {}), dict):
+            _merge_own(mine[key], value, owner)
+        elif key in mine and not same(mine[key], value):
             raise ConflictError(_twice(f"key {key!r}", owner))
         else:
-            mine[key] = plain
+            mine[key] = value
 
 
 def _twice(what: str, owner: Owner) -> Problem:
@@ -217,34 +241,3 @@ def _twice(what: str, owner: Owner) -> Problem:
         culprit=str(owner),
         remedy=f"Report it to the authors of {owner.distribution}.",
     )
-
-
-def _refuse_conflicts(layers: Iterable[Layer], schema: Schema) -> None:
-    """Refuse one handler from two providers, and one key with two values."""
-    seen: dict[tuple[str, ...], tuple[Owner, Any]] = {}
-    problems = []
-    for layer in layers:
-        if layer.owner is None:  # never so here: these are the providers' layers
-            continue
-        for name in schema_.runtimes(layer.document, schema):
-            key = ("handler", name)
-            if key in seen:
-                problems.append(
-                    conflict(
-                        f"two providers define the handler {name!r}", seen[key][0], layer.owner
-                    )
-                )
-            seen.setdefault(key, (layer.owner, None))
-        for path, value in leaves(layer.document):
-            if path in seen and seen[path][1] != value and "runtimes" not in path:
-                problems.append(
-                    conflict(
-                        f"{dotted(path)} is {seen[path][1]!r} for one provider and {value!r} for"
-                        " another",
-                        seen[path][0],
-                        layer.owner,
-                    )
-                )
-            seen.setdefault(path, (layer.owner, value))
-    if problems:
-        raise ConflictError(*problems)

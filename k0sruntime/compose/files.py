@@ -28,6 +28,7 @@ class DesiredFile:
         owner: the provider it is for; ``node`` for the host's own.
         mode: permission bits.
         loaded: containerd reads it when it starts, so that a change needs a bounce.
+        replaces: k0s writes the file as well, so that one of unknown origin is replaced.
     """
 
     path: str
@@ -35,6 +36,7 @@ class DesiredFile:
     owner: str
     mode: int = 0o644
     loaded: bool = True
+    replaces: bool = False
 
 
 def hosts_files(
@@ -117,15 +119,20 @@ def _sources(binary: Binary) -> str:
 
 
 def config_files(node: Node[Any], parts: tuple[Contribution[Any], ...]) -> tuple[DesiredFile, ...]:
-    """Return the providers' own configuration files, each below its provider's name."""
-    return tuple(
-        DesiredFile(
-            f"{node.paths.config_files}/{part.owner.provider}/{part.value.name}",
-            part.value.content.encode(),
-            part.owner.provider,
-            part.value.mode,
-            loaded=False,
-        )
-        for part in parts
-        if isinstance(part.value, ConfigFile)
-    )
+    """Return the providers' own configuration files, each below its provider's name.
+
+    Raises:
+        ConflictError: a provider contributes two files of one name.
+    """
+    found: dict[str, DesiredFile] = {}
+    for part in parts:
+        if not isinstance(part.value, ConfigFile):
+            continue
+        path = f"{node.paths.config_files}/{part.owner.provider}/{part.value.name}"
+        if path in found:
+            message = f"two configuration files of the name {part.value.name}"
+            raise ConflictError(conflict(message, part.owner, part.owner))
+        content = part.value.content.encode()
+        provider = part.owner.provider
+        found[path] = DesiredFile(path, content, provider, part.value.mode, loaded=False)
+    return tuple(found.values())

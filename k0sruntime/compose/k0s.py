@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from k0sruntime.contributions import Contribution, CRISocket, KubeletProfile, conflict
 from k0sruntime.errors import ConflictError
+from k0sruntime.values import same
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,7 +49,7 @@ def one_profile(profiles: Sequence[Contribution[KubeletProfile]]) -> KubeletProf
             message = f"two kubelet profiles: {first.value.name!r} and {profile.value.name!r}"
             raise ConflictError(conflict(message, first.owner, profile.owner))
         for key, value in profile.value.values.items():
-            if key in values and values[key] != value:
+            if key in values and not same(values[key], value):
                 message = f"profile {first.value.name!r}: {key!r} is {values[key]!r} and {value!r}"
                 raise ConflictError(conflict(message, setters[key], profile.owner))
             values[key] = value

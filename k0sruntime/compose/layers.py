@@ -9,6 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from k0sruntime.compose.native import REPLACED_ENTRIES, ROOT_ARRAYS
+from k0sruntime.values import same
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
@@ -86,16 +89,25 @@ def _bare(part: str) -> bool:
     return bool(part) and part.replace("-", "a").replace("_", "a").isalnum() and part.isascii()
 
 
+def counts(path: Path, value: Any) -> bool:
+    """Tell whether containerd takes a value over one of an earlier file.
+
+    In containerd's own tables, plugins apart, a zero cannot be told from a key that is not there.
+    """
+    return path[0] == "plugins" or path[0] in REPLACED_ENTRIES or bool(value)
+
+
 def overlaps(layers: tuple[Layer, ...]) -> tuple[Overlap, ...]:
     """Return the keys that a foreign layer and one of ours set differently, in loading order."""
     seen: dict[Path, tuple[Layer, Any]] = {}
     found = []
     for layer in layers:
         for path, value in leaves(layer.document):
-            if path[0] in ("version", "imports"):
+            if path[0] == "version" or path[0] in ROOT_ARRAYS or not counts(path, value):
                 continue
             before = seen.get(path)
-            if before and before[1] != value and before[0].foreign != layer.foreign:
+            differs = before and not same(before[1], value)
+            if before and differs and before[0].foreign != layer.foreign:
                 found.append(Overlap(path, before[0], layer))
             seen[path] = (layer, value)
     return tuple(found)

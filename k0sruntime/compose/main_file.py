@@ -92,7 +92,13 @@ def imports_folder(document: Mapping[str, Any], paths: Paths) -> bool:
         for entry in (imports if isinstance(imports, list) else [])
         if isinstance(entry, str)
     ]
-    return any(fnmatch.fnmatchcase(probe, pattern) for pattern in absolute)
+    return any(matches(probe, pattern) for pattern in absolute)
+
+
+def matches(path: str, pattern: str) -> bool:
+    """Tell whether a path matches as Go's ``filepath.Match`` does: no ``*`` spans a slash."""
+    parts, patterns = path.split("/"), pattern.split("/")
+    return len(parts) == len(patterns) and all(map(fnmatch.fnmatchcase, parts, patterns))
 
 
 def unmanaged_problem(paths: Paths, main: Layer) -> Problem:
@@ -102,6 +108,6 @@ def unmanaged_problem(paths: Paths, main: Layer) -> Problem:
         f"{paths.main_file} is managed by its user and does not import {paths.dropins}",
         place=f"{paths.main_file}:1 (no line {MARKER!r})",
         culprit="the operator's own file, which is never written",
-        remedy=f"Set imports = {toml.dump({'i': imports}).split('= ', 1)[1].strip()} in it, or"
-        " remove the file, so that k0sruntime writes it.",
+        remedy=f"Set imports = {toml.dump({'i': imports}).split('= ', 1)[1].strip()} in it, or hand"
+        f" it over: k0sruntime adopt {paths.main_file}, which keeps it for k0sruntime down.",
     )

@@ -41,6 +41,10 @@ LATER_IMAGES_KEYS = ("use_local_image_pull", "runtime_platforms", "concurrent_la
 """Keys of the images table that containerd 1.7 does not know."""
 
 
+class NotInSchemaError(Exception):
+    """A key is contributed that the schema has no place for; the message is a sentence."""
+
+
 def schema_of(containerd: Version) -> Schema:
     """Return the schema to write for a containerd: 2 for 1.x, 3 for 2.x; never 4.
 
@@ -75,7 +79,11 @@ def schema_for_k0s(k0s: Program) -> Schema:
 
 
 def handler_table(handler: RuntimeHandler, schema: Schema) -> dict[str, Any]:
-    """Return the table ``containerd.runtimes.<name>`` in the schema's own key names."""
+    """Return the table ``containerd.runtimes.<name>`` in the schema's own key names.
+
+    Raises:
+        NotInSchemaError: a key that containerd 1.7 does not know.
+    """
     table: dict[str, Any] = {"runtime_type": handler.runtime_type}
     for key in ("runtime_path", "snapshotter", "sandboxer"):
         if value := getattr(handler, key):
@@ -98,7 +106,11 @@ def handler_table(handler: RuntimeHandler, schema: Schema) -> dict[str, Any]:
 def placed(
     runtime: Mapping[str, Any], images: Mapping[str, Any], schema: Schema
 ) -> dict[str, dict[str, Any]]:
-    """Return the ``plugins`` table that holds the given CRI keys; empty tables are left out."""
+    """Return the ``plugins`` table that holds the given CRI keys; empty tables are left out.
+
+    Raises:
+        NotInSchemaError: a key that containerd 1.7 does not know, or a value in a table's place.
+    """
     if schema == 3:
         tables = {RUNTIME: dict(runtime), IMAGES: dict(images)}
         return {name: table for name, table in tables.items() if table}
@@ -107,21 +119,22 @@ def placed(
 
 
 def _cri_2(runtime: dict[str, Any], images: dict[str, Any]) -> dict[str, Any]:
-    images = dict(images)
     table = runtime
-    containerd = dict(table.get("containerd", {}))
+    containerd = dict(table_in(table, "containerd"))
     for key in IMAGES_KEYS_IN_CONTAINERD:
         if key in images:
             containerd[key] = images.pop(key)
     if containerd:
         table["containerd"] = containerd
-    if "sandbox" in images.get("pinned_images", {}):
-        table["sandbox_image"] = images["pinned_images"]["sandbox"]
-    if others := set(images.pop("pinned_images", {})) - {"sandbox"}:
+    pinned = table_in(images, "pinned_images")
+    images.pop("pinned_images", None)
+    if "sandbox" in pinned:
+        table["sandbox_image"] = pinned["sandbox"]
+    if others := set(pinned) - {"sandbox"}:
         raise _not_in_1_7(f"pinned_images.{min(others)}")
-    if "bin_dirs" in table.get("cni", {}):
-        cni = dict(table["cni"])
-        folders = cni.pop("bin_dirs")
+    cni = dict(table_in(table, "cni"))
+    folders = cni.pop("bin_dirs", None)
+    if isinstance(folders, list):
         if len(folders) > 1:
             raise _not_in_1_7("cni.bin_dirs with more than one folder")
         table["cni"] = {**cni, "bin_dir": folders[0] if folders else ""}
@@ -131,13 +144,20 @@ def _cri_2(runtime: dict[str, Any], images: dict[str, Any]) -> dict[str, Any]:
     return {**table, **images}
 
 
-def _not_in_1_7(what: str) -> RefusedError:
-    return RefusedError(
-        Problem(
-            f"{what} is contributed, and containerd 1.7 does not know it",
-            remedy="Take it out of the provider's settings, or upgrade to a k0s with containerd 2.",
-        )
-    )
+def table_in(table: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    """Return the table under a key, empty where there is none.
+
+    Raises:
+        NotInSchemaError: something else stands there.
+    """
+    found = table.get(key, {})
+    if not isinstance(found, dict):
+        raise NotInSchemaError(f"{key} = {found!r} is contributed where a table belongs")
+    return found
+
+
+def _not_in_1_7(what: str) -> NotInSchemaError:
+    return NotInSchemaError(f"{what} is contributed, and containerd 1.7 does not know it")
 
 
 def cri_tables(

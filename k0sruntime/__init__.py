@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from k0sruntime.contributions import HostsFile as HostsFile
     from k0sruntime.contributions import KubeletProfile as KubeletProfile
     from k0sruntime.contributions import RuntimeHandler as RuntimeHandler
+    from k0sruntime.errors import CRIError as CRIError
     from k0sruntime.errors import Inactive as Inactive
     from k0sruntime.hookspecs import Provider as Provider
     from k0sruntime.hookspecs import RunningCRI as RunningCRI
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "Binary": "contributions",
+    "CRIError": "errors",
     "CRISocket": "contributions",
     "Check": "contributions",
     "ConfigFile": "contributions",

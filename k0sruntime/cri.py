@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import tempfile
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -16,26 +17,23 @@ import grpc
 from cri_api.v1 import api_pb2 as api
 from cri_api.v1 import api_pb2_grpc as services
 
+from k0sruntime.errors import CRIError
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
 CALL_SECONDS = 5.0
 SANDBOX_SECONDS = 30.0
 PULL_SECONDS = 60.0
+COMMAND_SECONDS = 10.0
+LOG_NAME = "probe.log"
+LOG_FIELDS = 4
 REMOVE_ATTEMPTS = 5
 STEADY_SECONDS = 0.1
 """A sandbox that is still ready after this did not die at once."""
 MAX_MESSAGE = 16 << 20
 """containerd's own limit of a message."""
 NAMESPACE = "k0sruntime"
-
-
-class CRIError(Exception):
-    """A CRI call failed; ``code`` is gRPC's name for how (``UNIMPLEMENTED``, ``NOT_FOUND``, …)."""
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
-        self.code = code
 
 
 class CRI:
@@ -166,12 +164,12 @@ class CRI:
         self._call(self._runtime.RemovePodSandbox, remove, SANDBOX_SECONDS)
 
     @contextlib.contextmanager
-    def sandbox(self, handler: str) -> Iterator[tuple[str, Any]]:
+    def sandbox(self, handler: str, logs: str = "") -> Iterator[tuple[str, Any]]:
         """Run a pod sandbox on the host network under a handler, and remove it again.
 
-        Yields its ID and its configuration.
+        Yields its ID and its configuration. Containers in it may log into the folder ``logs``.
         """
-        config = _sandbox_config(handler)
+        config = _sandbox_config(handler, logs)
         request = api.RunPodSandboxRequest(config=config, runtime_handler=handler)
         pod = self._call(self._runtime.RunPodSandbox, request, SANDBOX_SECONDS).pod_sandbox_id
         try:
@@ -196,11 +194,22 @@ class CRI:
                 )
 
     def run_in_sandbox(self, handler: str, image: str, command: Sequence[str]) -> str:
-        """Run one command in a container under ``handler`` and return what it printed."""
-        with self.sandbox(handler) as (pod, config):
+        """Run one command in a container under ``handler`` and return what it printed.
+
+        The command is the container's own process: an image's entrypoint may end at once.
+
+        Raises:
+            CRIError: with containerd's own reason, or what the command said when it failed.
+        """
+        with (
+            tempfile.TemporaryDirectory(prefix="k0sruntime-probe-") as logs,
+            self.sandbox(handler, logs) as (pod, config),
+        ):
             container = api.ContainerConfig(
                 metadata=api.ContainerMetadata(name="probe"),
                 image=api.ImageSpec(image=image),
+                command=list(command),
+                log_path=LOG_NAME,
                 linux=api.LinuxContainerConfig(),
             )
             request = api.CreateContainerRequest(
@@ -209,22 +218,51 @@ class CRI:
             created = self._call(self._runtime.CreateContainer, request, SANDBOX_SECONDS)
             start = api.StartContainerRequest(container_id=created.container_id)
             self._call(self._runtime.StartContainer, start, SANDBOX_SECONDS)
-            execute = api.ExecSyncRequest(
-                container_id=created.container_id, cmd=list(command), timeout=10
-            )
-            answer = self._call(self._runtime.ExecSync, execute, SANDBOX_SECONDS)
-        if answer.exit_code:
-            raise CRIError("UNKNOWN", f"exit status {answer.exit_code}: {answer.stderr.decode()}")
-        return str(answer.stdout.decode(errors="replace"))
+            status = self._ended(created.container_id)
+            output = _logged(f"{logs}/{LOG_NAME}")
+        if status:
+            raise CRIError("UNKNOWN", f"exit status {status}: {output.strip()}")
+        return output
+
+    def _ended(self, container: str) -> int:
+        """Wait for a container's end and return its exit status."""
+        request = api.ContainerStatusRequest(container_id=container)
+        deadline = time.monotonic() + COMMAND_SECONDS
+        while True:
+            found = self._call(self._runtime.ContainerStatus, request).status
+            if found.state == api.CONTAINER_EXITED:
+                return int(found.exit_code)
+            if time.monotonic() > deadline:
+                raise CRIError("DEADLINE_EXCEEDED", f"it still ran after {COMMAND_SECONDS:g} s")
+            time.sleep(0.02)
 
 
-def _sandbox_config(handler: str) -> Any:
+def _logged(path: str) -> str:
+    """Return what a container printed, out of its log.
+
+    Source: Kubernetes CRI ``<time> stdout F <text>``, where ``P`` is a line that goes on;
+    cri-dockerd links Docker's own ``{"log": …}`` lines there.
+    """
+    parts = []
+    with contextlib.suppress(FileNotFoundError), open(path, encoding="utf-8") as file:
+        for line in file:
+            if line.startswith("{"):
+                parts.append(str(json.loads(line).get("log", "")))
+                continue
+            fields = line.rstrip("\n").split(" ", 3)
+            if len(fields) == LOG_FIELDS:
+                parts.append(fields[3] + ("" if fields[2].startswith("P") else "\n"))
+    return "".join(parts)
+
+
+def _sandbox_config(handler: str, logs: str) -> Any:
     """Return the configuration of a probe sandbox: the host's network, so that no CNI is needed."""
     name = f"proof-{handler or 'default'}"
     unique = f"{os.getpid()}-{time.monotonic_ns()}"
     namespaces = api.NamespaceOption(network=api.NamespaceMode.NODE)
     return api.PodSandboxConfig(
         metadata=api.PodSandboxMetadata(name=name, uid=unique, namespace=NAMESPACE),
+        log_directory=logs,
         linux=api.LinuxPodSandboxConfig(
             security_context=api.LinuxSandboxSecurityContext(namespace_options=namespaces)
         ),

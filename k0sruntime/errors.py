@@ -136,3 +136,11 @@ class Inactive(Exception):  # noqa: N818 - not an error: a provider's way to say
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.reason = reason
+
+
+class CRIError(Exception):
+    """A CRI call failed; ``code`` is gRPC's name for how (``UNIMPLEMENTED``, ``NOT_FOUND``, …)."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code

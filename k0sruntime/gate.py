@@ -1,8 +1,8 @@
 """The gate before anything is written: what lint calls an error stops ``up``.
 
 ``containerd config dump`` says yes to a configuration whose CRI plugin will not load, or whose
-handler fails at every pod; lint knows better. Only what the files say is judged here: programs and
-folders that the composition brings along are not in place yet, and the proof finds them.
+handler fails at every pod; lint knows better. On the node itself programs are judged as well; in an
+image they may come later.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def refuse(composition: Composition, node: Node[Any]) -> None:
     Raises:
         RefusedError: everything found, each with rule, file and line.
     """
-    target = target_of(composition, node)
+    target = target_of(composition, node, machine=node.paths.root == "/")
     if target is None or composition.mode == "remote":
         return
     findings = lint.check(subject_of(composition, node.paths), target, node.files)

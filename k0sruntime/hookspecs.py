@@ -53,16 +53,17 @@ class RunningCRI(Protocol):
         """Pull an image and return its reference.
 
         Raises:
-            k0sruntime.cri.CRIError: with containerd's own reason.
+            k0sruntime.CRIError: with containerd's own reason.
         """
 
     def run_in_sandbox(self, handler: str, image: str, command: Sequence[str]) -> str:
         """Run one command in a container under ``handler`` and return what it printed.
 
-        Sandbox (host network) and container are removed again, whatever happens.
+        The command takes the place of the image's own. Sandbox (host network) and container are
+        removed again, whatever happens.
 
         Raises:
-            k0sruntime.cri.CRIError: with containerd's own reason.
+            k0sruntime.CRIError: with containerd's own reason.
         """
 
 

@@ -12,7 +12,13 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from k0sruntime import apply as apply_
 from k0sruntime import on_disk
 from k0sruntime.collect import for_provider
-from k0sruntime.errors import Problem, RollbackFailedError, RolledBackError, VerifyFailedError
+from k0sruntime.errors import (
+    CRIError,
+    Problem,
+    RollbackFailedError,
+    RolledBackError,
+    VerifyFailedError,
+)
 from k0sruntime.ledger import State, as_proved
 from k0sruntime.modes import images, standalone
 from k0sruntime.proof import Proven, Target, failures, to_records
@@ -21,12 +27,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from k0sruntime.compose import Composition
-    from k0sruntime.cri import CRI, CRIError
+    from k0sruntime.cri import CRI
     from k0sruntime.node import Node, Paths
     from k0sruntime.plan import Ledger, Observed, Running
     from k0sruntime.stages import Prepared, Ran, Story
 
     Checks = Sequence[Callable[[CRI], list[Proven]]]
+
 READY_SECONDS = 30.0
 """From containerd's start to its CRI; 0.1 s is usual, a slow disk may need seconds."""
 
@@ -107,12 +114,24 @@ def _target(composition: Composition) -> Target:
 def _checks(prepared: Prepared) -> Checks:
     from k0sruntime.verify import provider_checks
 
+    counting = _counting(prepared)
     nodes = {
         record.name: for_provider(prepared.node, record.name, prepared.settings)
         for record in prepared.collected.records
-        if record.state == "active" and "post_start_check" in record.hooks
+        if record.name in counting and "post_start_check" in record.hooks
     }
     return provider_checks(prepared.discovered.hooks, nodes)
+
+
+def _counting(prepared: Prepared) -> set[str]:
+    """Return the providers whose contributions count: another runtime reads no drop-ins."""
+    active = {record.name for record in prepared.collected.records if record.state == "active"}
+    if prepared.composition.mode != "remote":
+        return active
+    collected = prepared.collected
+    owners = [item.owner for item in collected.sockets]
+    owners += [item.owner for item in collected.profiles]
+    return active & {owner.provider for owner in owners}
 
 
 def _start_and_prove(
@@ -157,7 +176,7 @@ def summary(proofs: Sequence[Proven]) -> str:
 def _start(node: Node[Any], log_level: str, effective: Mapping[str, Any]) -> Running:
     offset = standalone.log_size(node.paths)
     started = standalone.start(node, log_level, effective)
-    from k0sruntime.cri import CRI, CRIError  # a tenth of a second, spent while containerd boots
+    from k0sruntime.cri import CRI  # a tenth of a second, spent while containerd boots
 
     with CRI(node.paths.socket) as cri:
         try:
@@ -303,7 +322,7 @@ def _stop(paths: Paths, running: Running, story: Story) -> None:
 
 
 def _pods(paths: Paths, *, remove: bool, story: Story) -> int:
-    from k0sruntime.cri import CRI, CRIError
+    from k0sruntime.cri import CRI
 
     try:
         with CRI(paths.socket) as cri:

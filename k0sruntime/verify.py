@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any
 from k0sruntime.compose import schema as schema_
 from k0sruntime.compose.layers import leaves
 from k0sruntime.contributions import Check
-from k0sruntime.cri import CRIError
-from k0sruntime.errors import ProviderError
+from k0sruntime.errors import CRIError, ProviderError
 from k0sruntime.proof import Proven, Target, failures
 
 if TYPE_CHECKING:

@@ -43,6 +43,19 @@ def test_a_providers_cri_socket_is_proved_and_no_containerd_is_started(
         assert remote.run("export", "k0s-config").stdout.startswith("spec:\n  workerProfiles:\n")
 
 
+def test_what_another_runtime_never_reads_is_not_checked_there(
+    node_2: RealNode, tmp_path: Path
+) -> None:
+    node_2.ok("up")
+    write_provider(tmp_path, REMOTE.format(socket=node_2.socket))
+    with tempfile.TemporaryDirectory(prefix="k0sr-", dir="/tmp") as other:
+        left_out = ("gvisor", "nvidia", "dockerd")
+        remote = RealNode(Path(other), node_2.containerd, left_out, [tmp_path])
+        remote.write_settings('[mirrors."docker.io"]\nendpoints = ["https://m.example"]\n')
+        document = remote.ok("up")
+        assert not [proof for proof in document["proofs"] if proof["provider"] == "mirrors"]
+
+
 def test_a_socket_where_nobody_listens_fails_its_proof(folder: Path, tmp_path: Path) -> None:
     write_provider(tmp_path, REMOTE.format(socket="/tmp/nobody-listens-here.sock"))
     remote = RealNode(folder, Path("/usr/bin/containerd"), python_path=[tmp_path])

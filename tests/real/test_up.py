@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.real.conftest import RealNode, mounts, processes
+from tests.real.conftest import SETTINGS, RealNode, mounts, processes
 
 pytestmark = pytest.mark.real
 
@@ -259,6 +260,87 @@ def test_a_provider_can_look_inside_a_sandbox(node_2: RealNode, tmp_path: Path) 
     document = node_2.ok("up")
     (check,) = [proof for proof in document["proofs"] if proof["name"] == "kernel"]
     assert check["detail"] == "Linux"
+
+
+def test_a_command_that_fails_in_a_sandbox_says_what_it_printed(
+    node_2: RealNode, tmp_path: Path
+) -> None:
+    write_provider(
+        tmp_path,
+        "from k0sruntime import Check, CRIError, RuntimeHandler\n"
+        "def contribute_dropin(node):\n    yield RuntimeHandler(name='acme')\n"
+        "def post_start_check(node, cri):\n"
+        "    try:\n"
+        "        cri.run_in_sandbox('acme', 'k0sruntime.local/probe:1', ['ls', '/nowhere'])\n"
+        "    except CRIError as exc:\n"
+        "        yield Check(name='look', verdict='pass', detail=str(exc))\n",
+    )
+    node_2.python_path = [tmp_path]
+    (check,) = [proof for proof in node_2.ok("up")["proofs"] if proof["name"] == "look"]
+    assert check["detail"].startswith("exit status 1: ls: /nowhere")
+
+
+def test_a_handler_whose_program_is_missing_is_refused_before_anything_is_written(
+    node_2: RealNode,
+) -> None:
+    pid = node_2.ok("up")["running"]["pid"]
+    before = node_2.files()
+    node_2.write_settings(SETTINGS + '[node.handlers.youki]\nbinary = "/nowhere/youki"\n')
+    done = node_2.run("up")
+    assert done.returncode == 3, done.stderr
+    assert "the handler 'youki' needs /nowhere/youki, which is not there" in done.stderr
+    settings = {"etc/k0sruntime/config.toml"}
+    assert {k: v for k, v in node_2.files().items() if k not in settings} == {
+        k: v for k, v in before.items() if k not in settings
+    }
+    node_2.write_settings(SETTINGS)
+    assert node_2.ok("up")["running"]["pid"] == pid
+
+
+def test_equal_files_are_recorded_again_after_the_record_was_lost(node_2: RealNode) -> None:
+    pid = node_2.ok("up")["running"]["pid"]
+    shutil.rmtree(node_2.folder / "var/lib/k0sruntime")
+    assert node_2.run("plan", "--exit-code").returncode == 10
+    assert node_2.ok("up")["running"]["pid"] == pid
+    assert node_2.run("plan", "--exit-code").returncode == 0
+    node_2.ok("down")
+    assert set(node_2.files()) == {"etc/k0sruntime/config.toml"}
+
+
+def test_a_main_file_without_its_marker_is_its_users_until_it_is_adopted(
+    node_2: RealNode,
+) -> None:
+    node_2.ok("up")
+    main = node_2.folder / "etc/k0s/containerd.toml"
+    theirs = main.read_text().partition("\n")[2]
+    main.write_text(theirs)
+    assert str(main) not in json.loads(node_2.run("status", "--json").stdout)["owned"]
+    assert node_2.ok("up")["ran"] == "adopted"
+    assert main.read_text() == theirs
+    node_2.ok("adopt", str(main))
+    node_2.ok("up")
+    assert main.read_text().startswith("# k0s_managed=true\n")
+    node_2.ok("down")
+    assert main.read_text() == theirs
+
+
+def test_an_operators_hosts_file_is_refused_until_it_is_adopted_and_comes_back(
+    node_2: RealNode,
+) -> None:
+    node_2.without = ("gvisor", "nvidia", "dockerd")
+    node_2.write_settings(SETTINGS + '[mirrors."docker.io"]\nendpoints = ["http://127.0.0.1:9"]\n')
+    theirs = node_2.dropins / "certs.d/docker.io/hosts.toml"
+    theirs.parent.mkdir(parents=True)
+    theirs.write_text('server = "https://their.own"\n')
+    done = node_2.run("up")
+    assert done.returncode == 5, done.stderr
+    assert f"k0sruntime adopt {theirs}" in done.stderr
+    assert theirs.read_text() == 'server = "https://their.own"\n'
+    node_2.ok("adopt", str(theirs))
+    node_2.ok("up")
+    assert "127.0.0.1:9" in theirs.read_text()
+    node_2.ok("down")
+    assert theirs.read_text() == 'server = "https://their.own"\n'
 
 
 def test_another_process_behind_the_socket_is_told_from_ours(node_2: RealNode) -> None:

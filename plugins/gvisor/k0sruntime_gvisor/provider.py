@@ -43,7 +43,7 @@ class GVisorSettings(Settings, frozen=True):
     options: dict[str, str] = {}
     """Flags of runsc without their dashes, for its ``[runsc_config]``."""
     probe_image: str = ""
-    """Image that has a ``uname`` and runs on by itself, to see from inside whose kernel it is."""
+    """Image that has a ``uname``, to see from inside whose kernel it is."""
 
     def __post_init__(self) -> None:
         """Refuse paths that are not absolute, and flags that runsc could not read."""
@@ -102,8 +102,7 @@ class GVisor(Provider[GVisorSettings]):
                 name=name,
                 verdict="unknown",
                 detail=f"no image to look from: {image or 'none is set'}",
-                remedy="Set [gvisor] probe_image to an image on the node that has a uname and runs"
-                " on by itself.",
+                remedy="Set [gvisor] probe_image to an image on the node that has a uname.",
             )
             return
         # Not -a: that tells the host's name as well, and a host may be called gvisor-1.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import tempfile
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -124,10 +125,19 @@ def adopt(path: str, owner: str, paths: Paths, state: State) -> Ledger:
     found = file_state(paths.on_disk(path))
     if found is None:
         raise RefusedError(Problem("there is no such file to adopt", place=path))
+    if os.path.islink(paths.on_disk(path)):
+        target = os.readlink(paths.on_disk(path))
+        raise RefusedError(
+            Problem(
+                f"a symbolic link to {target}: what it points to would not come back",
+                place=path,
+                remedy="Put the file itself there, or move the link away.",
+            )
+        )
     ledger = state.ledger()
     with refused_io(state.folder):
         kept = state.keep(found.content)
-        owned = OwnedFile(found.digest, owner, found.mode, kept, found.mode)
+        owned = OwnedFile(found.digest, owner, found.mode, kept, found.mode, found.owner)
         after = replace(ledger, files={**ledger.files, path: owned})
         state.save(after)
     return after
@@ -159,7 +169,8 @@ def _restored(path: str, wanted: Ledger, present: Ledger, paths: Paths, state: S
         ours = present.files[path]
         if not ours.displaced:
             return Change(path, "remove", ours.owner, before, None)
-        displaced = FileState(state.kept(ours.displaced), ours.displaced_mode)
+        kept = state.kept(ours.displaced)
+        displaced = FileState(kept, ours.displaced_mode, ours.displaced_owner)
         return Change(path, "restore", ours.owner, before, displaced)
     after = FileState(state.kept(owned.digest), owned.mode)
     return Change(path, "update" if before else "create", owned.owner, before, after)

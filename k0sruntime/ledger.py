@@ -43,11 +43,17 @@ def write_atomically(path: str, content: bytes, mode: int = 0o644) -> None:
     sync_folder(folder)
 
 
-def write_synced(path: str, content: bytes, mode: int) -> None:
-    """Write a file with exact permissions and fsync it; what lay there before is replaced."""
+def write_synced(path: str, content: bytes, mode: int, owner: tuple[int, int] = (-1, -1)) -> None:
+    """Write a file with exact permissions and fsync it; what lay there before is replaced.
+
+    ``owner`` is user and group, -1 for our own; only root can give a file away.
+    """
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
     with os.fdopen(descriptor, "wb") as file:
         file.write(content)
+        if owner != (-1, -1):
+            with contextlib.suppress(PermissionError):
+                os.fchown(file.fileno(), *owner)
         os.fchmod(file.fileno(), mode)
         file.flush()
         os.fsync(file.fileno())
@@ -207,7 +213,10 @@ def ledger_from(document: Mapping[str, Any]) -> Ledger:
     Raises:
         KeyError, TypeError, ValueError, AttributeError: it is none.
     """
-    files = {path: OwnedFile(**owned) for path, owned in document["files"].items()}
+    files = {
+        path: OwnedFile(**{**owned, "displaced_owner": tuple(owned.get("displaced_owner", (-1, -1)))})
+        for path, owned in document["files"].items()
+    }
     number = int(document["generation"])
     return Ledger(number, files, tuple(document["folders"]), bool(document.get("proved")))
 

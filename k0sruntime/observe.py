@@ -147,7 +147,7 @@ def observe(composition: Composition | None, paths: Paths, ledger: Ledger) -> Ob
             files[path] = found
     state = State(paths)
     displaced = {
-        path: FileState(state.kept(owned.displaced), owned.displaced_mode)
+        path: FileState(state.kept(owned.displaced), owned.displaced_mode, owned.displaced_owner)
         for path, owned in ledger.files.items()
         if owned.displaced and path not in wanted
     }

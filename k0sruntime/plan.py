@@ -34,6 +34,8 @@ class FileState:
 
     content: bytes
     mode: int
+    owner: tuple[int, int] = field(default=(-1, -1), compare=False)
+    """User and group; -1 for whoever we run as. Told, so that what comes back is as it was."""
 
     @property
     def digest(self) -> str:
@@ -51,6 +53,7 @@ class OwnedFile:
     displaced: str = ""
     """Digest of the file that lay there before us and comes back when ours goes."""
     displaced_mode: int = 0o644
+    displaced_owner: tuple[int, int] = (-1, -1)
 
 
 @dataclass(frozen=True)

@@ -67,7 +67,9 @@ def file_state(path: str) -> FileState | None:
     """
     try:
         with open(path, "rb") as file:
-            return FileState(file.read(LARGEST), stat.S_IMODE(os.fstat(file.fileno()).st_mode))
+            found = os.fstat(file.fileno())
+            owner = (found.st_uid, found.st_gid)
+            return FileState(file.read(LARGEST), stat.S_IMODE(found.st_mode), owner)
     except FileNotFoundError:
         return None
     except OSError as exc:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from k0sruntime.errors import Problem, RefusedError
 from k0sruntime.ledger import write_synced
 from k0sruntime.refused import refused_io
+from k0sruntime.staging import mount_points
 
 if TYPE_CHECKING:
     from k0sruntime.node import Paths
@@ -72,9 +73,7 @@ def purge(paths: Paths) -> str:
 def _refuse_mounts(folder: str) -> None:
     """Refuse to remove a folder with a mount in it: it would take what is mounted along."""
     real = os.path.realpath(folder)
-    with open("/proc/self/mountinfo", encoding="utf-8", errors="replace") as file:
-        points = [line.split()[4] for line in file]
-    below = [point for point in points if point == real or point.startswith(f"{real}/")]
+    below = [point for point in mount_points() if point == real or point.startswith(f"{real}/")]
     if below:
         raise RefusedError(
             Problem(

@@ -14,6 +14,7 @@ import os
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from k0sruntime import staging
 from k0sruntime.errors import Problem, RefusedError, RollbackFailedError
 from k0sruntime.ledger import (
     State,
@@ -33,9 +34,6 @@ if TYPE_CHECKING:
     from k0sruntime.node import Paths
     from k0sruntime.plan import Change, Ledger
 
-STAGING = ".k0sruntime-staging"
-"""Folder for files on their way, beside the watched folder and never in it."""
-
 
 @dataclass(frozen=True)
 class _Step:
@@ -47,6 +45,7 @@ class _Step:
     before: str
     """Digest of the kept old content; empty where there was none."""
     before_mode: int
+    before_owner: tuple[int, int] = (-1, -1)
     link: str = ""
     """Second name of the old file while the transaction lasts; the way back needs no space then."""
 
@@ -143,35 +142,32 @@ def _without_empty_folders(after: Ledger, state: State) -> Ledger:
 
 def _stage(change: Change, paths: Paths, state: State) -> _Step:
     target = paths.on_disk(change.path)
-    folder = _staging_folder(target, paths)
+    folder = staging.folder_for(target, paths)
     os.makedirs(folder, exist_ok=True)
-    name = f"{folder}/{change.path.strip('/').replace('/', '%')}"
-    before, before_mode, link = "", 0, ""
+    staged = f"{folder}/{staging.name_for(change.path)}"
+    step = _Step(target, staged if change.after else "", "", 0)
     if change.before:
-        before, before_mode = state.keep(change.before.content), change.before.mode
-        link = _linked(target, f"{name}.before")
-    if change.after is None:
-        return _Step(target, "", before, before_mode, link)
-    state.keep(change.after.content)
-    write_synced(name, change.after.content, change.after.mode)
-    return _Step(target, name, before, before_mode, link)
+        kept, link = state.keep(change.before.content), _linked(target, f"{staged}.before")
+        step = replace(
+            step,
+            before=kept,
+            before_mode=change.before.mode,
+            before_owner=change.before.owner,
+            link=link,
+        )
+    if change.after:
+        state.keep(change.after.content)
+        write_synced(staged, change.after.content, change.after.mode, change.after.owner)
+    return step
 
 
 def _linked(target: str, link: str) -> str:
     """Give a file a second name and return it; empty where its file system has no hard links."""
-    if os.path.islink(target):  # its user's arrangement: what it points to must not be renamed
-        return ""
     try:
-        os.link(target, link)
+        os.link(target, link, follow_symlinks=False)
     except OSError:
         return ""
     return link
-
-
-def _staging_folder(target: str, paths: Paths) -> str:
-    """Return a folder on the target's file system that nobody watches."""
-    etc, run = paths.on_disk(paths.etc), paths.on_disk(paths.run)
-    return f"{run if target.startswith(run + '/') else etc}/{STAGING}"
 
 
 def _write_journal(
@@ -212,7 +208,7 @@ def undo(paths: Paths) -> bool:
     state = State(paths)
     journal = _read_journal(state)
     if journal is None:
-        _sweep(paths)
+        staging.sweep(paths)
         return False
     before, after, steps, made = journal
     present = state.ledger()
@@ -226,7 +222,7 @@ def undo(paths: Paths) -> bool:
             state.save(before)
     os.unlink(state.journal)
     _discard(steps, () if present == after else made)
-    _sweep(paths)
+    staging.sweep(paths)
     return True
 
 
@@ -234,7 +230,10 @@ def _read_journal(state: State) -> tuple[Ledger, Ledger, list[_Step], list[str]]
     try:
         with open(state.journal, "rb") as file:
             journal: dict[str, Any] = json.load(file)
-        steps = [_Step(**step) for step in journal["steps"]]
+        steps = [
+            _Step(**{**step, "before_owner": tuple(step["before_owner"])})
+            for step in journal["steps"]
+        ]
         made = [str(folder) for folder in journal["made"]]
         return ledger_from(journal["before"]), ledger_from(journal["after"]), steps, made
     except FileNotFoundError:
@@ -249,16 +248,6 @@ def _read_journal(state: State) -> tuple[Ledger, Ledger, list[_Step], list[str]]
         ) from exc
 
 
-def _sweep(paths: Paths) -> None:
-    """Remove what an apply has staged that was killed before its journal or after it."""
-    for folder in (paths.etc, paths.run):
-        staging = f"{paths.on_disk(folder)}/{STAGING}"
-        if os.path.isdir(staging):
-            for name in os.listdir(staging):
-                os.unlink(f"{staging}/{name}")
-            os.rmdir(staging)
-
-
 def _put_back(step: _Step, state: State) -> None:
     if not step.before:
         with contextlib.suppress(FileNotFoundError):
@@ -268,13 +257,15 @@ def _put_back(step: _Step, state: State) -> None:
     if file_state(step.path) == FileState(content, step.before_mode):
         return
     os.makedirs(os.path.dirname(step.path), exist_ok=True)
-    if step.link and file_state(step.link) == FileState(content, step.before_mode):
+    if step.link and os.path.lexists(step.link):
         os.replace(step.link, step.path)
         return
-    folder = os.path.dirname(step.staged) or os.path.dirname(os.path.dirname(step.path))
+    folder = os.path.dirname(step.staged or step.link) or os.path.dirname(
+        os.path.dirname(step.path)
+    )
     os.makedirs(folder, exist_ok=True)
     staged = f"{folder}/put-back"
-    write_synced(staged, content, step.before_mode)
+    write_synced(staged, content, step.before_mode, step.before_owner)
     os.replace(staged, step.path)
 
 

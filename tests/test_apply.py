@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from k0sruntime import apply as apply_
-from k0sruntime import sandbox, transaction
+from k0sruntime import sandbox, staging, transaction
 from k0sruntime.compose import Composition, DesiredFile
 from k0sruntime.errors import ExitCode, RefusedError, RollbackFailedError
 from k0sruntime.ledger import State
@@ -69,7 +69,7 @@ class Node:
             for path in self.folder.rglob("*")
             if path.name.endswith(".new")
             or path.name == "put-back"
-            or transaction.STAGING in str(path)
+            or staging.STAGING in str(path)
             or path.name == "journal.json"
         ]
 

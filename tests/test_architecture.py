@@ -55,6 +55,7 @@ IMPURE = {
 }
 WRITERS = {
     "apply.py",
+    "staging.py",
     "transaction.py",
     "ledger.py",
     "lock.py",

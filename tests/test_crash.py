@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from k0sruntime import apply as apply_
-from k0sruntime import transaction
+from k0sruntime import staging, transaction
 from k0sruntime.compose import Composition, DesiredFile
 from k0sruntime.ledger import State
 from k0sruntime.node import Paths
@@ -73,7 +73,7 @@ def tree(folder: Path) -> Files:
     for base in ("etc", "run/k0s"):
         for path in sorted((folder / base).rglob("*")):
             name = str(path.relative_to(folder))
-            if path.is_file() and transaction.STAGING not in name:
+            if path.is_file() and staging.STAGING not in name:
                 found[name] = (path.read_text(), path.stat().st_mode & 0o7777)
     return found
 
@@ -147,7 +147,7 @@ def test_the_tree_is_old_or_new_and_the_next_command_converges(
         assert tree(node) in (old, new), f"step {step}"
         converge(node, new)
         assert tree(node) == new, f"step {step}"
-        assert not list(node.rglob(transaction.STAGING)), f"step {step} left its staging folder"
+        assert not list(node.rglob(staging.STAGING)), f"step {step} left its staging folder"
         assert not State(paths).ledger().files.keys() ^ {f"{node}/{name}" for name in new}
     assert steps >= 30, f"only {steps} steps"
     sys.stderr.write(f"{scenario}: {steps} steps\n")

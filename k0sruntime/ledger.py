@@ -214,7 +214,9 @@ def ledger_from(document: Mapping[str, Any]) -> Ledger:
         KeyError, TypeError, ValueError, AttributeError: it is none.
     """
     files = {
-        path: OwnedFile(**{**owned, "displaced_owner": tuple(owned.get("displaced_owner", (-1, -1)))})
+        path: OwnedFile(
+            **{**owned, "displaced_owner": tuple(owned.get("displaced_owner", (-1, -1)))}
+        )
         for path, owned in document["files"].items()
     }
     number = int(document["generation"])

@@ -40,13 +40,14 @@ def failures(proofs: Iterable[Proven]) -> list[Proven]:
     return [proof for proof in proofs if proof.check.verdict == "fail"]
 
 
-def to_records(proofs: Iterable[Proven]) -> tuple[dict[str, Any], ...]:
-    """Return verdicts as plain data."""
+def to_records(proofs: Iterable[Proven], at: str = "") -> tuple[dict[str, Any], ...]:
+    """Return verdicts as plain data; ``at`` is when they were found, in ISO 8601."""
     return tuple(
         {
             "provider": proof.provider,
             "handler": proof.handler,
             "seconds": round(proof.seconds, 3),
+            "at": at,
             **asdict(proof.check),
         }
         for proof in proofs

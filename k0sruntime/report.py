@@ -143,7 +143,7 @@ def up_document(outcome: Outcome, paths: Paths) -> str:
             }
             for handler in (composition.handlers if composition else ())
         ],
-        proofs=list(to_records(outcome.proofs)),
+        proofs=list(outcome.running.proofs if outcome.running else to_records(outcome.proofs)),
         k0s_flags=k0s.worker_flags(composition.socket, composition.profile) if composition else [],
         profile=dict(composition.profile.values) if composition and composition.profile else None,
         notes=list(outcome.notes),
@@ -169,6 +169,11 @@ def up_text(outcome: Outcome, paths: Paths) -> str:
             "",
             *handler_table(composition, outcome.proofs),
         ]
+        if outcome.ran == "adopted" and running.proofs:
+            lines += [
+                "",
+                f"proved {running.proofs[0].get('at')}; k0sruntime verify proves it again",
+            ]
     lines += other_proofs(outcome.proofs)
     if composition:
         lines += remote_lines(composition)

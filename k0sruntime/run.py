@@ -7,6 +7,7 @@ the proof; a failure goes back the same way and proves what it went back to.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from k0sruntime import apply as apply_
@@ -160,7 +161,8 @@ def _start_and_prove(
     with story.stage("verify") as tell:
         proofs = _prove(node, target, checks())
         tell(summary(proofs))
-    running = replace(running, proofs=to_records(proofs))
+    now = datetime.now(timezone.utc).isoformat(timespec="seconds")
+    running = replace(running, proofs=to_records(proofs, now))
     State(node.paths).record_running(running)
     return Done(ran, running, tuple(proofs), tuple(notes))
 

@@ -18,6 +18,7 @@ COMMANDS = {
     "down": "Stop what we started and remove what we own, nothing else.",
     "plan": "Show what up would do, and why.",
     "status": "Show what runs, what is owned, and what the last proof said.",
+    "supervise": "Stay with the containerd that up has started.",
     "verify": "Prove the running node once more, changing nothing.",
     "providers": "List the providers: where they come from, and what they do here.",
     "explain": "Show where a key of the effective configuration comes from.",

@@ -344,13 +344,13 @@ def test_an_operators_hosts_file_is_refused_until_it_is_adopted_and_comes_back(
 
 
 def test_another_process_behind_the_socket_is_told_from_ours(node_2: RealNode) -> None:
-    node_2.ok("up")
+    pid = node_2.ok("up")["running"]["pid"]
     record = node_2.folder / "run/k0sruntime/containerd.json"
     kept = record.rename(record.with_suffix(".kept"))
     done = node_2.run("up")
     kept.rename(record)
     assert done.returncode == 3
-    assert "another process already serves this socket" in done.stderr
+    assert f"another process (PID {pid}, {node_2.containerd.resolve()}) already" in done.stderr
 
 
 def test_up_starts_a_containerd_that_was_killed(node_2: RealNode) -> None:

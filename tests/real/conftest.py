@@ -35,6 +35,7 @@ class RealNode:
     containerd: Path
     without: Sequence[str] = ("gvisor", "nvidia", "dockerd", "mirrors")
     python_path: list[Path] = field(default_factory=list)
+    first_on_path: list[Path] = field(default_factory=list)
     supervised: bool = False
     """``up`` leaves a supervisor behind, as it does for everybody; most tests do without."""
 
@@ -61,7 +62,8 @@ class RealNode:
 
     def environment(self) -> dict[str, str]:
         base = {key: value for key, value in os.environ.items() if not key.startswith("K0SRUNTIME")}
-        path = f"{self.containerd.parent}:{LAB}/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+        first = "".join(f"{folder}:" for folder in self.first_on_path)
+        path = f"{first}{self.containerd.parent}:{LAB}/bin:/usr/sbin:/usr/bin:/sbin:/bin"
         extra = ":".join(str(folder) for folder in self.python_path)
         supervised = {"K0SRUNTIME_SUPERVISOR": str(self.supervised).lower()}
         return {**base, **supervised, "PATH": path, "PYTHONPATH": extra, "NO_COLOR": "1"}

@@ -13,10 +13,11 @@ from k0sruntime.cli.story import Stderr
 @click.command(name="up")
 @node_options
 @change_options
-@click.option("--dry-run", is_flag=True, help="Stop after the plan, and show it.")
+@click.option("--dry-run", is_flag=True, show_envvar=True, help="Stop after the plan, and show it.")
 @click.option(
     "--foreground",
     is_flag=True,
+    show_envvar=True,
     help="Stay, restart containerd when it ends, and stop it at the end.",
 )
 @json_option

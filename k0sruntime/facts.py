@@ -134,11 +134,8 @@ def _search_path(paths: Paths, settings: NodeSettings) -> tuple[str, ...]:
 
 def _k0s(programs: Programs, settings: NodeSettings) -> Program | None:
     if settings.k0s:
-        version = Version.parse(settings.k0s)
-        if version is None:
-            message = f"k0s = {settings.k0s!r} is no version"
-            raise RefusedError(Problem(message, place="[node] k0s", remedy="Write 1.36."))
-        return Program("", version)
+        version = Version.parse(settings.k0s)  # the settings refuse what is none
+        return Program("", version) if version else None
     if programs.k0s is None:
         return None
     version = _version(programs.k0s[1])

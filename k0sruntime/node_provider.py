@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from k0sruntime.contributions import DropIn, RuntimeHandler
 from k0sruntime.hookspecs import Provider
+from k0sruntime.node import Version
 from k0sruntime.settings import Settings
 
 if TYPE_CHECKING:
@@ -73,6 +74,11 @@ class NodeSettings(Settings, frozen=True):
     """How long k0s is given to bounce its containerd: its own waits alone take eight seconds."""
     supervisor: SupervisorSettings = SupervisorSettings()
     handlers: dict[str, HandlerSettings] = {}
+
+    def __post_init__(self) -> None:
+        """Refuse what is no version."""
+        if self.k0s and Version.parse(self.k0s) is None:
+            raise ValueError(f"k0s = {self.k0s!r} is no version; write one such as 1.36")
 
 
 class NodeProvider(Provider[NodeSettings]):

@@ -37,6 +37,8 @@ def prepare(request: Request, story: Story) -> Prepared:
         own = node_settings(file, request)
         programs = ask_programs(request.paths, own)  # they answer while we discover
         discovered = discover(request.without)
+        for note in discovered.notes:
+            story.say(note)
         refuse_broken(discovered.records)
         settings = {**provider_settings(discovered, file), "node": own}
         tell(f"{len(discovered.usable())} of {len(discovered.records)} providers")
@@ -57,12 +59,14 @@ def prepare(request: Request, story: Story) -> Prepared:
     return Prepared(discovered, settings, node, collected, composition, observed, planned)
 
 
-def survey(request: Request) -> tuple[Record, ...]:
+def survey(request: Request, story: Story) -> tuple[Record, ...]:
     """Return all providers with their state on this node, broken ones included."""
     file = read_settings(request.paths, request.settings)
     own = node_settings(file, request)
     programs = ask_programs(request.paths, own)
     discovered = discover(request.without)
+    for note in discovered.notes:
+        story.say(note)
     settings = {**provider_settings(discovered, file), "node": own}
     node = observe_node(request.paths, own, programs, request.mode)
     return tuple(asked(discovered, record, node, settings) for record in discovered.records)

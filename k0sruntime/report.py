@@ -232,11 +232,8 @@ def other_proofs(proofs: Iterable[Proven]) -> list[str]:
 
 def providers_text(records: Iterable[Record]) -> str:
     """Return the table of providers."""
-    rows = [("PROVIDER", "STATE", "FROM", "WHY")]
-    for record in records:
-        origin = f"{record.distribution} {record.version}"
-        rows.append((record.name, record.state, origin, record.reason or record.summary))
-    return "\n".join(table(rows))
+    rows = [(r.name, r.state, r.origin, r.reason or r.summary) for r in records]
+    return "\n".join(table([("PROVIDER", "STATE", "FROM", "WHY"), *rows]))
 
 
 def providers_document(records: Iterable[Record]) -> str:

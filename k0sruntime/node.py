@@ -65,7 +65,7 @@ class K0sService(NamedTuple):
         ``--flag=value`` and ``--flag value`` are the same (Go's pflag); the last one counts.
         """
         found = ""
-        for word, following in zip(self.arguments, (*self.arguments[1:], ""), strict=True):
+        for word, following in zip(self.arguments, (*self.arguments[1:], ""), strict=False):
             if word == name:
                 found = following
             elif word.startswith(f"{name}="):

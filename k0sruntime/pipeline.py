@@ -106,12 +106,17 @@ def verify(request: Request, story: Story) -> Outcome:
 
 def bare_node(request: Request) -> tuple[Node[Any], NodeSettings]:
     """Return the node and the host's settings, asking no provider, whatever the settings say."""
-    try:
-        own = node_settings(read_settings(request.paths, request.settings), request)
-    except K0sRuntimeError:
-        own = NodeSettings()
+    own = bare_settings(request)
     programs = ask_programs(request.paths, own)
     return observe_node(request.paths, own, programs, request.mode), own
+
+
+def bare_settings(request: Request) -> NodeSettings:
+    """Return the host's settings; the defaults where the settings file is refused."""
+    try:
+        return node_settings(read_settings(request.paths, request.settings), request)
+    except K0sRuntimeError:
+        return NodeSettings()
 
 
 def node_settings(file: SettingsFile, request: Request) -> NodeSettings:

@@ -97,6 +97,7 @@ def _follow(watch: Watch) -> None:
     import watchfiles
 
     paths = watch.request.paths
+    watch.changed = watch.changed or time.monotonic()  # nobody saw what changed until now
     folders = [folder for folder in (paths.etc, paths.dropins) if os.path.isdir(folder)]
     if not folders:
         watch.ended.wait(POLL_SECONDS)
@@ -114,6 +115,8 @@ def _follow(watch: Watch) -> None:
         raise_interrupt=False,
     ):
         if changes:
+            if not watch.changed:
+                watch.story.say("the node's configuration has changed")
             watch.changed = time.monotonic()
         _look(watch)
         if any(path == paths.dropins for _, path in changes):
@@ -133,10 +136,13 @@ def _look(watch: Watch) -> None:
         return
     if processes.running(watch.request.paths) is None:
         _restart(watch)
-    elif watch.changed and time.monotonic() - watch.changed >= watch.settings.debounce:
-        watch.story.say("the node's configuration has changed")
-        if _converge(watch):
-            watch.changed = 0.0
+    elif _settled(watch) and _converge(watch):
+        watch.changed = 0.0
+
+
+def _settled(watch: Watch) -> bool:
+    """Tell whether there was a change, and quiet since."""
+    return watch.changed > 0 and time.monotonic() - watch.changed >= watch.settings.debounce
 
 
 def _restart(watch: Watch) -> None:

@@ -115,7 +115,7 @@ def ensure(paths: Paths) -> int:
     It is recorded before it has begun, so that a ``down`` right after this finds it.
     """
     where = [f"--sandbox={paths.sandbox}"] if paths.sandbox else []
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("NOTIFY_SOCKET")}
+    environment = {k: v for k, v in os.environ.items() if k != "NOTIFY_SOCKET"}
     with refused_io(log_path(paths)), open(log_path(paths), "ab") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", "k0sruntime", "supervise", "--detached", *where],

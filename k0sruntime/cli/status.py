@@ -115,7 +115,7 @@ def _lines(seen: Seen) -> Iterable[str]:
         f"containerd {running.version}, PID {running.pid}" if running else "no containerd of ours"
     )
     yield f"{mode}: {state}, generation {seen.ledger.generation}"
-    if prepared and prepared.composition.mode == "standalone":
+    if prepared is None or prepared.composition.mode == "standalone":
         yield from _supervisor(seen.supervisor)
     yield from (
         f"  ours     {path}  [{owned.owner}]" for path, owned in sorted(seen.ledger.files.items())

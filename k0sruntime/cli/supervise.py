@@ -28,5 +28,5 @@ def command(*, detached: bool, **options: Any) -> int:
 
     asked = request(**options)
     with supervisor.place(asked.paths, detached=detached):
-        _, settings = pipeline.bare_node(supervisor.last_request(asked))
+        settings = pipeline.bare_settings(supervisor.last_request(asked))
         return supervise.stay(asked, Stderr(), settings.supervisor)

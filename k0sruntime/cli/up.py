@@ -90,5 +90,4 @@ def _stay(asked: Request, story: Story, show: Any) -> int:
             if outcome.running is None:  # another runtime serves the CRI: nothing to stay with
                 notify("READY=1")
                 return 0
-        _, settings = pipeline.bare_node(asked)
-        return supervise.stay(asked, story, settings.supervisor)
+        return supervise.stay(asked, story, pipeline.bare_settings(asked).supervisor)

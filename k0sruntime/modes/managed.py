@@ -132,7 +132,7 @@ def log_lines(node: Node[Any], since: float) -> list[str]:
     """Return what k0s logged of its containerd: from the journal, else from its log files.
 
     ``since`` is in seconds since the epoch. k0s wraps each line of containerd's into one of its
-    own, with ``component=containerd``.
+    own, with ``component=containerd`` and its ``stream``.
     """
     lines: list[str] = []
     for unit in UNITS:
@@ -142,7 +142,7 @@ def log_lines(node: Node[Any], since: float) -> list[str]:
         units = [f"--unit={unit}" for unit in UNITS]
         command = ["journalctl", *units, f"--since=@{since:.0f}", "--output=cat", "--no-pager"]
         lines = ask([*command, "--quiet"], JOURNAL_SECONDS).output.splitlines()
-    ours = [line for line in lines if "component=containerd" in line]
+    ours = [line for line in lines if "component=containerd" in line and "stream=" in line]
     return [_unwrapped(line) for line in ours]
 
 

@@ -182,7 +182,9 @@ def start(
     refuse_socket(paths)
     refuse_pid_file(paths)
     os.makedirs(paths.run, exist_ok=True)
-    environment = {**os.environ, "PATH": ":".join(node.search_path)}
+    # The service manager hears of the supervisor, never of containerd, which would tell it too.
+    inherited = {k: v for k, v in os.environ.items() if k != "NOTIFY_SOCKET"}
+    environment = {**inherited, "PATH": ":".join(node.search_path)}
     with log.opened(paths, settings.log) as output:
         process = subprocess.Popen(
             list(command) or arguments(node, settings.log_level, config),

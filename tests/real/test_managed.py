@@ -91,10 +91,10 @@ def worker_35(folder: Path) -> Iterator[Worker]:
 def _worker(folder: Path, line: str) -> Iterator[Worker]:
     version, containerd = LINES[line]
     node = RealNode(folder, containerd)
-    node.first_on_path = [folder / "programs"]
+    node.first_on_path = [folder / "var/programs"]
     node.write_settings(HANDLERS.format(runc=LAB / "bin/runc"))
     node.put_image()
-    made = Worker(node, k0s_stand_in.program(folder / "programs", version))
+    made = Worker(node, k0s_stand_in.program(folder / "var/programs", version))
     yield made
     node.run("down", "--force")
     if made.process and made.process.poll() is None:
@@ -159,39 +159,32 @@ def test_k0s_that_does_not_run_gets_right_files_and_is_told_of(worker: Worker) -
     assert "fail" not in {proof["verdict"] for proof in document["proofs"]}
 
 
-def test_a_crash_loop_that_another_hand_began_is_told_with_containerds_reason(
+def test_a_containerd_that_does_not_come_back_is_told_with_the_reason_of_k0ss_log(
     worker_36: Worker,
 ) -> None:
-    """Blind from 1.36 on: a drop-in of another hand that passes no check kills the node."""
-    worker_36.node.write_settings(
-        worker_36.node.settings.read_text().replace("[node]\n", "[node]\nbounce_seconds = 12\n", 1)
+    node, broken = worker_36.node, worker_36.node.folder / "var/broken"
+    node.write_settings(
+        node.settings.read_text().replace("[node]\n", "[node]\nbounce_seconds = 10\n", 1)
     )
+    wrapper = node.folder / "var/programs/containerd"
+    wrapper.write_text(
+        f"#!/bin/sh\nif [ -e {broken} ]; then echo 'containerd: no \"luck\" today' >&2; exit 1; fi\n"
+        f'exec {node.containerd} "$@"\n'
+    )
+    wrapper.chmod(0o755)
+    ctr = wrapper.with_name("ctr")
+    ctr.symlink_to(node.containerd.with_name("ctr"))
+    node.containerd = wrapper
     worker_36.start()
-    program = worker_36.node.folder / "programs/containerd-shim-late-v1"
-    bad = worker_36.node.dropins / "vendor.toml"
-    bad.write_text(
-        "version = 3\n[plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes.late]\n"
-        f"runtime_type = 'io.containerd.late.v1'\nruntime_path = '{program}'\n"
-    )
-    done = worker_36.node.run("up")
-    assert done.returncode in (0, 3, 6), done.stderr
-    bad.unlink()
-
-
-def test_a_containerd_that_k0s_cannot_start_is_told_with_the_reason_of_its_log(
-    worker_36: Worker,
-) -> None:
-    worker_36.node.write_settings(
-        worker_36.node.settings.read_text().replace("[node]\n", "[node]\nbounce_seconds = 9\n", 1)
-    )
-    worker_36.start()
-    main = worker_36.node.folder / "etc/k0s/containerd.toml"
-    good = main.read_text()
-    main.write_text(good.replace("version = 3", "version = 99"))
-    done = worker_36.node.run("up")
-    main.write_text(good)
-    assert done.returncode in (3, 6, 7)
-    assert "version" in done.stderr
+    files = set(node.files())
+    broken.touch()
+    done = node.run("up", "--containerd", str(CONTAINERDS["2.1"]))
+    broken.unlink()
+    assert done.returncode == 7, done.stderr
+    assert "did not bring its CRI back within 10 s" in done.stderr
+    assert 'no "luck" today' in done.stderr
+    assert set(node.files()) == files, "the old files are back all the same"
+    worker_36.wait_for_cri()
 
 
 def test_k0s_135_that_cannot_compose_keeps_its_containerd(worker_35: Worker) -> None:

@@ -5,6 +5,7 @@ A bounce stops and starts containerd alone; shims and pods live on.
 
 from __future__ import annotations
 
+import importlib
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
@@ -66,6 +67,7 @@ def start_and_prove(
     notes: list[str] = []
     with story.stage("run") as tell:
         if running is not None and verdict == "bounce":
+            importlib.import_module("k0sruntime.cri")  # while the old one still answers
             standalone.stop(node.paths, running)
         if running is None or verdict == "bounce":
             running = _start(node, settings, target.effective, config)

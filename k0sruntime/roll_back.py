@@ -14,6 +14,7 @@ from k0sruntime.bounce import start_and_prove
 from k0sruntime.errors import K0sRuntimeError, Problem, RollbackFailedError, RolledBackError
 from k0sruntime.ledger import State
 from k0sruntime.modes import managed, standalone
+from k0sruntime.plan import Ledger
 from k0sruntime.prove import prove, summary, target_of
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
     from k0sruntime.node import Node
     from k0sruntime.node_provider import NodeSettings
-    from k0sruntime.plan import Ledger
     from k0sruntime.prove import NotProvedError
     from k0sruntime.stages import Prepared, Story
 
@@ -42,6 +42,8 @@ def roll_back(
         RolledBackError: the old state is back and proved.
         RollbackFailedError: it is not; hands are needed.
     """
+    if prepared.composition.mode == "standalone":
+        before = _last_proved(State(prepared.node.paths), before)
     story.say(f"going back to generation {before.generation}: {failure.problems[0].message}")
     way = _managed if prepared.composition.mode == "managed" else _standalone
     try:
@@ -57,6 +59,20 @@ def roll_back(
     raise RolledBackError(Problem(f"rolled back: {back}"), *failure.problems) from failure
 
 
+def _last_proved(state: State, before: Ledger) -> Ledger:
+    """Return the generation itself, or the last proved one before it; else the empty node.
+
+    One that was never proved is no way back: ``up`` may have been killed before its proof.
+    """
+    if before.proved:
+        return before
+    for number in reversed(state.generations()):
+        found = state.generation(number) if number <= before.generation else None
+        if found is not None and found.proved:
+            return found
+    return Ledger()
+
+
 def _files(prepared: Prepared, ledger: Ledger, before: Ledger, story: Story) -> None:
     paths, state = prepared.node.paths, State(prepared.node.paths)
     with story.stage("roll back") as tell:
@@ -70,7 +86,8 @@ def _standalone(prepared: Prepared, ledger: Ledger, before: Ledger, story: Story
     if running is not None:
         standalone.stop(paths, running)
     _files(prepared, ledger, before, story)
-    if prepared.observed.running is None:
+    was = prepared.observed.running
+    if last_good.load(paths) is None and (was is None or not was.proofs):
         return "the node is as it was before, without a running containerd"
     held = start_last_good(prepared.node, prepared.node_settings, before, story)
     if held:

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import signal
 import socket
 import struct
 import subprocess
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -229,11 +229,16 @@ def _signal(running: Running, number: int) -> None:
 
 
 def _gone(running: Running, seconds: float) -> bool:
-    deadline = time.monotonic() + seconds
-    while alive(running):
-        if time.monotonic() > deadline:
-            return False
-        with contextlib.suppress(ChildProcessError):
-            os.waitpid(running.pid, os.WNOHANG)
-        time.sleep(0.005)
-    return True
+    """Wait for a process's end; its pidfd is readable at once then (pidfd_open(2))."""
+    try:
+        descriptor = os.pidfd_open(running.pid)
+    except OSError:  # gone already
+        return not alive(running)
+    try:
+        if alive(running):
+            select.select([descriptor], [], [], seconds)
+    finally:
+        os.close(descriptor)
+    with contextlib.suppress(ChildProcessError):
+        os.waitpid(running.pid, os.WNOHANG)
+    return not alive(running)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from k0sruntime.apply import scratch_copy
 from k0sruntime.errors import Problem, RefusedError
+from k0sruntime.ledger import State
 from k0sruntime.loaded import MAIN, copy_of
 from k0sruntime.programs import begin
 
@@ -35,7 +36,7 @@ def begun(composition: Composition, node: Node[Any]) -> Iterator[Callable[[], No
         yield lambda: None
         return
     files, names = copy_of(composition)
-    with scratch_copy(files) as folder:
+    with scratch_copy(files, f"{State(node.paths).run}/check") as folder:
         command = [node.containerd.path, f"--config={folder}/{MAIN}", "config", "dump"]
         asked = begin(command, DUMP_SECONDS)
 

@@ -10,10 +10,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
+from k0sruntime import supervisor
 from k0sruntime.deferred import deferred
 from k0sruntime.errors import CRIError, K0sRuntimeError, Problem
 from k0sruntime.ledger import State
-from k0sruntime.modes import images, log, standalone
+from k0sruntime.modes import beside, images, log, standalone
 from k0sruntime.proof import Proven, Target, to_records
 from k0sruntime.prove import NotProvedError, prove, summary
 
@@ -97,6 +98,9 @@ def _start(
         started = standalone.start(node, settings, effective, config)
     except (OSError, K0sRuntimeError) as exc:  # files are in place and nothing runs: go back
         raise NotProvedError(_problems(exc)) from exc
+    stays = supervisor.present(node.paths)
+    if stays is not None and not stays.detached:
+        beside.join(started.running.pid, stays.pid)
     from k0sruntime.cri import CRI  # a tenth of a second, spent while containerd boots
 
     with CRI(node.paths.socket) as cri:

@@ -16,6 +16,7 @@ from k0sruntime import (
     processes,
     request_record,
     sandbox,
+    service,
     supervisor,
     transaction,
 )
@@ -29,6 +30,7 @@ from k0sruntime.node_provider import NodeSettings
 from k0sruntime.observe import existing, observe, owned, read_settings
 from k0sruntime.plan import plan, refuse_other_hands
 from k0sruntime.proof import from_records
+from k0sruntime.real_files import RealFiles
 from k0sruntime.settings import SettingsFile, convert
 from k0sruntime.stages import Outcome, Prepared, Request, Story
 
@@ -308,6 +310,8 @@ def down(request: Request, story: Story, *, pods: bool, purge: bool) -> Outcome:
             tell(f"{len(planned.pending())} files removed")
         done = run.stop(request.paths, observed, story)
         last_good.forget(request.paths)
+        if purge and (unit := service.installed(RealFiles(request.paths))):
+            notes += (f"{unit} is still installed: disable it, then remove it",)
         if purge:
             with story.stage("purge") as tell:
                 tell(sandbox.purge(request.paths))

@@ -75,6 +75,14 @@ def refuse(files: Files, place: str, *, sandbox: str) -> None:
         )
 
 
+def installed(files: Files) -> str:
+    """Return where a service that we wrote lies, or nothing."""
+    for place in PLACES.values():
+        if MARK.encode() in (files.read(place) or b""):
+            return place
+    return ""
+
+
 def text(init: Init, command: Sequence[str]) -> str:
     """Return the service's definition for a command line."""
     return _unit(command) if init == "systemd" else _script(command)
@@ -98,9 +106,9 @@ ExecStartPre=-/sbin/modprobe overlay
 ExecStart={" ".join(_systemd_word(word) for word in command)}
 # k0sruntime down ends the supervisor for good: only what failed is started again.
 Restart=on-failure
-RestartSec=10
+RestartSec=30
 RestartPreventExitStatus=2
-TimeoutStartSec=300
+TimeoutStartSec=900
 TimeoutStopSec=60
 # Only the supervisor is signalled: shims, and with them pods, live on.
 KillMode=process
@@ -135,7 +143,7 @@ command="{program}"
 command_args="{quoted}"
 output_log="/var/log/k0sruntime.log"
 error_log="/var/log/k0sruntime.log"
-respawn_delay=10
+respawn_delay=30
 respawn_max=0
 # Long enough for containerd to stop; supervise-daemon signals its own child alone.
 retry="TERM/60/KILL/5"

@@ -154,11 +154,11 @@ def _follow(watch: Watch) -> None:
             _look(watch)
             if any(path == paths.dropins for _, path in changes):
                 return  # made or removed: it must be watched anew
-    except OSError as exc:
+    except (OSError, RuntimeError) as exc:  # the latter is the base of watchfiles' own
         _watch_refused(watch, exc)
 
 
-def _watch_refused(watch: Watch, error: OSError) -> None:
+def _watch_refused(watch: Watch, error: Exception) -> None:
     """Go on by polling where the kernel gives no more watches (inotify(7), its limits)."""
     if not watch.polling:
         watch.story.say(f"the folder cannot be watched ({error}): it is looked at every second")

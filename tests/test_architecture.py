@@ -63,6 +63,7 @@ WRITERS = {
     "sandbox.py",
     "modes/standalone.py",
     "modes/log.py",
+    "modes/beside.py",
     "supervisor.py",
     "cli/migrate.py",
     "cli/new.py",

@@ -11,6 +11,7 @@ import platform
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from k0sruntime import host
 from k0sruntime.errors import Problem, RefusedError
 from k0sruntime.ledger import State
 from k0sruntime.node import GPU, Node, Paths, Program, Version
@@ -66,6 +67,7 @@ def observe_node(
     files = RealFiles(paths)
     k0s = _k0s(programs, settings)
     containerd = _containerd(programs, settings)
+    no_kvm = host.kvm_problem(paths.root)
     asked: Mode | None = mode or (None if settings.mode == "auto" else settings.mode)
     return Node(
         None,
@@ -78,7 +80,9 @@ def observe_node(
         scheme=None if settings.scheme == "auto" else settings.scheme,
         search_path=programs.search,
         gpus=_gpus(files),
-        kvm=files.exists("/dev/kvm"),
+        kernel=host.kernel(paths.root),
+        kvm=files.exists(host.KVM) and not no_kvm,
+        kvm_problem=no_kvm,
         cgroups=_cgroups(files),
         can_lower_oom_score=_has_capability(CAP_SYS_RESOURCE) if paths.root == "/" else True,
         os_release=_os_release(files),

@@ -51,6 +51,10 @@ class AsComposed:
         inside = (file[len(folder) :] for file in self.composed if file.startswith(folder))
         return tuple(sorted({*self.before.names(path), *(name.split("/")[0] for name in inside)}))
 
+    def mode(self, path: str) -> int | None:
+        """Return the permission bits that ``path`` has; those of composed files are ours."""
+        return 0o644 if path in self.composed else self.before.mode(path)
+
 
 def refuse(composition: Composition, node: Node[Any]) -> None:
     """Stop where the composition would stop the node, kill its CRI or break a handler.

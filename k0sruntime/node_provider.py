@@ -32,6 +32,17 @@ class HandlerSettings(Settings, frozen=True):
     runtime_class: str = ""
 
 
+class DownloadSettings(Settings, frozen=True):
+    """How programs are fetched: ``[node.downloads]``."""
+
+    cache: str = ""
+    """Folder of what was fetched; empty: the machine's own."""
+    offline: bool = False
+    """Never open a socket: take what the cache or a folder holds."""
+    ca: str = ""
+    """PEM file of the authorities to trust; empty: the usual ones."""
+
+
 class NodeSettings(Settings, frozen=True):
     """What the operator says about the node: table ``[node]``."""
 
@@ -48,6 +59,7 @@ class NodeSettings(Settings, frozen=True):
     """Image with a shell for checks inside a sandbox; empty: the pause image, where it has one."""
     log_level: Literal["debug", "info", "warn", "error"] = "info"
     handlers: dict[str, HandlerSettings] = {}
+    downloads: DownloadSettings = DownloadSettings()
 
 
 class NodeProvider(Provider[NodeSettings]):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from k0sruntime import toml
 from k0sruntime.compose import Existing, main_file
 from k0sruntime.errors import Problem, RefusedError
+from k0sruntime.installed import is_installed
 from k0sruntime.ledger import State
 from k0sruntime.plan import FileState, Observed, digest
 from k0sruntime.processes import running
@@ -140,6 +141,7 @@ def _glob(files: RealFiles, pattern: str) -> list[str]:
 def observe(composition: Composition | None, paths: Paths, ledger: Ledger) -> Observed:
     """Read what lies at the composed and the owned paths, and the running containerd."""
     wanted = {file.path for file in composition.files} if composition else set()
+    wanted_programs = composition.installations if composition else ()
     files = {}
     for path in wanted | set(ledger.files):
         found = file_state(paths.on_disk(path))
@@ -159,4 +161,5 @@ def observe(composition: Composition | None, paths: Paths, ledger: Ledger) -> Ob
         displaced,
         generations[-1] if generations else 0,
         os.path.exists(state.journal),
+        frozenset(i.folder for i in wanted_programs if is_installed(i, paths)),
     )

@@ -10,7 +10,7 @@ import os
 from typing import TYPE_CHECKING
 
 from k0sruntime import apply as apply_
-from k0sruntime import on_disk, sandbox, transaction
+from k0sruntime import on_disk, provide, sandbox, transaction
 from k0sruntime.collect import Collected, asked, collect, provider_settings, refuse_broken
 from k0sruntime.compose import Composition, compose
 from k0sruntime.compose.dropins import PREFIX
@@ -119,9 +119,10 @@ def up(request: Request, story: Story) -> Outcome:
         recover(request.paths, story)
         prepared = prepare(request, story)
         refuse_other_hands(prepared.plan)
+        provide.provide(request, prepared, story)
         if prepared.plan.empty and proved(prepared):
-            return adopt(prepared, story)
-        return change(request, prepared, story)
+            return provide.tidied(prepared, adopt(prepared, story))
+        return provide.tidied(prepared, change(request, prepared, story))
 
 
 def proved(prepared: Prepared) -> bool:

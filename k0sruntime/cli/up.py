@@ -6,13 +6,14 @@ from typing import Any
 
 import click
 
-from k0sruntime.cli.options import change_options, json_option, node_options, request
+from k0sruntime.cli.options import change_options, fetch_options, json_option, node_options, request
 from k0sruntime.cli.story import Stderr
 
 
 @click.command(name="up")
 @node_options
 @change_options
+@fetch_options
 @click.option("--dry-run", is_flag=True, help="Stop after the plan, and show it.")
 @click.option(
     "--foreground",

@@ -205,7 +205,9 @@ def runtime(config: str, arguments: list[str]) -> int:
         return create(command, arguments)
     if "start" in arguments and fifo(arguments).exists():
         output = os.open(fifo(arguments), os.O_WRONLY)
-        return subprocess.run(call, stdin=subprocess.DEVNULL, stdout=output, stderr=output, check=False).returncode
+        return subprocess.run(
+            call, stdin=subprocess.DEVNULL, stdout=output, stderr=output, check=False
+        ).returncode
     if "kill" in arguments:
         done = subprocess.run(call, capture_output=True, text=True, check=False)
         # What runc's shim looks for in runc's own message.

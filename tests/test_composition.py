@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from k0sruntime import toml
+from k0sruntime.binaries import Binary, Download
 from k0sruntime.collect import Collected
 from k0sruntime.compose import Composition, Existing, compose
 from k0sruntime.compose.k0s import command_lines, worker_flags
 from k0sruntime.compose.layers import leaves
-from k0sruntime.binaries import Binary, Download
 from k0sruntime.contributions import (
     ConfigFile,
     Contribution,

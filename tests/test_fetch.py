@@ -138,7 +138,7 @@ def test_sha256_will_do_where_a_vendor_tells_no_other(server: Server, cache: Cac
 
 
 def test_a_wrong_checksum_is_refused_and_leaves_nothing(server: Server, cache: Cache) -> None:
-    with pytest.raises(RefusedError, match="the sha512 is .* is wanted") as refused:
+    with pytest.raises(RefusedError, match=r"the sha512 is .* is wanted") as refused:
         fetcher(cache).fetch(download(server, sha512="0" * 128))
     assert refused.value.exit_code == ExitCode.REFUSED
     assert "do not trust this source" in refused.value.problems[0].remedy

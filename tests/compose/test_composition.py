@@ -13,10 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from k0sruntime import toml
+from k0sruntime.binaries import Binary
 from k0sruntime.collect import Collected
 from k0sruntime.compose import Composition, Existing, compose
 from k0sruntime.compose.k0s import one_profile, profile_fragment, worker_flags
-from k0sruntime.binaries import Binary
 from k0sruntime.contributions import (
     ConfigFile,
     Contribution,

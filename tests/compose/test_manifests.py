@@ -13,10 +13,11 @@ from k0sruntime.errors import ConflictError
 from k0sruntime.testing import MadeUpFiles, make_node
 
 MANIFEST = "/var/lib/k0s/manifests/k0sruntime/runtimeclasses.yaml"
+WORKER = MadeUpFiles()
 CONTROLLER = MadeUpFiles(contents={"/var/lib/k0s/manifests/coredns/coredns.yaml": ""})
 
 
-def composed(*handlers: RuntimeHandler, files: MadeUpFiles = MadeUpFiles(), mode: str = "managed"):
+def composed(*handlers: RuntimeHandler, files: MadeUpFiles = WORKER, mode: str = "managed"):
     owner = Owner("acme", "acme", "1.0", "contribute_dropin")
     parts = tuple(Contribution(owner, handler) for handler in handlers)
     return compose(

@@ -95,8 +95,12 @@ def rewritten(request: bytes) -> bytes:
     given = part(part(create, 10), 2)  # runtimeoptions.v1.Options
     if given and text(given, 1) != WANTED:
         raise ValueError(f"unsupported option type {text(given, 1)!r}")
-    runtime = as_runtime(text(create, 2), text(given, 2))
-    options = field(1, 2, OPTIONS) + field(2, 2, field(6, 2, runtime.encode()))
+    config = text(given, 2)
+    runtime = field(6, 2, as_runtime(text(create, 2), config).encode())
+    root = (rtoml.loads(Path(config).read_text()) if config else {}).get("root", "")
+    if root:
+        runtime += field(7, 2, root.encode())
+    options = field(1, 2, OPTIONS) + field(2, 2, runtime)
     return replaced(request, 3, replaced(create, 10, options))
 
 
@@ -213,7 +217,7 @@ def runtime(config: str, arguments: list[str]) -> int:
         # What runc's shim looks for in runc's own message.
         sys.stderr.write(done.stderr.replace("sandbox is not running", "container not running"))
         return done.returncode
-    os.execv(runsc, call)
+    return os.execv(runsc, call)
 
 
 def option(arguments: list[str], name: str) -> str:

@@ -17,7 +17,6 @@ from k0sruntime.installed import MARK, shape, users, versions
 from k0sruntime.ledger import sync_folder, write_synced
 from k0sruntime.lint.elf import HEADER_BYTES, machine_of, runs_on
 from k0sruntime.refused import refused_io
-from k0sruntime.unpack import unpack
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -74,6 +73,8 @@ def install(
 
 def _place(download: Download, path: str, staging: str) -> None:
     if download.unpack:
+        from k0sruntime.unpack import unpack
+
         unpack(path, staging, download.url)
         return
     with refused_io(staging):

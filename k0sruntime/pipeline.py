@@ -14,6 +14,7 @@ from k0sruntime import on_disk, provide, sandbox, transaction
 from k0sruntime.collect import Collected, asked, collect, provider_settings, refuse_broken
 from k0sruntime.compose import Composition, compose
 from k0sruntime.compose.dropins import PREFIX
+from k0sruntime.compose.manifests import STACK
 from k0sruntime.discovery import discover
 from k0sruntime.errors import Problem, RefusedError
 from k0sruntime.facts import ask_programs, observe_node
@@ -204,7 +205,8 @@ def _adoptable(path: str, paths: Paths) -> str:
         RefusedError: no file of ours ever lies there.
     """
     folder, _, name = path.rpartition("/")
-    if path == paths.main_file or folder.startswith(f"{paths.certs}/"):
+    manifests = f"{paths.manifests}/{STACK}"
+    if path == paths.main_file or folder.startswith(f"{paths.certs}/") or folder == manifests:
         return "node"
     if folder == paths.dropins and name.startswith(PREFIX) and name.endswith(".toml"):
         return name.removeprefix(PREFIX).removesuffix(".toml")

@@ -26,6 +26,7 @@ PURE = [
     "values.py",
     "gate.py",
     "masking.py",
+    "binaries.py",
     "service.py",
     *(str(path.relative_to(PACKAGE)) for path in (PACKAGE / "compose").rglob("*.py")),
     *(
@@ -52,6 +53,9 @@ IMPURE = {
     "grpc",
     "watchfiles",
     "platform",
+    "requests",
+    "fcntl",
+    "tarfile",
 }
 WRITERS = {
     "apply.py",
@@ -59,6 +63,9 @@ WRITERS = {
     "transaction.py",
     "ledger.py",
     "lock.py",
+    "cache.py",
+    "install.py",
+    "unpack.py",
     "sandbox.py",
     "modes/standalone.py",
     "cli/migrate.py",
@@ -124,12 +131,17 @@ def test_only_apply_and_ledger_write_the_nodes_files() -> None:
         "os.mkdir",
     }
     found = {name(p) for p in MODULES if calls(p) & writing}
-    assert found <= WRITERS, "standalone writes containerd's log and clears its sockets, no more"
+    assert found <= WRITERS, "standalone writes containerd's log, install programs beside our state"
 
 
 def test_only_the_ends_start_processes() -> None:
     starting = {"subprocess.run", "subprocess.Popen", "os.fork", "os.execv", "os.spawnv"}
     assert {name(p) for p in MODULES if calls(p) & starting} <= STARTERS
+
+
+def test_only_fetch_speaks_http() -> None:
+    found = [name(p) for p in MODULES if any(i.split(".")[0] == "requests" for i in imports(p))]
+    assert found == ["fetch.py"]
 
 
 def test_only_cri_speaks_grpc() -> None:

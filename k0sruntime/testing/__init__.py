@@ -63,7 +63,8 @@ class MadeUpFiles:
         """Return the permission bits at ``path``, or ``None``."""
         if not self.exists(path):
             return None
-        usual = 0o644 if path in self.contents else 0o755
+        plain = path in self.contents and path not in self.executables
+        usual = 0o644 if plain else 0o755
         return self.modes.get(path, usual)
 
     def read(self, path: str) -> bytes | None:

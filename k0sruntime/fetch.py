@@ -107,10 +107,8 @@ class Fetcher:
             return "sha512", download.sha512
         if download.sha256:
             return "sha256", download.sha256
-        text = self._cache.document(download.sha512_url)
-        if not text:
-            content = self._document(download.sha512_url)
-            text = content.decode(errors="replace")
+        known = self._cache.document(download.sha512_url)
+        text = known or self._document(download.sha512_url).decode(errors="replace")
         digest = checksum_in(text, download.url_name)
         if not digest:
             raise _refused(
@@ -118,7 +116,8 @@ class Fetcher:
                 f"it holds no sha512 of {download.url_name}",
                 "Pin the checksum in the settings, or name another source.",
             )
-        self._cache.keep_document(download.sha512_url, text.encode())
+        if not known:
+            self._cache.keep_document(download.sha512_url, text.encode())
         return "sha512", digest
 
     def _document(self, url: str) -> bytes:
@@ -176,6 +175,7 @@ class Fetcher:
                 if not left:
                     message = f"{exc}, {ATTEMPTS} times"
                     raise _refused(url, message, REMEDY) from exc
+                self._progress(f"{_name(url)}: {exc}; again in {pause:g} s")
                 self._pause(pause)
                 pause *= 2
             else:
@@ -317,10 +317,14 @@ def _innermost(exc: BaseException) -> str:
     return " ".join(text.split()) or type(found).__name__
 
 
+def _name(url: str) -> str:
+    return url.partition("?")[0].rpartition("/")[2]
+
+
 def _refused(url: str, message: str, remedy: str) -> RefusedError:
     return RefusedError(
         Problem(
-            f"{url.rpartition('/')[2].partition('?')[0]} could not be fetched: {message}",
+            f"{_name(url)} could not be fetched: {message}",
             place=masking.url(url),
             remedy=remedy,
         )

@@ -12,6 +12,7 @@ import os
 import shutil
 from typing import TYPE_CHECKING
 
+from k0sruntime import masking
 from k0sruntime.errors import Problem, RefusedError
 from k0sruntime.installed import MARK, shape, users, versions
 from k0sruntime.ledger import sync_folder, write_synced
@@ -75,7 +76,7 @@ def _place(download: Download, path: str, staging: str) -> None:
     if download.unpack:
         from k0sruntime.unpack import unpack
 
-        unpack(path, staging, download.url)
+        unpack(path, staging, masking.url(download.url))
         return
     with refused_io(staging):
         shutil.copyfile(path, f"{staging}/{download.file_name}")
@@ -100,7 +101,7 @@ def _finish(installation: Installation, staging: str, arch: str) -> None:
             *(
                 Problem(
                     f"{installation} cannot be installed: {problem}",
-                    place=", ".join(download.url for download in installation.downloads),
+                    place=", ".join(masking.url(d.url) for d in installation.downloads),
                     culprit=str(installation.owner),
                     remedy="Name another version or source; nothing of it was installed.",
                 )
@@ -137,7 +138,12 @@ def _record(files: Sequence[tuple[Download, str, str]], staging: str) -> None:
         "kind": "Installation",
         "schema": 1,
         "downloads": [
-            {"url": d.url, "algorithm": algorithm, "digest": os.path.basename(path)}
+            {
+                "name": d.file_name,
+                "url": masking.url(d.url),
+                "algorithm": algorithm,
+                "digest": os.path.basename(path),
+            }
             for d, algorithm, path in files
         ],
         "files": found,
@@ -194,7 +200,10 @@ def prune(paths: Paths, needed: Collection[str]) -> list[str]:
                     f" (PID {processes[0]}…); an up after their end removes it"
                 )
                 continue
-            with refused_io(folder):
+            try:
                 shutil.rmtree(paths.on_disk(folder))
-            notes.append(f"{name} of {provider} is not needed any more and was removed")
+            except OSError as exc:
+                notes.append(f"{name} of {provider} cannot be removed: {exc.strerror}")
+            else:
+                notes.append(f"{name} of {provider} is not needed any more and was removed")
     return notes

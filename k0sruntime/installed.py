@@ -27,23 +27,20 @@ def is_installed(installation: Installation, paths: Paths) -> bool:
     record = recorded(folder)
     if record is None:
         return False
-    known = {item["url"]: item for item in record["downloads"]}
+    known = {item["name"]: item for item in record["downloads"]}
     return all(_same(download, known) for download in installation.downloads) and all(
         shape(f"{folder}/{name}") == tuple(found) for name, found in record["files"].items()
     )
 
 
 def _same(download: Download, known: Mapping[str, Any]) -> bool:
-    found = known.get(download.url)
+    """Tell whether a file of this version is the one wanted, from whatever source it came."""
+    found = known.get(download.file_name)
     if found is None:
-        # The same file from another source is the same file, where its checksum is known.
-        return any(_pinned(download, item) for item in known.values())
-    return not (download.sha512 or download.sha256) or _pinned(download, found)
-
-
-def _pinned(download: Download, item: Mapping[str, str]) -> bool:
+        return False
     pins = {"sha512": download.sha512, "sha256": download.sha256}
-    return bool(pins[item["algorithm"]]) and pins[item["algorithm"]] == item["digest"]
+    pinned = [pin for pin in pins.values() if pin]
+    return not pinned or pins[found["algorithm"]] == found["digest"]
 
 
 def recorded(folder: str) -> dict[str, Any] | None:

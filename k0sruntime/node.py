@@ -100,6 +100,8 @@ class Paths:
     settings: str = "/etc/k0sruntime/config.toml"
     state: str = "/var/lib/k0sruntime"
     own_run: str = "/run/k0sruntime"
+    cache: str = "/var/cache/k0sruntime"
+    """Where fetched programs are kept, on this machine: never below ``root``."""
     sandbox: str = ""
     """The folder given with ``--sandbox``; empty on a real node."""
 
@@ -113,6 +115,7 @@ class Paths:
             settings=f"{folder}/etc/k0sruntime/config.toml",
             state=f"{folder}/var/lib/k0sruntime",
             own_run=f"{folder}/run/k0sruntime",
+            cache=f"{folder}/var/cache/k0sruntime",
             sandbox=folder,
         )
 

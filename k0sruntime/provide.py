@@ -29,16 +29,15 @@ VERSION_SECONDS = 10.0
 
 
 def cache_folder(request: Request, prepared: Prepared) -> str:
-    """Return the folder of the cache: as asked for, else in the sandbox, else the machine's."""
+    """Return the folder of the cache: as asked for, else the node's, else a plain user's own."""
     asked = request.cache or prepared.node_settings.downloads.cache
     if asked:
         return os.path.abspath(asked)
-    if request.paths.sandbox:
-        return f"{request.paths.sandbox}/var/cache/k0sruntime"
+    if request.paths.sandbox or os.geteuid() == 0:
+        return request.paths.cache
     import platformdirs
 
-    own = platformdirs.site_cache_path if os.geteuid() == 0 else platformdirs.user_cache_path
-    return str(own("k0sruntime"))
+    return str(platformdirs.user_cache_path("k0sruntime"))
 
 
 def fetch(
@@ -136,21 +135,31 @@ def tidied(prepared: Prepared, outcome: Outcome) -> Outcome:
     """Remove versions of programs that nothing needs any more, and tell of those that stay.
 
     The present files need theirs, and so do those of the proved generation before: ``rollback``
-    goes there.
+    goes there. Where that cannot be read, everything stays.
     """
     paths = prepared.node.paths
-    state = State(paths)
     needed = {item.folder for item in prepared.composition.installations}
-    present = state.ledger()
-    before = [n for n in state.generations() if n < present.generation]
-    for number in reversed(before):
+    try:
+        needed |= _named(_before(State(paths)), paths)
+    except RefusedError as exc:
+        notes = [f"old programs stay: {problem.message}" for problem in exc.problems]
+    else:
+        notes = install.prune(paths, needed)
+    return replace(outcome, notes=(*outcome.notes, *notes)) if notes else outcome
+
+
+def _before(state: State) -> list[bytes]:
+    """Return the files of the last proved generation before the present one.
+
+    Raises:
+        RefusedError: our record of them is spoilt.
+    """
+    present = state.ledger().generation
+    for number in reversed([n for n in state.generations() if n < present]):
         ledger = state.generation(number)
         if ledger is not None and ledger.proved:
-            contents = [state.kept(file.digest) for file in ledger.files.values()]
-            needed |= _named(contents, paths)
-            break
-    notes = install.prune(paths, needed)
-    return replace(outcome, notes=(*outcome.notes, *notes)) if notes else outcome
+            return [state.kept(file.digest) for file in ledger.files.values()]
+    return []
 
 
 def _named(contents: Sequence[bytes], paths: Paths) -> set[str]:

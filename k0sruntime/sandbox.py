@@ -54,6 +54,8 @@ def purge(paths: Paths) -> str:
         RefusedError: something is still mounted there.
     """
     folders = [paths.on_disk(paths.state), paths.on_disk(paths.own_run)]
+    if paths.root == "/":
+        folders.append(paths.cache)
     _refuse_users(paths)
     whole = paths.sandbox and os.path.exists(f"{paths.sandbox}/{SANDBOX_MARK}")
     if whole:
@@ -69,7 +71,7 @@ def purge(paths: Paths) -> str:
             os.unlink(f"{paths.sandbox}/{SANDBOX_MARK}")
             os.rmdir(paths.sandbox)
         return f"the sandbox {paths.sandbox}"
-    return " and ".join(folders)
+    return ", ".join(folders)
 
 
 def _refuse_users(paths: Paths) -> None:

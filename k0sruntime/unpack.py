@@ -1,5 +1,7 @@
 """Unpacking an archive into an empty folder: plain files, folders and links that stay inside.
 
+A hard link becomes a file of its own.
+
 An archive with anything else in it is refused as a whole: an absolute path, ``..``, a link that
 leads out, a device. Owners and set-user-ID bits are not taken over.
 """
@@ -34,36 +36,50 @@ def unpack(archive: str, folder: str, place: str) -> None:
     Raises:
         RefusedError: it is no archive, or holds what may not be unpacked; or the disk is full.
     """
+    found = _Found()
     with _refusing(place), tarfile.open(archive) as tar:
-        members = tar.getmembers()
-        _refuse_strange(members, place)
-        for member in members:
+        for member in tar:  # one pass: going back in a compressed archive means reading it again
+            if wrong := found.take(member):
+                raise _problem(place, wrong)
             with refused_io(folder):
                 _lay(tar, member, folder)
+
+
+class _Found:
+    """What an archive has brought so far."""
+
+    def __init__(self) -> None:
+        self._names: set[str] = set()
+        self._links: list[str] = []
+        self._bytes = 0
+
+    def take(self, member: tarfile.TarInfo) -> str:
+        """Return what is wrong with the next member, or nothing."""
+        name = posixpath.normpath(member.name)
+        if wrong := _strange(member):
+            return wrong
+        if not member.isdir():
+            if name in self._names:
+                return f"{name} is in it twice"
+            self._names.add(name)
+        if any(name.startswith(f"{link}/") for link in self._links):
+            return f"{name} lies below a link"
+        if member.issym():
+            self._links.append(name)
+        self._bytes += member.size
+        if len(self._names) > MOST_MEMBERS or self._bytes > MOST_BYTES:
+            return "it is too large to be programs"
+        return ""
 
 
 @contextlib.contextmanager
 def _refusing(place: str) -> Iterator[None]:
     try:
         yield
-    except (tarfile.TarError, EOFError, ValueError) as exc:
+    except (tarfile.TarError, EOFError, ValueError, KeyError) as exc:
         raise _problem(place, f"it is no tar archive: {exc}") from exc
     except OSError as exc:  # what bz2 and gzip raise for bytes that are not theirs
         raise _problem(place, f"it is no tar archive: {exc}") from exc
-
-
-def _refuse_strange(members: list[tarfile.TarInfo], place: str) -> None:
-    strange = [what for member in members if (what := _strange(member))]
-    if len(members) > MOST_MEMBERS or sum(m.size for m in members) > MOST_BYTES:
-        strange.append("it is too large to be programs")
-    names = [posixpath.normpath(member.name) for member in members if not member.isdir()]
-    if twice := {name for name in names if names.count(name) > 1}:
-        strange.append(f"{min(twice)} is in it twice")
-    links = {posixpath.normpath(member.name) for member in members if member.issym()}
-    below = [m.name for m in members if any(m.name.startswith(f"{link}/") for link in links)]
-    strange += [f"{name} lies below a link" for name in below]
-    if strange:
-        raise _problem(place, "; ".join(strange[:3]))
 
 
 def _strange(member: tarfile.TarInfo) -> str:
@@ -72,11 +88,13 @@ def _strange(member: tarfile.TarInfo) -> str:
         return f"{member.name!r} leaves the folder"
     if member.isreg() or member.isdir():
         return ""
+    if member.islnk():
+        return f"{member.name!r} links out" if _leaves(member.linkname) else ""
     if member.issym():
         target = posixpath.join(posixpath.dirname(member.name), member.linkname)
         out = member.linkname.startswith("/") or _leaves(target)
         return f"the link {member.name!r} leads out to {member.linkname!r}" if out else ""
-    return f"{member.name!r} is neither a file, a folder nor a symbolic link"
+    return f"{member.name!r} is neither a file, a folder nor a link"
 
 
 def _leaves(name: str) -> bool:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 import http.server
+import ipaddress
 import os
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from k0sruntime.binaries import Download
 from k0sruntime.cache import Cache
@@ -275,20 +281,100 @@ def test_a_redirect_in_a_circle_ends(server: Server, cache: Cache) -> None:
         fetcher(cache).fetch(download(server))
 
 
+@pytest.fixture
+def tls(server: Server, tmp_path: Path) -> str:
+    """Turn the server to TLS with an authority of its own, and return the authority's file."""
+    authority = write_authority(tmp_path)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "server.pem")
+    server.http.socket = context.wrap_socket(server.http.socket, server_side=True)
+    server.url = server.url.replace("http://", "https://")
+    return authority
+
+
+def write_authority(folder: Path) -> str:
+    now = dt.datetime.now(dt.timezone.utc)
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - dt.timedelta(hours=1))
+        .not_valid_after(now + dt.timedelta(hours=1))
+        .add_extension(
+            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), False
+        )
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), True)
+        .sign(key, hashes.SHA256())
+    )
+    pem = certificate.public_bytes(serialization.Encoding.PEM)
+    private = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    (folder / "ca.pem").write_bytes(pem)
+    (folder / "server.pem").write_bytes(private + pem)
+    return str(folder / "ca.pem")
+
+
+def test_an_authority_of_ones_own_is_trusted_when_named(
+    server: Server, cache: Cache, tls: str
+) -> None:
+    with pytest.raises(RefusedError, match=r"TLS: .*self-signed") as refused:
+        fetcher(cache).fetch(download(server))
+    assert "[node.downloads] ca" in refused.value.problems[0].remedy
+    assert fetcher(cache, ca=tls).fetch(download(server))
+
+
+def test_an_authority_that_is_not_there_is_told(server: Server, cache: Cache, tls: str) -> None:
+    with pytest.raises(RefusedError, match="CA certificate bundle"):
+        fetcher(cache, ca=f"{tls}.none").fetch(download(server))
+
+
 @pytest.mark.parametrize("target", ["http://127.0.0.1/x", "file:///etc/shadow", "ftp://x/y"])
 def test_a_redirect_out_of_https_is_refused(
-    cache: Cache, target: str, monkeypatch: pytest.MonkeyPatch
+    server: Server, cache: Cache, tls: str, target: str
 ) -> None:
-    import requests
-
-    answer = requests.Response()
-    answer.status_code = 302
-    answer.headers["Location"] = target
-    answer.raw = None
-    monkeypatch.setattr(answer, "close", lambda: None)
-    monkeypatch.setattr(requests.Session, "get", lambda *_, **__: answer)
+    server.answers = [status(302, Location=target)]
     with pytest.raises(RefusedError, match="which is not https"):
-        fetcher(cache).fetch(Download(url="https://vendor.example/runsc", sha512=SHA512))
+        fetcher(cache, ca=tls).fetch(download(server))
+
+
+def test_a_redirect_within_https_is_followed(server: Server, cache: Cache, tls: str) -> None:
+    server.answers = [status(307, Location=f"{server.url}/elsewhere")]
+    server.files["/elsewhere"] = CONTENT
+    assert fetcher(cache, ca=tls).fetch(download(server))
+
+
+@pytest.mark.parametrize("target", ["file:///etc/shadow", "ftp://x/y"])
+def test_a_redirect_to_no_web_server_is_refused(server: Server, cache: Cache, target: str) -> None:
+    server.answers = [status(302, Location=target)]
+    with pytest.raises(RefusedError, match="which is not https"):
+        fetcher(cache).fetch(download(server))
+
+
+def test_the_proxy_of_the_environment_is_used(
+    server: Server, cache: Cache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("http_proxy", server.url)
+    server.files["http://vendor.test/runsc"] = CONTENT
+    assert fetcher(cache).fetch(Download(url="http://vendor.test/runsc", sha512=SHA512))
+    assert server.asked == [("http://vendor.test/runsc", "")]
+
+
+def test_a_cache_that_cannot_be_written_still_serves(
+    server: Server, cache: Cache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A carried cache may be mounted read-only; root writes anywhere, so the calls are barred."""
+    wanted = download(server, sha512_url=f"{server.url}/runsc.sha512")
+    fetcher(cache).fetch(wanted)
+    monkeypatch.setattr(Cache, "keep_document", None)
+    monkeypatch.setattr(Cache, "partial", None)
+    assert fetcher(cache, offline=True).fetch(wanted)
 
 
 def test_offline_opens_no_socket(cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -118,7 +118,8 @@ def kind(what: bytes) -> tarfile.TarInfo:
         ({"acme": link("/etc/shadow")}, "leads out to '/etc/shadow'"),
         ({"a/acme": link("../../x")}, "leads out"),
         ({"out": link("."), "out/acme": SCRIPT}, "out/acme lies below a link"),
-        ({"acme": link("acme", tarfile.LNKTYPE)}, "neither a file"),
+        ({"acme": link("../acme", tarfile.LNKTYPE)}, "links out"),
+        ({"acme": link("nowhere", tarfile.LNKTYPE)}, "no tar archive: .*nowhere"),
         ({"acme": kind(tarfile.CHRTYPE)}, "neither a file"),
         ({"acme": kind(tarfile.FIFOTYPE)}, "neither a file"),
         ({"acme": SCRIPT, "./acme": SCRIPT}, "acme is in it twice"),
@@ -146,6 +147,12 @@ def test_what_is_no_archive_is_refused(paths: Paths, content: bytes) -> None:
 def test_a_link_inside_stays_a_link(paths: Paths) -> None:
     item = installed(paths, tar({"bin/acme-1": SCRIPT, "acme": link("bin/acme-1")}))
     assert os.readlink(f"{item.folder}/acme") == "bin/acme-1"
+    assert is_installed(item, paths)
+
+
+def test_a_hard_link_becomes_a_file(paths: Paths) -> None:
+    item = installed(paths, tar({"acme-1": SCRIPT, "acme": link("acme-1", tarfile.LNKTYPE)}))
+    assert Path(item.folder, "acme").read_bytes() == SCRIPT
     assert is_installed(item, paths)
 
 
@@ -195,7 +202,7 @@ def test_another_pin_is_another_file(paths: Paths) -> None:
 
 def test_the_same_file_from_another_source_is_not_fetched_again(paths: Paths) -> None:
     item = installed(paths, tar({"acme": SCRIPT}))
-    there = Download(url="https://mirror.test/acme.tar", sha512=item.downloads[0].sha512)
+    there = Download(url="https://mirror.test/source.tar", sha512_url="https://mirror.test/sums")
     assert is_installed(Installation(OWNER, item.binary, (there,), item.folder), paths)
 
 

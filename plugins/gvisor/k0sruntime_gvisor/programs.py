@@ -28,9 +28,14 @@ ARCHITECTURES = ("x86_64", "aarch64")
 OTHER_FOLDERS = ("/usr/local/bin", "/opt/gvisor/bin", "/opt/gvisor", "/opt/bin")
 """Where instructions put the programs, which may not be on containerd's PATH."""
 FOR_ALL = 0o555
-PARAMETERS = ((2, 3), "20260520.0", "containerd 2.3 hands parameters to shims that it may not read")
-"""containerd from which on, and release from which on the shim is built with containerd 2.1's
-libraries (gVisor b798cf611, containerd ``pkg/shim/util.go``)."""
+PARAMETERS = (
+    (2, 3),
+    (1, 36),
+    "20260520.0",
+    "containerd 2.3 hands parameters to shims that it may not read",
+)
+"""containerd from which on, the k0s that brings it, and the release from which on the shim is built
+with libraries that know them (gVisor b798cf611, containerd ``pkg/shim/util.go``)."""
 INSTALL = "name a release in [gvisor.release] date, or see gvisor.dev/docs/user_guide/install"
 
 
@@ -63,8 +68,10 @@ def programs(node: Node[GVisorSettings]) -> Programs:
 
 
 def _check(node: Node[GVisorSettings]) -> VersionCheck:
-    since, least, why = PARAMETERS
-    young = node.containerd is not None and node.containerd.version >= since
+    containerd, k0s, least, why = PARAMETERS
+    young = (node.containerd is not None and node.containerd.version >= containerd) or (
+        node.mode == "managed" and node.k0s is not None and node.k0s.version >= k0s
+    )
     return VersionCheck(pattern=r"(\d{8}(?:\.\d+)?)", least=least if young else "", why=why)
 
 

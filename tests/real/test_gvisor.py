@@ -11,7 +11,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -48,11 +48,34 @@ layout = "{{layout}}"
 """
 
 
+PANICS = 3
+LOST = ("connecting to control server at PID", "sandbox is not running", "died at once")
+"""What is told of a sandbox that ended by itself."""
+
+
+class GVisorNode(RealNode):
+    """A node whose runsc now and then panics, and says nothing then about us.
+
+    Debian builds this release with a Go whose goroutines' IDs it reads wrongly: about one sandbox
+    of a hundred ends with ``running on goroutine … (task goroutine … is 0)``. A proof that was lost
+    in that way is made again; one that is lost every time fails.
+    """
+
+    def run(
+        self, *arguments: str, without: Sequence[str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        for _ in range(PANICS):
+            done = super().run(*arguments, without=without)
+            if done.returncode not in (6, 8) or not any(text in done.stderr for text in LOST):
+                break
+        return done
+
+
 @pytest.fixture(params=list(CONTAINERDS))
 def found(request: pytest.FixtureRequest, folder: Path, tmp_path: Path) -> Iterator[RealNode]:
     """A node on whose PATH runsc and its shim lie, under each containerd in turn."""
-    for node in _node(folder, CONTAINERDS[request.param]):
-        node.without = OTHERS
+    for made in _node(folder, CONTAINERDS[request.param]):
+        node = GVisorNode(made.folder, made.containerd, OTHERS)
         (tmp_path / "programs").mkdir()
         (tmp_path / "programs" / SHIM).write_text(shim_script())
         (tmp_path / "programs" / SHIM).chmod(0o755)
@@ -64,8 +87,7 @@ def found(request: pytest.FixtureRequest, folder: Path, tmp_path: Path) -> Itera
 def node(folder: Path) -> Iterator[RealNode]:
     """A node without gVisor."""
     for made in _node(folder, CONTAINERDS["2.1"]):
-        made.without = OTHERS
-        yield made
+        yield GVisorNode(made.folder, made.containerd, OTHERS)
 
 
 @pytest.fixture(scope="session")
@@ -357,9 +379,15 @@ def somebodys_pod(node: RealNode) -> Iterator[None]:
         metadata=api.PodSandboxMetadata(name="lives", uid="1", namespace="default"),
         linux=api.LinuxPodSandboxConfig(security_context=context),
     )
+    request = api.RunPodSandboxRequest(config=config, runtime_handler="runsc")
     with CRI(str(node.socket)) as cri:
-        request = api.RunPodSandboxRequest(config=config, runtime_handler="runsc")
-        pod = cri._runtime.RunPodSandbox(request).pod_sandbox_id
+        for _ in range(PANICS):
+            pod = cri._runtime.RunPodSandbox(request).pod_sandbox_id
+            time.sleep(1)
+            asked = api.PodSandboxStatusRequest(pod_sandbox_id=pod)
+            if cri._runtime.PodSandboxStatus(asked).status.state == 0:
+                break
+            cri.remove_pod(pod)
     yield
     with CRI(str(node.socket)) as cri:  # containerd was bounced meanwhile
         cri.remove_pod(pod)

@@ -1,23 +1,19 @@
 """Fetching files: over HTTP or out of a folder, resumed, checked, into the cache.
 
-Proxies and credentials come from where every program takes them (``HTTPS_PROXY``, ``NO_PROXY``,
-``~/.netrc``). A file counts when its checksum is right, and never before.
+A file counts when its checksum is right, and never before.
 """
 
 from __future__ import annotations
 
 import re
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from k0sruntime import masking
 from k0sruntime.cache import CHUNK, Cache
-from k0sruntime.errors import Problem, RefusedError
+from k0sruntime.web import NOTHING_LEFT, PARTIAL, REMEDY, Passing, Web, name_of, pieces, refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    import requests
 
     from k0sruntime.binaries import Download
     from k0sruntime.cache import Partial
@@ -25,21 +21,7 @@ if TYPE_CHECKING:
 ATTEMPTS = 5
 FIRST_PAUSE = 0.5
 """Seconds before the second attempt; each further pause is twice as long."""
-TIMEOUTS = (10.0, 30.0)
-"""Seconds to connect, and between two pieces of an answer."""
-MOST_REDIRECTS = 5
 DOCUMENT_BYTES = 1 << 16
-PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
-"""HTTP statuses that may be gone a moment later (RFC 9110, 6585)."""
-REDIRECTS = frozenset({301, 302, 303, 307, 308})
-REMEDY = (
-    "Name a mirror or a folder as the source; or run k0sruntime fetch --cache DIR where there is a"
-    " network, carry DIR here, and name it with --cache."
-)
-
-
-class Passing(Exception):  # noqa: N818 - not an error yet
-    """What went wrong may be gone a moment later."""
 
 
 class Fetcher:
@@ -63,11 +45,9 @@ class Fetcher:
         pause: Callable[[float], None] = time.sleep,
     ) -> None:
         self._cache = cache
-        self._offline = offline
-        self._ca = ca
+        self._web = Web(offline=offline, ca=ca)
         self._progress = progress
         self._pause = pause
-        self._session: requests.Session | None = None
 
     def fetch(self, download: Download) -> str:
         """Return the path of the checked file in the cache, fetched if it is not there yet.
@@ -90,7 +70,7 @@ class Fetcher:
                 partial.restart()
                 if download.sha512_url:
                     self._cache.forget_document(download.sha512_url)
-                raise _refused(
+                raise refused(
                     download.url,
                     f"the {algorithm} is {got[:16]}…, and {digest[:16]}… is wanted",
                     "Check version and checksum; if they are right, do not trust this source.",
@@ -111,7 +91,7 @@ class Fetcher:
         text = known or self._document(download.sha512_url).decode(errors="replace")
         digest = checksum_in(text, download.url_name)
         if not digest:
-            raise _refused(
+            raise refused(
                 download.sha512_url,
                 f"it holds no sha512 of {download.url_name}",
                 "Pin the checksum in the settings, or name another source.",
@@ -126,16 +106,16 @@ class Fetcher:
         def take(data: bytes) -> None:
             collected.append(data)
             if sum(map(len, collected)) > DOCUMENT_BYTES:
-                raise _refused(url, "it is no checksum document: too long", REMEDY)
+                raise refused(url, "it is no checksum document: too long", REMEDY)
 
         if url.startswith("/"):
-            _copy(url, 0, take)
+            _copy(url, take)
             return b"".join(collected)
 
         def attempt() -> None:
             collected.clear()
-            with self._get(url, 0) as response:
-                for data in _pieces(response):
+            with self._web.get(url) as response:
+                for data in pieces(response):
                     take(data)
 
         self._retry(url, attempt)
@@ -146,21 +126,23 @@ class Fetcher:
         meter = Meter(download.file_name, self._progress)
         if download.url.startswith("/"):
             partial.restart()
-            _copy(download.url, 0, partial.write)
+            _copy(download.url, partial.write)
             return
         self._retry(download.url, lambda: self._attempt(download.url, partial, meter))
 
     def _attempt(self, url: str, partial: Partial, meter: Meter) -> None:
         offset = partial.size
-        with self._get(url, offset) as response:
-            if offset and response.status_code != 206:  # whole again, or nothing is left to send
-                if response.status_code == 416:
+        with self._web.get(url, offset) as response:
+            if (
+                offset and response.status_code != PARTIAL
+            ):  # whole again, or nothing is left to send
+                if response.status_code == NOTHING_LEFT:
                     return
                 partial.restart()
                 offset = 0
             length = response.headers.get("Content-Length", "")
             total = offset + int(length) if length.isdigit() else 0
-            for data in _pieces(response):
+            for data in pieces(response):
                 partial.write(data)
                 meter.show(partial.size, total)
             if total and partial.size < total:
@@ -174,67 +156,12 @@ class Fetcher:
             except Passing as exc:
                 if not left:
                     message = f"{exc}, {ATTEMPTS} times"
-                    raise _refused(url, message, REMEDY) from exc
-                self._progress(f"{_name(url)}: {exc}; again in {pause:g} s")
+                    raise refused(url, message, REMEDY) from exc
+                self._progress(f"{name_of(url)}: {exc}; again in {pause:g} s")
                 self._pause(pause)
                 pause *= 2
             else:
                 return
-
-    def _get(self, url: str, offset: int) -> requests.Response:
-        """Ask for an URL from a byte on, following redirects that stay as safe as the first.
-
-        Raises:
-            RefusedError: offline, refused by the server, or led to where nobody may go.
-            Passing: it may work a moment later.
-        """
-        if self._offline:
-            raise _refused(url, "it is not in the cache, and --offline opens no socket", REMEDY)
-        where = url
-        for _ in range(MOST_REDIRECTS + 1):
-            response = self._ask(where, offset)
-            if response.status_code not in REDIRECTS:
-                return self._judged(response, where, offset)
-            target = _target(response, where)
-            response.close()
-            where = target
-        raise _refused(url, f"more than {MOST_REDIRECTS} redirects", REMEDY)
-
-    def _ask(self, url: str, offset: int) -> requests.Response:
-        import requests
-
-        session = self._session = self._session or requests.Session()
-        headers = {"Accept-Encoding": "identity"}
-        if offset:
-            headers["Range"] = f"bytes={offset}-"
-        options: dict[str, Any] = {"verify": self._ca} if self._ca else {}
-        try:
-            return session.get(
-                url,
-                headers=headers,
-                stream=True,
-                timeout=TIMEOUTS,
-                allow_redirects=False,
-                **options,
-            )
-        except requests.exceptions.SSLError as exc:
-            remedy = "Name its authority: [node.downloads] ca, or REQUESTS_CA_BUNDLE."
-            raise _refused(url, f"TLS: {_innermost(exc)}", remedy) from exc
-        except (requests.ConnectionError, requests.Timeout) as exc:
-            raise Passing(_innermost(exc)) from exc
-        except (requests.RequestException, OSError) as exc:
-            raise _refused(url, _innermost(exc), REMEDY) from exc
-
-    @staticmethod
-    def _judged(response: requests.Response, url: str, offset: int) -> requests.Response:
-        status = response.status_code
-        if status in (200, 206) or (status == 416 and offset):
-            return response
-        response.close()
-        said = f"the server answers {status} {response.reason or ''}".strip()
-        if status in PASSING:
-            raise Passing(said)
-        raise _refused(url, said, f"Check the version. {REMEDY}")
 
 
 class Meter:
@@ -266,66 +193,11 @@ def checksum_in(document: str, name: str) -> str:
     return ""
 
 
-def _target(response: requests.Response, url: str) -> str:
-    """Return where a redirect leads.
-
-    Raises:
-        RefusedError: from https to something that anybody on the way may change.
-    """
-    from urllib.parse import urljoin
-
-    target = urljoin(url, response.headers.get("Location", ""))
-    if not target.startswith("https://") and (
-        url.startswith("https://") or not target.startswith("http://")
-    ):
-        raise _refused(
-            url, f"it redirects to {masking.url(target)}, which is not https", "Name the target."
-        )
-    return target
-
-
-def _pieces(response: requests.Response) -> Any:
-    import requests
-
-    try:
-        yield from response.iter_content(CHUNK)
-    except requests.RequestException as exc:  # cut off, or no piece for too long
-        raise Passing(_innermost(exc)) from exc
-
-
-def _copy(path: str, offset: int, take: Callable[[bytes], None]) -> None:
+def _copy(path: str, take: Callable[[bytes], None]) -> None:
     try:
         file = open(path, "rb")  # noqa: SIM115 - closed below; what take refuses is its own
     except OSError as exc:
-        raise _refused(path, exc.strerror or str(exc), "Put it there, or name it right.") from exc
+        raise refused(path, exc.strerror or str(exc), "Put it there, or name it right.") from exc
     with file:
-        file.seek(offset)
         while data := file.read(CHUNK):
             take(data)
-
-
-def _innermost(exc: BaseException) -> str:
-    """Return the reason at the bottom of a stack of exceptions, in one line."""
-    found: BaseException = exc
-    while inner := next((a for a in found.args if isinstance(a, BaseException)), None) or getattr(
-        found, "reason", None
-    ):
-        if not isinstance(inner, BaseException):
-            break
-        found = inner
-    text = str(found).partition(": ")[2] if "object at 0x" in str(found) else str(found)
-    return " ".join(text.split()) or type(found).__name__
-
-
-def _name(url: str) -> str:
-    return url.partition("?")[0].rpartition("/")[2]
-
-
-def _refused(url: str, message: str, remedy: str) -> RefusedError:
-    return RefusedError(
-        Problem(
-            f"{_name(url)} could not be fetched: {message}",
-            place=masking.url(url),
-            remedy=remedy,
-        )
-    )

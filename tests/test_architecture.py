@@ -139,9 +139,9 @@ def test_only_the_ends_start_processes() -> None:
     assert {name(p) for p in MODULES if calls(p) & starting} <= STARTERS
 
 
-def test_only_fetch_speaks_http() -> None:
+def test_only_web_speaks_http() -> None:
     found = [name(p) for p in MODULES if any(i.split(".")[0] == "requests" for i in imports(p))]
-    assert found == ["fetch.py"]
+    assert found == ["web.py"]
 
 
 def test_only_cri_speaks_grpc() -> None:

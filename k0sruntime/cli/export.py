@@ -15,6 +15,8 @@ from k0sruntime.cli.story import Silent
 @click.option(
     "--with-example-pod",
     is_flag=True,
+    envvar="K0SRUNTIME_WITH_EXAMPLE_POD",
+    show_envvar=True,
     help="Add a pod to each RuntimeClass that shows whose kernel it runs on.",
 )
 @node_options

@@ -85,6 +85,7 @@ def observe_node(
         kvm_problem=no_kvm,
         cgroups=_cgroups(files),
         can_lower_oom_score=_has_capability(CAP_SYS_RESOURCE) if paths.root == "/" else True,
+        probe_image=settings.probe_image,
         os_release=_os_release(files),
     )
 

@@ -54,7 +54,7 @@ def install(
     staging = f"{parent}/{STAGING}-{os.path.basename(target)}"
     with refused_io(parent):
         os.makedirs(parent, exist_ok=True)
-        for folder in (os.path.dirname(parent), parent):
+        for folder in (paths.on_disk(paths.state), os.path.dirname(parent), parent):
             os.chmod(folder, FOR_ALL)
         _refuse_noexec(parent)
         _clear(staging)

@@ -231,6 +231,8 @@ class Node(Generic[S_co]):
     """Version of the mounted cgroup hierarchy; hybrid counts as 1."""
     can_lower_oom_score: bool = True
     """The process may set a negative ``oom_score_adj`` (it has CAP_SYS_RESOURCE)."""
+    probe_image: str = ""
+    """Image that has a shell and a ``uname``, for checks from inside a sandbox; may be none."""
     os_release: Mapping[str, str] = field(default_factory=dict)
     """What ``/etc/os-release`` says: ``ID``, ``VERSION_ID``, …"""
 

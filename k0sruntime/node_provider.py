@@ -56,7 +56,7 @@ class NodeSettings(Settings, frozen=True):
     """Folders searched for programs before all others, and put first on containerd's PATH."""
     pause_image: str = ""
     probe_image: str = ""
-    """Image with a shell for checks inside a sandbox; empty: the pause image, where it has one."""
+    """Image that has a shell and a ``uname``, for the providers' checks from inside a sandbox."""
     log_level: Literal["debug", "info", "warn", "error"] = "info"
     handlers: dict[str, HandlerSettings] = {}
     downloads: DownloadSettings = DownloadSettings()

@@ -55,5 +55,5 @@ def test_runsc_under_selinux_is_stopped_before_anything_is_written(
     if not stopped:
         refuse(composition, node)
         return
-    with pytest.raises(RefusedError, match="K0R808 runsc-under-selinux: .*refuses SELinux"):
+    with pytest.raises(RefusedError, match=r"K0R808 runsc-under-selinux: .*refuses SELinux"):
         refuse(composition, node)

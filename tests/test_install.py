@@ -19,6 +19,7 @@ from k0sruntime.errors import RefusedError
 from k0sruntime.fetch import Fetcher
 from k0sruntime.installed import is_installed, users
 from k0sruntime.node import Paths
+from k0sruntime.sandbox import purge
 
 OWNER = Owner("acme", "acme", "1.0", "contribute_dropin")
 SCRIPT = b"#!/bin/sh\necho acme 1.0\n"
@@ -83,7 +84,8 @@ def test_an_archive_is_installed_for_everybody_to_run(paths: Paths) -> None:
     modes = {path.name: path.stat().st_mode & 0o7777 for path in [folder, *folder.rglob("*")]}
     assert modes["acme"] == modes["acme-1"] == modes["lib"] == 0o755, "and no set-user-ID bit"
     assert modes["data"] == 0o644
-    assert (folder.parent.stat().st_mode & 0o777) == 0o755
+    for above in (folder.parent, folder.parent.parent, Path(paths.state)):
+        assert above.stat().st_mode & 0o777 == 0o755, "and the way to it"
     assert is_installed(item, paths)
 
 
@@ -228,6 +230,21 @@ def test_a_version_that_a_process_runs_stays_until_it_ends(paths: Paths) -> None
         running.kill()
         running.wait()
     assert "was removed" in install_.prune(paths, ())[0]
+
+
+def test_programs_that_run_are_not_purged(paths: Paths) -> None:
+    sleep = Path(shutil.which("sleep") or "/bin/sleep").read_bytes()
+    item = installed(paths, tar({"acme": sleep}))
+    running = subprocess.Popen([f"{item.folder}/acme", "60"])
+    try:
+        with pytest.raises(RefusedError, match="1 processes still run programs from there"):
+            purge(paths)
+        assert is_installed(item, paths)
+    finally:
+        running.kill()
+        running.wait()
+    purge(paths)
+    assert not Path(item.folder).exists()
 
 
 def test_no_space_is_told_and_nothing_is_left(

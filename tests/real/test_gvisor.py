@@ -36,9 +36,9 @@ network = "none"
 RELEASED = f"""
 [node]
 pause_image = "{IMAGE}"
+probe_image = "{IMAGE}"
 
 [gvisor]
-probe_image = "{IMAGE}"
 network = "none"
 
 [gvisor.release]

@@ -55,13 +55,13 @@ class GVisor(Provider[GVisorSettings]):
     def post_start_check(self, node: Node[GVisorSettings], cri: RunningCRI) -> Iterator[Check]:
         """See from inside a sandbox of each handler that the kernel is gVisor's."""
         yield from _hanging(node)
-        image = node.settings.probe_image
+        image = node.settings.probe_image or node.probe_image
         if not image or not cri.has_image(image):
             yield Check(
                 name="the sandbox's kernel is gVisor's",
                 verdict="unknown",
                 detail=f"no image to look from: {image or 'none is set'}",
-                remedy="Set [gvisor] probe_image to an image on the node that has a uname.",
+                remedy="Set [node] probe_image to an image on the node that has a uname.",
             )
             return
         for name in node.settings.all_handlers():

@@ -114,7 +114,7 @@ class GVisorSettings(HandlerSettings, frozen=True):
     shim: str = ""
     """Path of the shim; empty: looked for likewise."""
     probe_image: str = ""
-    """Image that has a ``uname``, to see from inside whose kernel it is."""
+    """Image that has a ``uname``, to see from inside whose kernel it is; empty: the node's."""
     release: ReleaseSettings = ReleaseSettings()
     handlers: dict[str, HandlerSettings] = {}
     """More handlers, by name."""

@@ -403,6 +403,12 @@ def test_the_check_looks_from_inside_or_says_why_it_cannot(image, said, verdict)
     assert check.remedy or verdict == "pass"
 
 
+def test_the_nodes_own_image_will_do():
+    node = make_node("gvisor", GVisorSettings(), files=BOTH, probe_image="busybox")
+    (check,) = provider.post_start_check(node, Cri("4.19.0-gvisor #1"))
+    assert check.verdict == "pass"
+
+
 def test_every_handler_is_looked_at_from_inside():
     settings = GVisorSettings(probe_image="busybox", handlers={"runsc-kvm": HandlerSettings()})
     cri = Cri("4.19.0-gvisor #1")

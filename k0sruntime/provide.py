@@ -6,6 +6,7 @@ its version as well: a program that does not run here is refused before a handle
 
 from __future__ import annotations
 
+import contextlib
 import os
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -149,17 +150,21 @@ def tidied(prepared: Prepared, outcome: Outcome) -> Outcome:
 
 
 def _before(state: State) -> list[bytes]:
-    """Return the files of the last proved generation before the present one.
+    """Return the last good configuration, and the files of the proved generation before this.
 
     Raises:
         RefusedError: our record of them is spoilt.
     """
+    last_good = f"{state.folder}/last-good.json"  # what a bad drop-in is answered with
+    kept: list[bytes] = []
+    with contextlib.suppress(OSError), open(last_good, "rb") as file:
+        kept.append(file.read())
     present = state.ledger().generation
     for number in reversed([n for n in state.generations() if n < present]):
         ledger = state.generation(number)
         if ledger is not None and ledger.proved:
-            return [state.kept(file.digest) for file in ledger.files.values()]
-    return []
+            return kept + [state.kept(file.digest) for file in ledger.files.values()]
+    return kept
 
 
 def _named(contents: Sequence[bytes], paths: Paths) -> set[str]:

@@ -50,6 +50,8 @@ class Request:
     """Never open a socket to fetch something."""
     cache: str = ""
     """Folder of what was fetched, where it is not the machine's own."""
+    supervise: bool | None = None
+    """Leave a supervisor behind; ``None``: as the settings say."""
     start: bool = True
     """Start or bounce and prove; not so for an image root."""
 
@@ -86,3 +88,7 @@ class Outcome:
     running: Running | None = None
     proofs: tuple[Proven, ...] = ()
     notes: tuple[str, ...] = ()
+    supervisor: int = 0
+    """PID of the supervisor that stays with containerd; 0 where there is none."""
+    log: str = ""
+    """Where a person finds containerd's log."""

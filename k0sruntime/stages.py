@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 if TYPE_CHECKING:
@@ -50,6 +50,8 @@ class Request:
     """Never open a socket to fetch something."""
     cache: str = ""
     """Folder of what was fetched, where it is not the machine's own."""
+    remember: bool = True
+    """A person asked, not the supervisor: it is what a supervisor keeps the node at."""
     supervise: bool | None = None
     """Leave a supervisor behind; ``None``: as the settings say."""
     start: bool = True
@@ -67,6 +69,10 @@ class Prepared:
     composition: Composition
     observed: Observed
     plan: Plan
+    settings_text: bytes = b""
+    """The settings file as it was read."""
+    inputs: Mapping[str, str] = field(default_factory=dict)
+    """The fingerprint of the files of other hands that this was composed from."""
 
     @property
     def node_settings(self) -> NodeSettings:

@@ -70,11 +70,18 @@ WRITERS = {
     "sandbox.py",
     "modes/standalone.py",
     "modes/log.py",
+    "modes/beside.py",
     "supervisor.py",
     "cli/migrate.py",
     "cli/new.py",
 }
-STARTERS = {"programs.py", "supervisor.py", "modes/standalone.py", "lint/config_dump.py"}
+STARTERS = {
+    "programs.py",
+    "supervisor.py",
+    "worker.py",
+    "modes/standalone.py",
+    "lint/config_dump.py",
+}
 
 
 def imports(path: Path) -> set[str]:

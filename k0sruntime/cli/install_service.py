@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from k0sruntime.cli.options import node_options, request
+
+if TYPE_CHECKING:
+    from k0sruntime.stages import Request
 
 
 @click.command(name="install-service")
@@ -44,13 +47,32 @@ def command(*, init: Any, only_print: bool, **options: Any) -> int:
     if only_print:
         click.echo(text, nl=False)
         return 0
+    if asked.paths.root == "/":
+        _refuse_managed(asked)
     place = service.PLACES[chosen]
+    service.refuse(RealFiles(asked.paths), place, sandbox=asked.paths.sandbox)
     with refused_io(place):
         mode = 0o644 if chosen == "systemd" else 0o755
         write_atomically(asked.paths.on_disk(place), text.encode(), mode)
     click.echo(f"wrote {place}")
     click.echo(f"next: {service.NEXT[chosen]}")
     return 0
+
+
+def _refuse_managed(asked: Request) -> None:
+    from k0sruntime import pipeline
+    from k0sruntime.errors import Problem, RefusedError
+
+    node, _ = pipeline.bare_node(asked)
+    if node.mode != "standalone":
+        raise RefusedError(
+            Problem(
+                f"the node is in {node.mode} mode: there is nothing to stay with",
+                place="[node] mode",
+                culprit="k0s, or another runtime, has a service of its own",
+                remedy="Run k0sruntime up after every change; install no service.",
+            )
+        )
 
 
 def _command_line(options: dict[str, Any]) -> list[str]:

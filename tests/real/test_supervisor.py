@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -380,3 +381,27 @@ def test_a_socket_that_another_containerd_took_over_is_told(node_2: RealNode) ->
     assert done.returncode == 3
     assert f"PID {os.getpid()} serves this socket, and the containerd that we" in done.stderr
     assert f"PID {ours}" in done.stderr
+
+
+def test_a_bounce_by_hand_moves_containerd_beside_the_services_supervisor(
+    quick: RealNode,
+) -> None:
+    """Cgroup, limits and OOM score are those that the service gave the first one."""
+    cgroup = Path("/sys/fs/cgroup/systemd/k0sruntime-test")
+    if not cgroup.parent.is_dir():
+        cgroup = Path("/sys/fs/cgroup/k0sruntime-test")
+    cgroup.mkdir(exist_ok=True)
+    try:
+        with foreground(quick) as process:
+            until(lambda: containerd_pid(quick) and proved(quick), quick)
+            (cgroup / "cgroup.procs").write_text(str(process.pid))
+            resource.prlimit(process.pid, resource.RLIMIT_NOFILE, (4096, 4096))
+            Path(f"/proc/{process.pid}/oom_score_adj").write_text("321")
+            quick.write_settings(quick.settings.read_text() + "\n[node.handlers.more]\n")
+            pid = quick.ok("up")["running"]["pid"]
+            assert str(pid) in (cgroup / "cgroup.procs").read_text().split()
+            assert resource.prlimit(pid, resource.RLIMIT_NOFILE) == (4096, 4096)
+            assert Path(f"/proc/{pid}/oom_score_adj").read_text() == "321\n"
+    finally:
+        until(lambda: not (cgroup / "cgroup.procs").read_text(), quick)
+        cgroup.rmdir()

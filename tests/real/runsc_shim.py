@@ -235,10 +235,12 @@ def is_second(arguments: list[str]) -> bool:
 
 def create(command: list[str], arguments: list[str]) -> int:
     """Create a container, and leave a process of our own behind that ends as it does."""
+    second = is_second(arguments)
+    if not second:
+        as_one_process(Path(option(arguments, "--bundle")) / "config.json")
     done = subprocess.run([*command, *arguments], check=False)
     if done.returncode:
         return done.returncode
-    second = is_second(arguments)
     if second:
         os.mkfifo(fifo(arguments))
     told = Path(option(arguments, "--pid-file"))
@@ -248,6 +250,17 @@ def create(command: list[str], arguments: list[str]) -> int:
         told.write_text(str(waiter))
         return 0
     os._exit(end_of_second(command, arguments) if second else end_of(sandbox))
+
+
+def as_one_process(config: Path) -> None:
+    """Let the sandbox's own container sleep, and start nothing.
+
+    Debian builds this runsc with a Go whose goroutines' IDs it reads wrongly: a process that
+    executes another now and then panics (``task goroutine … is 0``), and the sandbox is gone.
+    """
+    spec = json.loads(config.read_text())
+    spec["process"]["args"] = ["/bin/sleep", "86400"]
+    config.write_text(json.dumps(spec))
 
 
 def end_of(sandbox: int) -> int:

@@ -48,7 +48,7 @@ layout = "{{layout}}"
 """
 
 
-PANICS = 3
+PANICS = 5
 LOST = ("connecting to control server at PID", "sandbox is not running", "died at once")
 """What is told of a sandbox that ended by itself."""
 

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 from k0sruntime.__about__ import CONTRACT, __version__
 
 if TYPE_CHECKING:
-    from k0sruntime.contributions import Binary as Binary
+    from k0sruntime.binaries import Binary as Binary
+    from k0sruntime.binaries import Download as Download
+    from k0sruntime.binaries import VersionCheck as VersionCheck
     from k0sruntime.contributions import Check as Check
     from k0sruntime.contributions import ConfigFile as ConfigFile
     from k0sruntime.contributions import CRISocket as CRISocket
-    from k0sruntime.contributions import Download as Download
     from k0sruntime.contributions import DropIn as DropIn
     from k0sruntime.contributions import Host as Host
     from k0sruntime.contributions import HostsFile as HostsFile
@@ -23,28 +24,33 @@ if TYPE_CHECKING:
     from k0sruntime.contributions import RuntimeHandler as RuntimeHandler
     from k0sruntime.errors import CRIError as CRIError
     from k0sruntime.errors import Inactive as Inactive
+    from k0sruntime.errors import Problem as Problem
+    from k0sruntime.errors import Refused as Refused
     from k0sruntime.hookspecs import Provider as Provider
     from k0sruntime.hookspecs import RunningCRI as RunningCRI
     from k0sruntime.node import Node as Node
     from k0sruntime.settings import Settings as Settings
 
 _HOMES = {
-    "Binary": "contributions",
+    "Binary": "binaries",
     "CRIError": "errors",
     "CRISocket": "contributions",
     "Check": "contributions",
     "ConfigFile": "contributions",
-    "Download": "contributions",
+    "Download": "binaries",
     "DropIn": "contributions",
     "Host": "contributions",
     "HostsFile": "contributions",
     "Inactive": "errors",
     "KubeletProfile": "contributions",
     "Node": "node",
+    "Problem": "errors",
     "Provider": "hookspecs",
+    "Refused": "errors",
     "RunningCRI": "hookspecs",
     "RuntimeHandler": "contributions",
     "Settings": "settings",
+    "VersionCheck": "binaries",
 }
 
 __all__ = ["CONTRACT", "__version__", *sorted(_HOMES)]  # noqa: PLE0604 - names, checked by a test

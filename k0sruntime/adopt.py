@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from k0sruntime import apply as apply_
 from k0sruntime.compose.dropins import PREFIX
+from k0sruntime.compose.manifests import STACK
 from k0sruntime.errors import Problem, RefusedError
 from k0sruntime.ledger import State
 from k0sruntime.lock import locked
@@ -46,7 +47,8 @@ def _adoptable(path: str, paths: Paths) -> str:
         RefusedError: no file of ours ever lies there.
     """
     folder, _, name = path.rpartition("/")
-    if path == paths.main_file or folder.startswith(f"{paths.certs}/"):
+    manifests = f"{paths.manifests}/{STACK}"
+    if path == paths.main_file or folder.startswith(f"{paths.certs}/") or folder == manifests:
         return "node"
     if folder == paths.dropins and name.startswith(PREFIX) and name.endswith(".toml"):
         return name.removeprefix(PREFIX).removesuffix(".toml")

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, Literal, TypeVar
 
+from k0sruntime.binaries import FILE_NAME
 from k0sruntime.errors import Problem
 from k0sruntime.values import Table, Value, check_name, check_strings, plain_table
 
@@ -24,7 +25,6 @@ DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 """The handler of a RuntimeClass (node.k8s.io/v1) and the name of a worker profile."""
 DNS_SUBDOMAIN = re.compile(rf"(?=.{{1,253}}$){DNS_LABEL.pattern}(\.{DNS_LABEL.pattern})*")
 """The name of a RuntimeClass."""
-FILE_NAME = re.compile(r"[A-Za-z0-9_][-A-Za-z0-9_.:\[\]]{0,127}")
 CAPABILITIES = ("pull", "resolve", "push", "referrers")
 
 
@@ -43,6 +43,8 @@ class RuntimeHandler:
         sandboxer: ``podsandbox`` or ``shim``; empty for containerd's default.
         keys: any other key of the handler's table, in containerd's own spelling.
         runtime_class: the RuntimeClass to offer for it; empty for none.
+        overhead: what a pod of it costs besides its containers, such as ``{"memory": "64Mi"}``.
+        scheduling: ``nodeSelector`` and ``tolerations`` of that RuntimeClass.
         programs: absolute paths that must be there and executable for it to run.
     """
 
@@ -56,6 +58,8 @@ class RuntimeHandler:
     sandboxer: str = ""
     keys: Table = field(default_factory=dict)
     runtime_class: str = ""
+    overhead: Mapping[str, str] = field(default_factory=dict)
+    scheduling: Table = field(default_factory=dict)
     programs: Sequence[str] = ()
 
     def __post_init__(self) -> None:
@@ -75,7 +79,12 @@ class RuntimeHandler:
         if own := sorted(set(self.keys) & set(self.__dataclass_fields__)):
             raise ValueError(f"keys of handler {self.name} names {own[0]!r}, which is a field")
         _make_plain(self, f"options of handler {self.name}", "options")
-        _make_plain(self, f"keys of handler {self.name}", "keys")
+        for name in ("keys", "overhead", "scheduling"):
+            _make_plain(self, f"{name} of handler {self.name}", name)
+        if (self.overhead or self.scheduling) and not self.runtime_class:
+            raise ValueError(f"handler {self.name}: overhead and scheduling need a runtime_class")
+        if unknown := sorted(set(self.scheduling) - {"nodeSelector", "tolerations"}):
+            raise ValueError(f"scheduling of handler {self.name} knows no {unknown[0]!r}")
 
 
 def _check_absolute(kind: str, path: str) -> None:
@@ -127,49 +136,6 @@ class DropIn:
 
 def _table(value: object) -> Table:
     return value if isinstance(value, Mapping) else {}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Download:
-    """Where one architecture's binary comes from: an URL and the checksum it must have."""
-
-    url: str
-    sha512: str = ""
-    sha256: str = ""
-
-    def __post_init__(self) -> None:
-        """Refuse a download without a place or a checksum."""
-        if not re.fullmatch(r"[a-z]+://\S+|/\S+", self.url):
-            raise ValueError(f"the download {self.url!r} must be an URL")
-        if not (
-            re.fullmatch(r"[0-9a-f]{128}", self.sha512)
-            or re.fullmatch(r"[0-9a-f]{64}", self.sha256)
-        ):
-            raise ValueError(
-                f"the download {self.url!r} needs a sha512 or sha256 in lower-case hex"
-            )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Binary:
-    """A program that a handler needs.
-
-    Attributes:
-        name: file name of the program.
-        installed: absolute path where it already is; empty where it must be fetched.
-        downloads: by architecture (``x86_64``, ``aarch64``).
-    """
-
-    name: str
-    installed: str = ""
-    downloads: Mapping[str, Download] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        """Check the name, and that the binary can come from somewhere."""
-        check_name("binary", self.name, FILE_NAME)
-        if not self.installed and not self.downloads:
-            raise ValueError(f"binary {self.name!r} is neither installed nor downloadable")
-        _check_absolute(f"binary {self.name}", self.installed)
 
 
 @dataclass(frozen=True, kw_only=True)

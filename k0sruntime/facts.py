@@ -11,7 +11,7 @@ import platform
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from k0sruntime import k0s_service
+from k0sruntime import host, k0s_service
 from k0sruntime.errors import Problem, RefusedError
 from k0sruntime.ledger import State
 from k0sruntime.node import GPU, Node, Paths, Program, Version
@@ -75,6 +75,7 @@ def observe_node(
         RefusedError: a containerd or k0s that the operator named does not answer.
     """
     files = RealFiles(paths)
+    no_kvm = host.kvm_problem(paths.root)
     installed = _k0s(programs, settings)
     asked: Mode | None = mode or (None if settings.mode == "auto" else settings.mode)
     mode = asked or _mode(paths, installed)
@@ -99,9 +100,12 @@ def observe_node(
         scheme=None if settings.scheme == "auto" else settings.scheme,
         search_path=programs.search,
         gpus=_gpus(files),
-        kvm=files.exists("/dev/kvm"),
+        kernel=host.kernel(paths.root),
+        kvm=files.exists(host.KVM) and not no_kvm,
+        kvm_problem=no_kvm,
         cgroups=_cgroups(files),
         can_lower_oom_score=_has_capability(CAP_SYS_RESOURCE) if paths.root == "/" else True,
+        probe_image=settings.probe_image,
         os_release=_os_release(files),
     )
 

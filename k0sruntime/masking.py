@@ -48,3 +48,10 @@ def _line(line: str, *, whole: bool) -> str | None:
 def _base64(word: str) -> bool:
     plain = word.replace("+", "a").replace("/", "a").rstrip("=")
     return len(word) > _LONGEST_WORD and plain.isalnum()
+
+
+def url(text: str) -> str:
+    """Return an URL as it may be shown: without user, password and query, which may be a token."""
+    plain = re.sub(r"^([a-z]+://)[^/@]*@", rf"\1{MASK}@", text)
+    head, mark, _ = plain.partition("?")
+    return f"{head}?{MASK}" if mark else head

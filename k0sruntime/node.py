@@ -104,6 +104,9 @@ class Files(Protocol):
     def names(self, path: str) -> tuple[str, ...]:
         """Return the sorted names in a folder; empty where there is none."""
 
+    def mode(self, path: str) -> int | None:
+        """Return the permission bits at ``path``, links followed, or ``None``."""
+
 
 @dataclass(frozen=True)
 class Paths:
@@ -120,6 +123,8 @@ class Paths:
     settings: str = "/etc/k0sruntime/config.toml"
     state: str = "/var/lib/k0sruntime"
     own_run: str = "/run/k0sruntime"
+    cache: str = "/var/cache/k0sruntime"
+    """Where fetched programs are kept, on this machine: never below ``root``."""
     logs: str = "/var/log"
     sandbox: str = ""
     """The folder given with ``--sandbox``; empty on a real node."""
@@ -134,6 +139,7 @@ class Paths:
             settings=f"{folder}/etc/k0sruntime/config.toml",
             state=f"{folder}/var/lib/k0sruntime",
             own_run=f"{folder}/run/k0sruntime",
+            cache=f"{folder}/var/cache/k0sruntime",
             logs=f"{folder}/var/log",
             sandbox=folder,
         )
@@ -193,6 +199,16 @@ class Paths:
         return f"{self.data}/bin"
 
     @property
+    def binaries(self) -> str:
+        """The folder of programs that we install, one sub-folder a provider, one a version."""
+        return f"{self.state}/bin"
+
+    @property
+    def manifests(self) -> str:
+        """k0s's folder of manifests, which a controller applies; a worker has none."""
+        return f"{self.data}/manifests"
+
+    @property
     def images(self) -> str:
         """k0s's folder of image bundles, imported at start."""
         return f"{self.data}/images"
@@ -240,12 +256,18 @@ class Node(Generic[S_co]):
     search_path: tuple[str, ...] = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin")
     """Folders in which programs are looked for, k0s's own before the service's PATH."""
     gpus: tuple[GPU, ...] = ()
+    kernel: Version | None = None
+    """Version of the running kernel; ``None`` where it is not known (an image root)."""
     kvm: bool = False
-    """``/dev/kvm`` is there."""
+    """``/dev/kvm`` can be opened and makes virtual machines."""
+    kvm_problem: str = ""
+    """Why it cannot: a clause; empty where it can, or where nobody could try (an image root)."""
     cgroups: Literal[1, 2] = 2
     """Version of the mounted cgroup hierarchy; hybrid counts as 1."""
     can_lower_oom_score: bool = True
     """The process may set a negative ``oom_score_adj`` (it has CAP_SYS_RESOURCE)."""
+    probe_image: str = ""
+    """Image that has a shell and a ``uname``, for checks from inside a sandbox; may be none."""
     os_release: Mapping[str, str] = field(default_factory=dict)
     """What ``/etc/os-release`` says: ``ID``, ``VERSION_ID``, …"""
 
@@ -264,6 +286,11 @@ class Node(Generic[S_co]):
     def hosts_file(self, registry: str) -> str:
         """Return the path at which the host will place a registry's ``hosts.toml``."""
         return f"{self.paths.certs}/{hosts_folder(registry)}/hosts.toml"
+
+    def binary_file(self, name: str, version: str, program: str = "") -> str:
+        """Return where a program of this provider's ``Binary(name, version=…)`` will lie."""
+        folder = f"{self.paths.binaries}/{self.provider}/{name}-{version}"
+        return f"{folder}/{program or name}"
 
     def config_file(self, name: str) -> str:
         """Return the path at which the host will place this provider's ``ConfigFile(name)``."""

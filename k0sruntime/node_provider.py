@@ -33,6 +33,17 @@ class HandlerSettings(Settings, frozen=True):
     runtime_class: str = ""
 
 
+class DownloadSettings(Settings, frozen=True):
+    """How programs are fetched: ``[node.downloads]``."""
+
+    cache: str = ""
+    """Folder of what was fetched; empty: the machine's own."""
+    offline: bool = False
+    """Never open a socket: take what the cache or a folder holds."""
+    ca: str = ""
+    """PEM file of the authorities to trust; empty: the usual ones."""
+
+
 class SupervisorSettings(Settings, frozen=True):
     """How containerd is stayed with: ``[node.supervisor]``; times are in seconds."""
 
@@ -66,7 +77,7 @@ class NodeSettings(Settings, frozen=True):
     """Folders searched for programs before all others, and put first on containerd's PATH."""
     pause_image: str = ""
     probe_image: str = ""
-    """Image with a shell for checks inside a sandbox; empty: the pause image, where it has one."""
+    """Image that has a shell and a ``uname``, for the providers' checks from inside a sandbox."""
     log_level: Literal["debug", "info", "warn", "error"] = "info"
     log: Literal["file", "journal"] = "file"
     """Where containerd logs to: a file beside its socket, or the systemd journal."""
@@ -74,6 +85,7 @@ class NodeSettings(Settings, frozen=True):
     """How long k0s is given to bounce its containerd: its own waits alone take eight seconds."""
     supervisor: SupervisorSettings = SupervisorSettings()
     handlers: dict[str, HandlerSettings] = {}
+    downloads: DownloadSettings = DownloadSettings()
 
     def __post_init__(self) -> None:
         """Refuse what is no version."""

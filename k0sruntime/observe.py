@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from k0sruntime import toml
 from k0sruntime.compose import Existing, main_file
 from k0sruntime.errors import Problem, RefusedError
+from k0sruntime.installed import is_installed
 from k0sruntime.ledger import State
 from k0sruntime.plan import FileState, Observed, digest
 from k0sruntime.processes import alive, identity, server_of, start_time
@@ -152,6 +153,7 @@ def observe(
         containerd: the one that is installed.
     """
     wanted = {file.path for file in composition.files} if composition else set()
+    wanted_programs = composition.installations if composition else ()
     files = {}
     for path in wanted | set(ledger.files):
         found = file_state(paths.on_disk(path))
@@ -173,6 +175,7 @@ def observe(
         displaced,
         generations[-1] if generations else 0,
         os.path.exists(state.journal),
+        frozenset(i.folder for i in wanted_programs if is_installed(i, paths)),
         gone=_gone(record) if record and not runs else "",
         replaced=_replaced(runs, containerd, paths) if runs and containerd else "",
     )

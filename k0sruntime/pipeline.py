@@ -14,6 +14,7 @@ from k0sruntime import (
     inputs,
     last_good,
     processes,
+    provide,
     request_record,
     sandbox,
     service,
@@ -177,6 +178,7 @@ def up(request: Request, story: Story) -> Outcome:
             prepared = prepare(request, story)
             refuse_other_hands(prepared.plan)
             _refuse_start(request, prepared)
+            provide.provide(request, prepared, story)
             if prepared.plan.empty and proved(prepared):
                 outcome = adopt(prepared, story)
             else:
@@ -188,6 +190,7 @@ def up(request: Request, story: Story) -> Outcome:
             last_good.release(request.paths)
         if request.start and request.remember:
             request_record.save(request, prepared.settings_text, prepared.inputs)
+        outcome = provide.tidied(prepared, outcome)
         return _stayed_with(request, prepared, outcome)
 
 

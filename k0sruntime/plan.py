@@ -21,6 +21,7 @@ from k0sruntime.values import same
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from k0sruntime.binaries import Installation
     from k0sruntime.compose import Composition, DesiredFile
     from k0sruntime.compose.layers import Path
 
@@ -100,6 +101,8 @@ class Observed:
     """The highest generation that was ever recorded."""
     unfinished: bool = False
     """A journal of an unfinished apply lies there."""
+    installed: frozenset[str] = frozenset()
+    """Folders of programs that are there and whole."""
     gone: str = ""
     """What became of the containerd that we started and that runs no more."""
     replaced: str = ""
@@ -168,6 +171,8 @@ class Plan:
     """The generation that applying this plan makes, or the present one where nothing changes."""
     unrecorded: tuple[str, ...] = ()
     """Files that are right already and not in our record, as after the record was lost."""
+    missing: tuple[Installation, ...] = ()
+    """Programs to be fetched and installed first."""
 
     def pending(self) -> tuple[Change, ...]:
         """Return the changes that are to be written."""
@@ -175,8 +180,9 @@ class Plan:
 
     @property
     def empty(self) -> bool:
-        """There is nothing to write or record, and containerd runs with what it should."""
-        return not self.pending() and not self.unrecorded and self.bounce.verdict == "none"
+        """There is nothing to write, fetch or record, and containerd runs with what it should."""
+        left = self.pending() or self.unrecorded or self.missing
+        return not left and self.bounce.verdict == "none"
 
 
 def digest(content: bytes) -> str:
@@ -211,7 +217,8 @@ def plan(composition: Composition, observed: Observed, *, force: bool = False) -
     present = observed.ledger.generation
     generation = max(observed.newest, present) + 1 if anew else present
     verdict = bounce(composition, observed, keys)
-    return Plan(tuple(changes), keys, verdict, generation, unrecorded)
+    missing = tuple(i for i in composition.installations if i.folder not in observed.installed)
+    return Plan(tuple(changes), keys, verdict, generation, unrecorded, missing)
 
 
 def refuse_other_hands(plan: Plan) -> None:

@@ -52,6 +52,11 @@ class RealFiles:
         except OSError:
             return ()
 
+    def mode(self, path: str) -> int | None:
+        """Return the permission bits at ``path``, links followed, or ``None``."""
+        mode = self._mode(path)
+        return None if mode is None else stat.S_IMODE(mode)
+
     def _mode(self, path: str) -> int | None:
         try:
             return os.stat(self.paths.on_disk(path)).st_mode

@@ -65,6 +65,17 @@ def plan_document(plan: Plan, composition: Composition) -> dict[str, Any]:
             }
             for change in plan.changes
         ],
+        "binaries": [
+            {
+                "name": installation.binary.name,
+                "version": installation.binary.version,
+                "owner": installation.owner.provider,
+                "folder": installation.folder,
+                "action": "fetch" if installation in plan.missing else "unchanged",
+                "urls": [masking.url(d.url) for d in installation.downloads],
+            }
+            for installation in composition.installations
+        ],
         "effective": [
             {
                 "key": list(key.path),
@@ -88,6 +99,7 @@ def _secret(change: Any) -> bool:
 def plan_text(plan: Plan, composition: Composition) -> str:
     """Return a plan as a person reads it: files, differences, effective keys, verdict."""
     lines = [f"{MARKS[c.action]} {c.action:<9} {c.path}  [{c.owner}]" for c in plan.changes]
+    lines += _fetched(plan)
     lines += [f"  recorded  {path}: equal already, ours from now on" for path in plan.unrecorded]
     for change in plan.pending():
         lines += ["", masking.diff(change.diff(), whole=_secret(change)).rstrip("\n")]
@@ -103,6 +115,15 @@ def plan_text(plan: Plan, composition: Composition) -> str:
     if plan.empty:
         lines.append("Nothing to do.")
     return "\n".join(lines).lstrip("\n")
+
+
+def _fetched(plan: Plan) -> list[str]:
+    """Return what will be fetched, and from where."""
+    return [
+        f"+ fetch     {installation.folder}  [{installation.owner.provider}]"
+        f" from {', '.join(masking.url(d.url) for d in installation.downloads)}"
+        for installation in plan.missing
+    ]
 
 
 def remote_lines(composition: Composition) -> list[str]:

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -38,6 +39,8 @@ def save(request: Request, settings: bytes, inputs: Mapping[str, str]) -> None:
     options = [f"--settings={copy}", *(f"--without={name}" for name in sorted(request.without))]
     options += [f"--mode={request.mode}"] if request.mode else []
     options += [f"--containerd={request.containerd}"] if request.containerd else []
+    options += ["--offline"] if request.offline else []
+    options += [f"--cache={os.path.abspath(request.cache)}"] if request.cache else []
     document = {"options": options, "inputs": dict(inputs)}
     if _read(copy) != settings:
         write_atomically(copy, settings, SECRET)

@@ -8,6 +8,7 @@ import shutil
 from typing import TYPE_CHECKING
 
 from k0sruntime.errors import Problem, RefusedError
+from k0sruntime.installed import users
 from k0sruntime.ledger import write_synced
 from k0sruntime.refused import refused_io
 from k0sruntime.staging import mount_points
@@ -53,6 +54,9 @@ def purge(paths: Paths) -> str:
         RefusedError: something is still mounted there.
     """
     folders = [paths.on_disk(paths.state), paths.on_disk(paths.own_run)]
+    if paths.root == "/":
+        folders.append(paths.cache)
+    _refuse_users(paths)
     whole = paths.sandbox and os.path.exists(f"{paths.sandbox}/{SANDBOX_MARK}")
     if whole:
         folders = [f"{paths.sandbox}/{name}" for name in ("etc", "var", "run")]
@@ -67,7 +71,20 @@ def purge(paths: Paths) -> str:
             os.unlink(f"{paths.sandbox}/{SANDBOX_MARK}")
             os.rmdir(paths.sandbox)
         return f"the sandbox {paths.sandbox}"
-    return " and ".join(folders)
+    return ", ".join(folders)
+
+
+def _refuse_users(paths: Paths) -> None:
+    """Refuse to remove programs that run: pods without their runtime cannot even be ended."""
+    folder = paths.on_disk(paths.binaries)
+    if running := users(folder):
+        raise RefusedError(
+            Problem(
+                f"{len(running)} processes still run programs from there, such as PID {running[0]}",
+                place=folder,
+                remedy="Stop the pods first: k0sruntime up, then k0sruntime down --pods --purge.",
+            )
+        )
 
 
 def _refuse_mounts(folder: str) -> None:

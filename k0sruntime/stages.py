@@ -30,6 +30,9 @@ class Story(Protocol):
     def say(self, text: str) -> None:
         """Tell something that a person must know."""
 
+    def progress(self, text: str) -> None:
+        """Tell how far long work is; each text takes the place of the one before."""
+
 
 @dataclass(frozen=True)
 class Request:
@@ -43,6 +46,10 @@ class Request:
     containerd: str = ""
     force: bool = False
     lock_timeout: float = 60.0
+    offline: bool = False
+    """Never open a socket to fetch something."""
+    cache: str = ""
+    """Folder of what was fetched, where it is not the machine's own."""
     remember: bool = True
     """A person asked, not the supervisor: it is what a supervisor keeps the node at."""
     supervise: bool | None = None

@@ -58,5 +58,6 @@ def _bases(paths: Paths) -> list[str]:
     """Return the folders beside which files may wait, those that nobody watches first."""
     dropins = paths.on_disk(paths.dropins)
     beside = os.path.dirname(os.path.realpath(dropins))
-    found = (paths.on_disk(paths.etc), paths.on_disk(paths.run), beside)
+    state = paths.on_disk(paths.state)  # for manifests, where /var is a mount of its own
+    found = (paths.on_disk(paths.etc), paths.on_disk(paths.run), beside, state)
     return [*dict.fromkeys(found), paths.on_disk(paths.certs), dropins]

@@ -26,6 +26,7 @@ PURE = [
     "values.py",
     "gate.py",
     "masking.py",
+    "binaries.py",
     "service.py",
     "loaded.py",
     *(str(path.relative_to(PACKAGE)) for path in (PACKAGE / "compose").rglob("*.py")),
@@ -53,6 +54,9 @@ IMPURE = {
     "grpc",
     "watchfiles",
     "platform",
+    "requests",
+    "fcntl",
+    "tarfile",
 }
 WRITERS = {
     "apply.py",
@@ -60,6 +64,9 @@ WRITERS = {
     "transaction.py",
     "ledger.py",
     "lock.py",
+    "cache.py",
+    "install.py",
+    "unpack.py",
     "sandbox.py",
     "modes/standalone.py",
     "modes/log.py",
@@ -140,6 +147,11 @@ def test_only_apply_and_ledger_write_the_nodes_files() -> None:
 def test_only_the_ends_start_processes() -> None:
     starting = {"subprocess.run", "subprocess.Popen", "os.fork", "os.execv", "os.spawnv"}
     assert {name(p) for p in MODULES if calls(p) & starting} <= STARTERS
+
+
+def test_only_web_speaks_http() -> None:
+    found = [name(p) for p in MODULES if any(i.split(".")[0] == "requests" for i in imports(p))]
+    assert found == ["web.py"]
 
 
 def test_only_cri_speaks_grpc() -> None:

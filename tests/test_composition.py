@@ -10,16 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from k0sruntime import toml
+from k0sruntime.binaries import Binary, Download
 from k0sruntime.collect import Collected
 from k0sruntime.compose import Composition, Existing, compose
 from k0sruntime.compose.k0s import command_lines, worker_flags
 from k0sruntime.compose.layers import leaves
 from k0sruntime.contributions import (
-    Binary,
     ConfigFile,
     Contribution,
     CRISocket,
-    Download,
     DropIn,
     Host,
     HostsFile,
@@ -370,12 +369,28 @@ def test_hosts_files_that_containerd_would_not_read_are_refused() -> None:
             composed(*by("a", *parts))
 
 
-def test_a_binary_that_is_not_there_is_refused_with_where_to_get_it() -> None:
+def test_a_binary_is_installed_into_a_folder_of_its_version() -> None:
     download = Download(url="https://example.test/acme", sha256="0" * 64)
-    composed(*by("a", Binary(name="acme", installed="/usr/bin/acme")))
-    with pytest.raises(RefusedError, match="acme is not on this node") as refused:
-        composed(*by("a", Binary(name="acme", downloads={"x86_64": download})))
-    assert "https://example.test/acme" in refused.value.problems[0].remedy
+    there = composed(*by("a", Binary(name="acme", installed="/usr/bin/acme")))
+    assert there.installations == ()
+    wanted = Binary(name="acme", version="1.2", downloads={"x86_64": download})
+    (one,) = composed(*by("a", wanted)).installations
+    assert one.folder == "/var/lib/k0sruntime/bin/a/acme-1.2"
+    assert one.downloads == (download,)
+
+
+def test_a_binary_that_is_not_offered_for_this_machine_is_refused() -> None:
+    download = Download(url="https://example.test/acme", sha256="0" * 64)
+    wanted = Binary(name="acme", version="1", downloads={"aarch64": download})
+    with pytest.raises(RefusedError, match="acme is not on this node, and is not offered"):
+        composed(*by("a", wanted))
+
+
+def test_two_binaries_of_one_name_and_version_are_refused() -> None:
+    download = Download(url="https://example.test/acme", sha256="0" * 64)
+    wanted = Binary(name="acme", version="1", downloads={"x86_64": download})
+    with pytest.raises(ConflictError, match="two binaries called acme 1"):
+        composed(*by("a", wanted, wanted))
 
 
 def test_every_key_knows_its_file_line_and_maker() -> None:

@@ -17,6 +17,7 @@ from k0sruntime import (
     HostsFile,
     KubeletProfile,
     RuntimeHandler,
+    VersionCheck,
 )
 
 
@@ -70,8 +71,29 @@ REFUSED: dict[str, tuple[Any, dict[str, Any], str]] = {
     "a file out of the folder": (HostsFile, {"registry": "a", "files": {"../x": ""}}, "must match"),
     "a hidden file": (ConfigFile, {"name": ".x", "content": ""}, "must match"),
     "a path as a config file": (ConfigFile, {"name": "a/b", "content": ""}, "must match"),
+    "a download without a version": (
+        Binary,
+        {"name": "a", "downloads": {"x86_64": Download(url="https://x/a", sha256="0" * 64)}},
+        "version of binary a",
+    ),
+    "a program out of its folder": (
+        Binary,
+        {"name": "a", "installed": "/a", "programs": ["../b"]},
+        "leaves its folder",
+    ),
+    "a version check without a group": (VersionCheck, {"pattern": "x"}, "needs a group"),
+    "overhead without a RuntimeClass": (
+        RuntimeHandler,
+        {"name": "a", "overhead": {"memory": "1Mi"}},
+        "need a runtime_class",
+    ),
+    "scheduling that Kubernetes does not know": (
+        RuntimeHandler,
+        {"name": "a", "runtime_class": "a", "scheduling": {"affinity": {}}},
+        "knows no 'affinity'",
+    ),
     "a binary from nowhere": (Binary, {"name": "a"}, "neither installed nor downloadable"),
-    "a download without a checksum": (Download, {"url": "https://x"}, "needs a sha512 or sha256"),
+    "a download without a checksum": (Download, {"url": "https://x/a"}, "needs a sha512 or sha256"),
     "a socket over TCP": (CRISocket, {"url": "tcp://h:1"}, "unix:///"),
     "a relative socket": (CRISocket, {"url": "unix://x"}, "unix:///"),
     "a profile in capitals": (KubeletProfile, {"name": "A", "values": {}}, "profile 'A'"),
@@ -153,8 +175,8 @@ REFUSED |= {
     "a second hosts.toml": (HostsFile, {"registry": "a", "files": {"hosts.toml": ""}}, "hosts"),
     "a binary with a path": (Binary, {"name": "a/b", "installed": "/a/b"}, "must match"),
     "a binary at a relative path": (Binary, {"name": "a", "installed": "bin/a"}, "bin/a"),
-    "a checksum in capitals": (Download, {"url": "https://x", "sha256": "A" * 64}, "lower-case"),
-    "a checksum cut short": (Download, {"url": "https://x", "sha512": "a" * 127}, "sha512"),
+    "a checksum in capitals": (Download, {"url": "https://x/a", "sha256": "A" * 64}, "lower-case"),
+    "a checksum cut short": (Download, {"url": "https://x/a", "sha512": "a" * 127}, "sha512"),
     "a download without a place": (Download, {"url": "", "sha256": "a" * 64}, "''"),
     "a socket without a scheme": (CRISocket, {"url": "/run/x.sock"}, "unix:///"),
     "a profile with a dot": (KubeletProfile, {"name": "a.b", "values": {}}, "profile 'a.b'"),

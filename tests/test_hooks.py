@@ -14,7 +14,7 @@ from k0sruntime import hooks as hooks_
 from k0sruntime.collect import Collected, collect
 from k0sruntime.contributions import Check, CRISocket, HostsFile, RuntimeHandler
 from k0sruntime.discovery import Discovered, Record
-from k0sruntime.errors import Inactive, ProviderError
+from k0sruntime.errors import Inactive, Problem, ProviderError, Refused, RefusedError
 from k0sruntime.hooks import Hooks, InvalidProviderError
 from k0sruntime.testing import make_node
 
@@ -303,3 +303,21 @@ def test_the_contract_documents_every_hook_with_an_example() -> None:
         text = getattr(Provider, name).__doc__
         for part in ("Purity:", "Result:", "Conflicts:", "Example::"):
             assert part in text, f"{name} lacks {part}"
+
+
+def refuses(message: str) -> Any:
+    def hook(node: Any) -> Any:
+        yield handler("a")
+        raise Refused(Problem(message, remedy="Do something."))
+
+    return dropin(hook)
+
+
+def test_what_a_node_cannot_have_is_refused_with_all_who_say_so() -> None:
+    with pytest.raises(RefusedError) as refused:
+        asked(one=refuses("no KVM here"), two=refuses("no GPU here"))
+    first, second = refused.value.problems
+    assert (first.message, second.message) == ("no KVM here", "no GPU here")
+    assert first.culprit == "one (one-dist 1.2), hook contribute_dropin"
+    assert first.place == "[one] of the settings"
+    assert first.remedy == "Do something."

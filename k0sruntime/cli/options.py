@@ -109,6 +109,25 @@ def change_options(function: F) -> F:
     )(function)
 
 
+def fetch_options(function: F) -> F:
+    """Add the options of commands that fetch programs."""
+    function = click.option(
+        "--cache",
+        metavar="DIR",
+        type=click.Path(file_okay=False),
+        envvar="K0SRUNTIME_CACHE",
+        show_envvar=True,
+        help="Folder of what was fetched  [default: the machine's own]",
+    )(function)
+    return click.option(
+        "--offline",
+        is_flag=True,
+        envvar="K0SRUNTIME_OFFLINE",
+        show_envvar=True,
+        help="Never open a socket to fetch something; take what the cache holds.",
+    )(function)
+
+
 def paths(sandbox: str | None, root: str | None) -> Paths:
     """Return the node's paths for ``--sandbox`` or ``--root``.
 
@@ -144,6 +163,8 @@ def request(
     without: tuple[str, ...] = (),
     force: bool = False,
     lock_timeout: float = 60.0,
+    offline: bool = False,
+    cache: str | None = None,
 ) -> Request:
     """Return the pipeline's request for the shared options."""
     from k0sruntime.stages import Request
@@ -156,5 +177,7 @@ def request(
         os.path.abspath(containerd) if containerd else "",
         force,
         lock_timeout,
+        offline,
+        cache or "",
         start=not root,
     )

@@ -41,6 +41,11 @@ class Stderr:
         start = "\r\x1b[2K" if self._live else ""
         self._write(f"{start}{'':<{WIDTH}} {text}\n")
 
+    def progress(self, text: str) -> None:
+        """Tell how far long work is, on a terminal; a log would be full of it."""
+        if self._live:
+            self._write(f"\r\x1b[2K{'':<{WIDTH}} {text}")
+
     def _line(self, name: str, result: str, started: float) -> None:
         milliseconds = (time.monotonic() - started) * 1000
         head = f"\r\x1b[2K\x1b[1m{name:<{WIDTH}}\x1b[0m" if self._live else f"{name:<{WIDTH}}"
@@ -62,4 +67,7 @@ class Silent:
         yield lambda _: None
 
     def say(self, text: str) -> None:
+        """Tell nothing."""
+
+    def progress(self, text: str) -> None:
         """Tell nothing."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from k0sruntime.cli.options import change_options, json_option, node_options, request
+from k0sruntime.cli.options import change_options, fetch_options, json_option, node_options, request
 from k0sruntime.cli.story import Stderr
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 @click.command(name="up")
 @node_options
 @change_options
+@fetch_options
 @click.option(
     "--dry-run",
     is_flag=True,

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from k0sruntime.compose import dropins, files, k0s, main_file, merge_patch, native
+from k0sruntime.binaries import Binary, Installation, installations
+from k0sruntime.compose import dropins, files, k0s, main_file, manifests, merge_patch, native
 from k0sruntime.compose import schema as schema_
 from k0sruntime.compose.files import DesiredFile
 from k0sruntime.compose.layers import Layer, Overlap, dotted, overlaps
-from k0sruntime.contributions import Binary, Contribution, RuntimeHandler
+from k0sruntime.contributions import Contribution, RuntimeHandler
 from k0sruntime.errors import ConflictError, Problem, RefusedError
 from k0sruntime.lines import line_of
 
@@ -45,6 +46,8 @@ class Handler:
     owner: str
     table: Mapping[str, Any]
     runtime_class: str = ""
+    overhead: Mapping[str, Any] = field(default_factory=dict)
+    scheduling: Mapping[str, Any] = field(default_factory=dict)
     programs: tuple[str, ...] = ()
 
 
@@ -65,6 +68,8 @@ class Composition:
     handlers: tuple[Handler, ...] = ()
     overlaps: tuple[Overlap, ...] = ()
     binaries: tuple[Contribution[Binary], ...] = ()
+    installations: tuple[Installation, ...] = ()
+    """Folders of programs to be fetched and installed, those of ``binaries`` that are not there."""
     socket: CRISocket | None = None
     profile: KubeletProfile | None = None
     user_managed: bool = False
@@ -87,7 +92,7 @@ def compose(node: Node[Any], collected: Collected, existing: Existing) -> Compos
     scheme = node_scheme(node, mode, schema)
     if socket:  # another runtime reads neither drop-ins nor hosts files
         return Composition(mode, schema, scheme, socket=socket.value, profile=profile)
-    files.refuse_missing_binaries(collected.parts)
+    installed = installations(collected.parts, node)
     others = files.hosts_files(node, collected.hosts) + files.config_files(node, collected.parts)
     ours = dropins.contributed(collected.parts, schema, node.paths)
     foreign = dropins.read(node.paths.dropins, _without_equals(existing, ours), schema)
@@ -99,6 +104,8 @@ def compose(node: Node[Any], collected: Collected, existing: Existing) -> Compos
         if layer.owner
     )
     files.refuse_unread_hosts(node, collected.hosts, result.effective, schema)
+    handlers = _handlers(result.layers, result.effective, collected, schema)
+    others += manifests.files(node, mode, handlers)
     return Composition(
         mode,
         schema,
@@ -107,13 +114,14 @@ def compose(node: Node[Any], collected: Collected, existing: Existing) -> Compos
         result.layers,
         result.merged,
         result.effective,
-        _handlers(result.layers, result.effective, collected, schema),
+        handlers,
         overlaps(result.layers),
         tuple(
             Contribution(part.owner, part.value)
             for part in collected.parts
             if isinstance(part.value, Binary)
         ),
+        installed,
         profile=profile,
         user_managed=result.user_managed,
     )
@@ -299,12 +307,22 @@ def _handlers(
         for name in schema_.runtimes(layer.document, schema):
             owners[name] = layer.owner.provider if layer.owner else layer.path
     return tuple(
-        Handler(
-            name,
-            owners.get(name, "containerd"),
-            tables[name],
-            declared[name].runtime_class if name in declared else "",
-            tuple(declared[name].programs) if name in declared else (),
-        )
+        _handler(owners.get(name, "containerd"), tables[name], declared.get(name), name)
         for name in sorted(tables)
+    )
+
+
+def _handler(
+    owner: str, table: Mapping[str, Any], declared: RuntimeHandler | None, name: str
+) -> Handler:
+    if declared is None:
+        return Handler(name, owner, table)
+    return Handler(
+        name,
+        owner,
+        table,
+        declared.runtime_class,
+        declared.overhead,
+        declared.scheduling,
+        tuple(declared.programs),
     )

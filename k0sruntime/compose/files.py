@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from k0sruntime.compose import hosts
 from k0sruntime.compose import schema as schema_
-from k0sruntime.contributions import Binary, ConfigFile, Contribution, conflict
+from k0sruntime.contributions import ConfigFile, Contribution, conflict
 from k0sruntime.errors import ConflictError, Problem, RefusedError
 from k0sruntime.node import hosts_folder
 
@@ -96,26 +96,6 @@ def refuse_unread_hosts(
                 " the drop-in that points elsewhere (k0sruntime explain registry.config_path).",
             )
         )
-
-
-def refuse_missing_binaries(parts: tuple[Contribution[Any], ...]) -> None:
-    """Refuse binaries that would have to be fetched first: they are not, so far."""
-    problems = [
-        Problem(
-            f"{part.value.name} is not on this node",
-            place=f"provider {part.owner.provider}",
-            culprit=str(part.owner),
-            remedy=f"Install it from {_sources(part.value)}.",
-        )
-        for part in parts
-        if isinstance(part.value, Binary) and not part.value.installed
-    ]
-    if problems:
-        raise RefusedError(*problems)
-
-
-def _sources(binary: Binary) -> str:
-    return ", ".join(f"{arch}: {found.url}" for arch, found in sorted(binary.downloads.items()))
 
 
 def config_files(node: Node[Any], parts: tuple[Contribution[Any], ...]) -> tuple[DesiredFile, ...]:

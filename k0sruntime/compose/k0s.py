@@ -83,14 +83,3 @@ def profile_fragment(profile: KubeletProfile) -> str:
         f"        {key}: {json.dumps(value)}" for key, value in sorted(profile.values.items())
     ]
     return "\n".join(lines) + "\n"
-
-
-def runtime_class(name: str, handler: str) -> str:
-    """Return the manifest of a RuntimeClass (node.k8s.io/v1)."""
-    return (
-        "apiVersion: node.k8s.io/v1\n"
-        "kind: RuntimeClass\n"
-        "metadata:\n"
-        f"  name: {name}\n"
-        f"handler: {handler}\n"
-    )

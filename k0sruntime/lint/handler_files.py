@@ -68,6 +68,31 @@ def unquoted_runsc_flag(case: Case) -> Iterator[Hit]:
                 )
 
 
+SELINUX = "/sys/fs/selinux/enforce"
+"""There where the kernel runs with SELinux, enforcing or not (selinuxfs)."""
+
+
+def runsc_under_selinux(case: Case) -> Iterator[Hit]:
+    """Find runsc under ``enable_selinux``: it refuses every pod that carries a label.
+
+    Source: gVisor ``runsc/specutils`` (``SELinux is not supported``).
+    """
+    on = [path for path, table in case.cri("runtime") if table.get("enable_selinux") is True]
+    if not on or not case.machine_files.exists(SELINUX):
+        return
+    setter = case.setter((*on[0], "enable_selinux"))
+    for handler in case.handlers():
+        if handler.runtime_type == RUNSC_TYPE:
+            key = (*handler.path, "runtime_type")
+            yield Hit(
+                case.setter(key),
+                f"the handler {handler.name!r} runs runsc, which refuses SELinux's labels, and"
+                f" enable_selinux is set in {setter.path}",
+                "Take enable_selinux out, or leave gVisor to nodes without it.",
+                key,
+            )
+
+
 RULES = (
     Rule(
         "K0R805",
@@ -93,5 +118,13 @@ RULES = (
         unquoted_runsc_flag,
         machine=True,
     ),
+    Rule(
+        "K0R808",
+        "runsc-under-selinux",
+        "runsc on a node whose containerd labels pods for SELinux",
+        "breaks pods",
+        runsc_under_selinux,
+        machine=True,
+    ),
 )
-"""K0R805 to K0R807: files that handlers name."""
+"""K0R805 to K0R808: files that handlers name."""

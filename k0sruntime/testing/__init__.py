@@ -38,11 +38,13 @@ class MadeUpFiles:
         contents: path to content, as bytes or text.
         executables: paths of programs.
         sockets: paths of Unix sockets.
+        modes: permission bits that are not the usual 0755 of a program or 0644 of a file.
     """
 
     contents: Mapping[str, bytes | str] = field(default_factory=dict)
     executables: Collection[str] = ()
     sockets: Collection[str] = ()
+    modes: Mapping[str, int] = field(default_factory=dict)
 
     def exists(self, path: str) -> bool:
         """Tell whether anything is at ``path``, or below it."""
@@ -55,7 +57,15 @@ class MadeUpFiles:
 
     def is_executable(self, path: str) -> bool:
         """Tell whether ``path`` is one of the executables."""
-        return path in self.executables
+        return path in self.executables and bool((self.mode(path) or 0) & 0o001)
+
+    def mode(self, path: str) -> int | None:
+        """Return the permission bits at ``path``, or ``None``."""
+        if not self.exists(path):
+            return None
+        plain = path in self.contents and path not in self.executables
+        usual = 0o644 if plain else 0o755
+        return self.modes.get(path, usual)
 
     def read(self, path: str) -> bytes | None:
         """Return the content at ``path``, or ``None``."""

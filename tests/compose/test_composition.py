@@ -13,11 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from k0sruntime import toml
+from k0sruntime.binaries import Binary
 from k0sruntime.collect import Collected
 from k0sruntime.compose import Composition, Existing, compose
-from k0sruntime.compose.k0s import one_profile, profile_fragment, runtime_class, worker_flags
+from k0sruntime.compose.k0s import one_profile, profile_fragment, worker_flags
 from k0sruntime.contributions import (
-    Binary,
     ConfigFile,
     Contribution,
     CRISocket,
@@ -180,12 +180,6 @@ def test_profiles_of_one_name_are_merged() -> None:
         "spec:\n  workerProfiles:\n    - name: p\n      values:\n"
         '        cgroupDriver: "systemd"\n        maxPods: 20\n'
     )
-
-
-def test_a_runtime_class_names_its_handler() -> None:
-    text = runtime_class("gvisor", "runsc")
-    assert "kind: RuntimeClass" in text
-    assert text.endswith("  name: gvisor\nhandler: runsc\n")
 
 
 def test_two_files_of_one_name_are_refused() -> None:

@@ -1,0 +1,87 @@
+"""What programs of ours lie on the node: whole installations, and the folders beside them."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import stat
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from k0sruntime.binaries import Download, Installation
+    from k0sruntime.node import Paths
+
+MARK = ".k0sruntime.json"
+"""Lies in a whole installation and tells what it is made of; written last."""
+
+
+def is_installed(installation: Installation, paths: Paths) -> bool:
+    """Tell whether an installation is there and whole: sizes and permissions as recorded.
+
+    A pinned checksum that has changed since counts as another file.
+    """
+    folder = paths.on_disk(installation.folder)
+    record = recorded(folder)
+    if record is None:
+        return False
+    known = {item["name"]: item for item in record["downloads"]}
+    return all(_same(download, known) for download in installation.downloads) and all(
+        shape(f"{folder}/{name}") == tuple(found) for name, found in record["files"].items()
+    )
+
+
+def _same(download: Download, known: Mapping[str, Any]) -> bool:
+    """Tell whether a file of this version is the one wanted, from whatever source it came."""
+    found = known.get(download.file_name)
+    if found is None:
+        return False
+    pins = {"sha512": download.sha512, "sha256": download.sha256}
+    pinned = [pin for pin in pins.values() if pin]
+    return not pinned or pins[found["algorithm"]] == found["digest"]
+
+
+def recorded(folder: str) -> dict[str, Any] | None:
+    """Return what an installation says that it is made of, or ``None`` where it is none."""
+    with contextlib.suppress(OSError, ValueError), open(f"{folder}/{MARK}", "rb") as file:
+        document = json.load(file)
+        if isinstance(document, dict) and {"downloads", "files"} <= document.keys():
+            return document
+    return None
+
+
+def shape(path: str) -> tuple[int, int]:
+    """Return size and permission bits of a file; (-1, 0) where it is none."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return -1, 0
+    return found.st_size, stat.S_IMODE(found.st_mode)
+
+
+def versions(paths: Paths) -> dict[str, list[str]]:
+    """Return all folders of versions on the node, by provider, as the node sees them."""
+    base = paths.on_disk(paths.binaries)
+    return {
+        provider: [
+            f"{paths.binaries}/{provider}/{name}"
+            for name in sorted(os.listdir(f"{base}/{provider}"))
+            if not name.startswith(".")
+        ]
+        for provider in (sorted(os.listdir(base)) if os.path.isdir(base) else ())
+    }
+
+
+def users(folder: str) -> list[int]:
+    """Return the processes whose program lies in a folder, also where it was removed since."""
+    real = f"{os.path.realpath(folder)}/"
+    found = []
+    for name in os.listdir("/proc"):
+        if not name.isdigit():
+            continue
+        with contextlib.suppress(OSError):
+            if os.readlink(f"/proc/{name}/exe").startswith(real):
+                found.append(int(name))
+    return sorted(found)

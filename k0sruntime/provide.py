@@ -1,0 +1,173 @@
+"""The stage before apply: programs that the composition needs are fetched, installed and asked.
+
+Nothing in ``/etc`` is written before all of them are there. What is found on the node is asked for
+its version as well: a program that does not run here is refused before a handler names it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from k0sruntime import install
+from k0sruntime.cache import Cache
+from k0sruntime.errors import Problem, RefusedError
+from k0sruntime.fetch import Fetcher
+from k0sruntime.installed import versions
+from k0sruntime.ledger import State
+from k0sruntime.programs import ask
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from k0sruntime.binaries import Binary, Download, Installation
+    from k0sruntime.node import Paths
+    from k0sruntime.stages import Outcome, Prepared, Request, Story
+
+VERSION_SECONDS = 10.0
+
+
+def cache_folder(request: Request, prepared: Prepared) -> str:
+    """Return the folder of the cache: as asked for, else the node's, else a plain user's own."""
+    asked = request.cache or prepared.node_settings.downloads.cache
+    if asked:
+        return os.path.abspath(asked)
+    if request.paths.sandbox or os.geteuid() == 0:
+        return request.paths.cache
+    import platformdirs
+
+    return str(platformdirs.user_cache_path("k0sruntime"))
+
+
+def fetch(
+    request: Request, prepared: Prepared, wanted: Sequence[Installation], story: Story
+) -> dict[str, list[tuple[Download, str, str]]]:
+    """Bring the files of installations into the cache: folder to (download, algorithm, path).
+
+    Raises:
+        RefusedError: what cannot be had, all at once, with whose it is.
+    """
+    settings = prepared.node_settings.downloads
+    fetcher = Fetcher(
+        Cache(cache_folder(request, prepared)),
+        offline=request.offline or settings.offline,
+        ca=settings.ca,
+        progress=story.progress,
+    )
+    found: dict[str, list[tuple[Download, str, str]]] = {}
+    problems: list[Problem] = []
+    for item in wanted:
+        files = found.setdefault(item.folder, [])
+        for download in item.downloads:
+            try:
+                path = fetcher.fetch(download)
+            except RefusedError as exc:
+                problems += [replace(problem, culprit=str(item.owner)) for problem in exc.problems]
+            else:
+                files.append((download, os.path.basename(os.path.dirname(path)), path))
+    if problems:
+        raise RefusedError(*problems)
+    return found
+
+
+def provide(request: Request, prepared: Prepared, story: Story) -> None:
+    """Fetch, check and install what is missing, and ask all programs whether they run.
+
+    Raises:
+        RefusedError: something cannot be had, or does not run here; nothing in /etc was written.
+    """
+    if prepared.plan.empty:
+        return
+    missing = prepared.plan.missing
+    paths, arch = request.paths, prepared.node.arch
+    if missing:
+        with story.stage("fetch") as tell:
+            found = fetch(request, prepared, missing, story)
+            tell(", ".join(map(str, missing)))
+        with story.stage("install") as tell:
+            for item in missing:
+                install.install(
+                    item,
+                    found[item.folder],
+                    paths,
+                    arch,
+                    lambda staged, item=item: _ask_staged(item, staged, paths, story),  # type: ignore[misc]
+                )
+            tell(", ".join(item.folder for item in missing))
+    if paths.root == "/":
+        for part in prepared.composition.binaries:
+            if part.value.installed:
+                _ask(part.value, part.value.installed, str(part.owner), story)
+
+
+def _ask_staged(item: Installation, staged: str, paths: Paths, story: Story) -> None:
+    if paths.root == "/":  # an image's programs may be for another machine
+        _ask(item.binary, f"{staged}/{item.programs[0]}", str(item.owner), story)
+
+
+def _ask(binary: Binary, path: str, culprit: str, story: Story) -> None:
+    """Ask a program for its version.
+
+    Raises:
+        RefusedError: it does not run on this machine.
+    """
+    if binary.check is None:
+        return
+    answer = ask([path, *binary.check.arguments], VERSION_SECONDS)
+    if answer.status:
+        said = (answer.errors or answer.output).strip().splitlines() or [f"status {answer.status}"]
+        raise RefusedError(
+            Problem(
+                f"{path} does not run on this machine: {said[-1]}",
+                place=" ".join([path, *binary.check.arguments]),
+                culprit=culprit,
+                remedy="Install one that does, or name another in the settings.",
+            )
+        )
+    version = binary.check.version_in(answer.output)
+    if binary.check.too_old(version):
+        least = binary.check.least
+        story.say(f"{path} is {version}, older than {least}: {binary.check.why}")
+
+
+def tidied(prepared: Prepared, outcome: Outcome) -> Outcome:
+    """Remove versions of programs that nothing needs any more, and tell of those that stay.
+
+    The present files need theirs, and so do those of the proved generation before: ``rollback``
+    goes there. Where that cannot be read, everything stays.
+    """
+    paths = prepared.node.paths
+    needed = {item.folder for item in prepared.composition.installations}
+    try:
+        needed |= _named(_before(State(paths)), paths)
+    except RefusedError as exc:
+        notes = [f"old programs stay: {problem.message}" for problem in exc.problems]
+    else:
+        notes = install.prune(paths, needed)
+    return replace(outcome, notes=(*outcome.notes, *notes)) if notes else outcome
+
+
+def _before(state: State) -> list[bytes]:
+    """Return the last good configuration, and the files of the proved generation before this.
+
+    Raises:
+        RefusedError: our record of them is spoilt.
+    """
+    last_good = f"{state.folder}/last-good.json"  # what a bad drop-in is answered with
+    kept: list[bytes] = []
+    with contextlib.suppress(OSError), open(last_good, "rb") as file:
+        kept.append(file.read())
+    present = state.ledger().generation
+    for number in reversed([n for n in state.generations() if n < present]):
+        ledger = state.generation(number)
+        if ledger is not None and ledger.proved:
+            return kept + [state.kept(file.digest) for file in ledger.files.values()]
+    return kept
+
+
+def _named(contents: Sequence[bytes], paths: Paths) -> set[str]:
+    """Return the folders of versions that files name."""
+    folders = (folder for found in versions(paths).values() for folder in found)
+    return {f for f in folders if any(f"{f}/".encode() in content for content in contents)}

@@ -1,0 +1,185 @@
+"""Programs through the command line, into an image: planned, fetched, installed, refused."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import socket
+from pathlib import Path
+
+import pytest
+
+from k0sruntime.cli.main import run
+from k0sruntime.errors import ExitCode
+
+SHIM = "containerd-shim-runsc-v1"
+SETTINGS = """
+[node]
+mode = "managed"
+k0s = "1.36"
+
+[gvisor.release]
+date = "20260720.0"
+source = "{source}"
+"""
+
+
+@pytest.fixture(autouse=True)
+def _plain(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in [name for name in os.environ if name.startswith("K0SRUNTIME_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("K0SRUNTIME_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "user"))
+
+
+@pytest.fixture
+def image(tmp_path: Path) -> Path:
+    folder = tmp_path / "image"
+    settings = folder / "etc/k0sruntime/config.toml"
+    settings.parent.mkdir(parents=True)
+    release = tmp_path / "releases/20260720.0" / platform.machine()
+    release.mkdir(parents=True)
+    for name in ("runsc", SHIM):
+        content = f"#!/bin/sh\necho {name} release-20260720.0\n".encode()
+        (release / name).write_bytes(content)
+        digest = hashlib.sha512(content).hexdigest()
+        (release / f"{name}.sha512").write_text(f"{digest}  {name}\n")
+    settings.write_text(SETTINGS.format(source=tmp_path / "releases"))
+    return folder
+
+
+def on(image: Path, *arguments: str) -> int:
+    command, *rest = arguments
+    left_out = [word for name in ("nvidia", "dockerd", "mirrors") for word in ("--without", name)]
+    return run([command, "--root", str(image), *left_out, *rest])
+
+
+def programs(image: Path) -> list[str]:
+    base = image / "var/lib/k0sruntime/bin"
+    return sorted(str(p.relative_to(base)) for p in base.rglob("*")) if base.exists() else []
+
+
+def test_a_plan_shows_what_would_be_fetched_and_fetches_nothing(
+    image: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert on(image, "plan", "--exit-code") == ExitCode.PENDING
+    shown = capsys.readouterr().out
+    folder = "/var/lib/k0sruntime/bin/gvisor/gvisor-20260720.0"
+    assert f"+ fetch     {folder}  [gvisor] from " in shown
+    assert on(image, "plan", "--json") == 0
+    (binary,) = json.loads(capsys.readouterr().out)["binaries"]
+    assert (binary["name"], binary["action"]) == ("gvisor", "fetch")
+    assert programs(image) == []
+    assert not (image.parent / "cache").exists()
+
+
+def test_up_lays_them_into_an_image_where_the_handler_names_them(
+    image: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert on(image, "up") == 0
+    version = "gvisor/gvisor-20260720.0"
+    assert {f"{version}/runsc", f"{version}/{SHIM}"} < set(programs(image))
+    dropin = (image / "etc/k0s/containerd.d/k0sruntime-gvisor.toml").read_text()
+    assert f'runtime_path = "/var/lib/k0sruntime/bin/{version}/{SHIM}"' in dropin
+    file = (image / "etc/k0s/k0sruntime/gvisor/runsc.toml").read_text()
+    assert f'binary_name = "/var/lib/k0sruntime/bin/{version}/runsc"' in file
+    capsys.readouterr()
+    assert on(image, "plan", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["binaries"][0]["action"] == "unchanged"
+
+
+def test_fetch_fills_the_cache_and_installs_nothing(
+    image: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    carried = image.parent / "carried"
+    assert on(image, "fetch", "--cache", str(carried), "--json") == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["cache"] == str(carried)
+    assert [Path(f["url"]).name for f in document["files"]] == ["runsc", SHIM]
+    assert all(Path(f["path"]).is_file() for f in document["files"])
+    assert programs(image) == []
+
+
+def test_offline_takes_what_was_fetched_and_opens_no_socket(
+    image: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def never(*_: object, **__: object) -> None:
+        raise AssertionError("a socket was opened")
+
+    settings = image / "etc/k0sruntime/config.toml"
+    text = settings.read_text()
+    settings.write_text(text.replace('source = "', 'source = "https://mirror.test'))
+    monkeypatch.setattr(socket, "socket", never)
+    monkeypatch.setattr(socket, "getaddrinfo", never)
+    assert on(image, "up", "--offline") == ExitCode.REFUSED
+    assert "it is not in the cache, and --offline opens no socket" in capsys.readouterr().err
+    assert programs(image) == []
+    settings.write_text(text)
+    assert on(image, "fetch") == 0
+    assert on(image, "up", "--offline") == 0
+
+
+def test_offline_can_be_the_nodes_own_rule(image: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    settings = image / "etc/k0sruntime/config.toml"
+    text = settings.read_text().replace('source = "', 'source = "https://mirror.test')
+    settings.write_text(f"{text}\n[node.downloads]\noffline = true\n")
+    assert on(image, "up") == ExitCode.REFUSED
+    assert "--offline" in capsys.readouterr().err
+
+
+def test_everything_that_cannot_be_had_is_told_at_once_and_nothing_is_written(
+    image: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for path in (image.parent / "releases").rglob("*.sha512"):
+        path.write_text(f"{'0' * 128}  {path.stem}\n")
+    assert on(image, "up") == ExitCode.REFUSED
+    told = capsys.readouterr().err
+    assert told.count("is wanted") == 2
+    assert "gvisor (k0sruntime-gvisor" in told
+    assert programs(image) == []
+    assert sorted(os.listdir(image / "etc")) == ["k0sruntime"]
+
+
+def test_nothing_to_fetch_is_said(image: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (image / "etc/k0sruntime/config.toml").write_text('[node]\nk0s = "1.36"\nmode = "managed"\n')
+    assert on(image, "fetch") == 0
+    assert "Nothing is to be fetched" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("where", ["the command line", "the settings", "the sandbox"])
+def test_the_cache_is_where_one_expects_it(
+    image: Path, where: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("K0SRUNTIME_CACHE")
+    settings = image / "etc/k0sruntime/config.toml"
+    wanted = image.parent / where.rpartition(" ")[2]
+    options = ["--root", str(image)]
+    if where == "the settings":
+        settings.write_text(f'{settings.read_text()}\n[node.downloads]\ncache = "{wanted}"\n')
+    elif where == "the command line":
+        options += ["--cache", str(wanted)]
+    else:
+        options = ["--sandbox", str(image)]
+        wanted = image / "var/cache/k0sruntime"
+    assert run(["fetch", *options, "--without", "mirrors", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["cache"] == str(wanted)
+
+
+def test_an_example_pod_comes_with_the_runtime_class_when_asked_for(
+    image: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert on(image, "export", "runtimeclasses", "--with-example-pod") == 0
+    shown = capsys.readouterr().out
+    assert "name: gvisor\nhandler: runsc\n" in shown
+    assert "runtimeClassName: gvisor" in shown
+    assert on(image, "export", "k0s-config", "--with-example-pod") == ExitCode.USAGE
+
+
+def test_a_controller_applies_the_runtime_classes_and_down_takes_them_away(image: Path) -> None:
+    (image / "var/lib/k0s/manifests/coredns").mkdir(parents=True)
+    assert on(image, "up") == 0
+    manifest = image / "var/lib/k0s/manifests/k0sruntime/runtimeclasses.yaml"
+    assert "handler: runsc" in manifest.read_text()
+    assert os.listdir(manifest.parent) == [manifest.name], "nothing that k0s would take for one"

@@ -1,0 +1,59 @@
+"""The gate judges the files as they will be, not as they are."""
+
+from __future__ import annotations
+
+import pytest
+
+from k0sruntime import DropIn, RuntimeHandler
+from k0sruntime.collect import Collected
+from k0sruntime.compose import Existing, compose
+from k0sruntime.contributions import Contribution, Owner
+from k0sruntime.errors import RefusedError
+from k0sruntime.gate import AsComposed, refuse
+from k0sruntime.testing import MadeUpFiles, make_node
+
+BEFORE = MadeUpFiles({"/etc/a": "old", "/etc/b": "b"}, executables=["/bin/sh"])
+FILES = AsComposed(BEFORE, {"/etc/a": b"new", "/etc/c/d": b"d"})
+
+
+def test_a_composed_file_counts_as_written() -> None:
+    assert FILES.read("/etc/a") == b"new"
+    assert FILES.read("/etc/c/d") == b"d"
+    assert FILES.exists("/etc/c/d")
+    assert FILES.mode("/etc/c/d") == 0o644
+    assert not FILES.is_executable("/etc/c/d")
+
+
+def test_everything_else_is_as_it_lies_there() -> None:
+    assert FILES.read("/etc/b") == b"b"
+    assert FILES.is_executable("/bin/sh")
+    assert FILES.mode("/bin/sh") == 0o755
+    assert not FILES.is_socket("/etc/b")
+    assert FILES.names("/etc") == ("a", "b", "c")
+
+
+SHIM = "/usr/local/bin/containerd-shim-runsc-v1"
+
+
+@pytest.mark.parametrize(
+    ("selinux", "enabled", "stopped"),
+    [(True, True, True), (True, False, False), (False, True, False)],
+    ids=["both", "not in containerd", "not in the kernel"],
+)
+def test_runsc_under_selinux_is_stopped_before_anything_is_written(
+    selinux: bool, enabled: bool, stopped: bool
+) -> None:
+    contents = {SHIM: b"#!/bin/sh\n"} | ({"/sys/fs/selinux/enforce": b"1"} if selinux else {})
+    node = make_node("gvisor", None, files=MadeUpFiles(contents, executables=[SHIM]))
+    owner = Owner("gvisor", "k0sruntime-gvisor", "0.1.0", "contribute_dropin")
+    values = [
+        RuntimeHandler(name="runsc", runtime_type="io.containerd.runsc.v1"),
+        DropIn(runtime={"enable_selinux": enabled}),
+    ]
+    parts = tuple(Contribution(owner, value) for value in values)
+    composition = compose(node, Collected(parts=parts), Existing())
+    if not stopped:
+        refuse(composition, node)
+        return
+    with pytest.raises(RefusedError, match=r"K0R808 runsc-under-selinux: .*refuses SELinux"):
+        refuse(composition, node)

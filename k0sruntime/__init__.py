@@ -23,10 +23,19 @@ if TYPE_CHECKING:
     from k0sruntime.contributions import RuntimeHandler as RuntimeHandler
     from k0sruntime.errors import CRIError as CRIError
     from k0sruntime.errors import Inactive as Inactive
+    from k0sruntime.errors import K0sRuntimeError as K0sRuntimeError
+    from k0sruntime.errors import Problem as Problem
+    from k0sruntime.errors import Refused as Refused
     from k0sruntime.hookspecs import Provider as Provider
     from k0sruntime.hookspecs import RunningCRI as RunningCRI
     from k0sruntime.node import Node as Node
+    from k0sruntime.node import Version as Version
+    from k0sruntime.pulls import Resolution as Resolution
+    from k0sruntime.pulls import ResolvedHost as ResolvedHost
+    from k0sruntime.pulls import resolve_image as resolve_image
+    from k0sruntime.pulls import resolve_registry as resolve_registry
     from k0sruntime.settings import Settings as Settings
+    from k0sruntime.this_node import this_node as this_node
 
 _HOMES = {
     "Binary": "contributions",
@@ -39,12 +48,21 @@ _HOMES = {
     "Host": "contributions",
     "HostsFile": "contributions",
     "Inactive": "errors",
+    "K0sRuntimeError": "errors",
     "KubeletProfile": "contributions",
     "Node": "node",
+    "Problem": "errors",
     "Provider": "hookspecs",
+    "Refused": "errors",
+    "Resolution": "pulls",
+    "ResolvedHost": "pulls",
     "RunningCRI": "hookspecs",
     "RuntimeHandler": "contributions",
     "Settings": "settings",
+    "Version": "node",
+    "resolve_image": "pulls",
+    "resolve_registry": "pulls",
+    "this_node": "this_node",
 }
 
 __all__ = ["CONTRACT", "__version__", *sorted(_HOMES)]  # noqa: PLE0604 - names, checked by a test

@@ -108,10 +108,12 @@ def collect(
 
     Raises:
         ProviderError: what is wrong with each provider that failed, all at once.
+        RefusedError: everything that providers say this node cannot have.
     """
     records: list[Record] = []
     answers: list[_Answers] = []
     problems: list[Problem] = []
+    refused: list[Problem] = []
     for record in discovered.records:
         if record.state != "active":
             records.append(record)
@@ -123,11 +125,15 @@ def collect(
             records.append(replace(record, state="inactive", reason=exc.reason))
         except ProviderError as exc:
             problems += exc.problems
+        except RefusedError as exc:
+            refused += exc.problems
         else:
             records.append(_answered(record, answer))
             answers.append(answer)
     if problems:
-        raise ProviderError(*problems)
+        raise ProviderError(*problems, *refused)
+    if refused:
+        raise RefusedError(*refused)
     return Collected(
         tuple(records),
         tuple(part for answer in answers for part in answer.parts),
@@ -150,6 +156,8 @@ def asked(
         return replace(record, state="inactive", reason=exc.reason)
     except ProviderError as exc:
         return replace(record, state="broken", reason=exc.problems[0].message)
+    except RefusedError as exc:
+        return replace(record, state="inactive", reason=f"refused: {exc.problems[0].message}")
 
 
 def for_provider(node: Node[Any], provider: str, settings: Mapping[str, Any]) -> Node[Any]:

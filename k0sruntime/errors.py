@@ -138,6 +138,18 @@ class Inactive(Exception):  # noqa: N818 - not an error: a provider's way to say
         self.reason = reason
 
 
+class Refused(Exception):  # noqa: N818 - a provider's way to say what this node cannot have
+    """Raised by a provider's hook: the settings ask for what this node cannot do.
+
+    Nothing is written. The host adds who says so; a problem tells what is wrong and what to do,
+    such as ``Problem("platform = 'kvm': /dev/kvm is not there", remedy="Take systrap.")``.
+    """
+
+    def __init__(self, *problems: Problem) -> None:
+        super().__init__("; ".join(problem.message for problem in problems))
+        self.problems = problems
+
+
 class CRIError(Exception):
     """A CRI call failed; ``code`` is gRPC's name for how (``UNIMPLEMENTED``, ``NOT_FOUND``, …)."""
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import pluggy
@@ -26,7 +26,7 @@ from k0sruntime.contributions import (
     Owner,
     RuntimeHandler,
 )
-from k0sruntime.errors import Inactive, Problem, ProviderError
+from k0sruntime.errors import Inactive, Problem, ProviderError, Refused, RefusedError
 from k0sruntime.guard import bounded, cause
 from k0sruntime.hookspecs import HOOKS, Provider
 
@@ -183,6 +183,7 @@ class Hooks:
 
         Raises:
             Inactive: as the provider raised it.
+            RefusedError: what the provider says that this node cannot have.
             ProviderError: anything else that went wrong, with provider, version and hook named.
         """
         if hook not in implemented(self._plugins[provider].plugin):
@@ -199,6 +200,8 @@ class Hooks:
             _check_kinds(values, kinds)
         except Inactive:
             raise
+        except Refused as exc:
+            raise RefusedError(*(_refused(owner, problem) for problem in exc.problems)) from exc
         except BaseException as exc:
             if isinstance(exc, KeyboardInterrupt):
                 raise
@@ -216,6 +219,11 @@ def provider_error(owner: Owner, message: str) -> ProviderError:
             remedy=f"Update {owner.distribution}, or go on with --without {owner.provider}.",
         )
     )
+
+
+def _refused(owner: Owner, problem: Problem) -> Problem:
+    where = problem.place or f"[{owner.provider}] of the settings"
+    return replace(problem, place=where, culprit=str(owner))
 
 
 def _values(result: object) -> list[object]:

@@ -92,7 +92,8 @@ class Provider(Generic[S]):
         the provider, in the node's schema.
         Conflicts: two handlers of one name, or two values for one key, are refused with both
         providers named. The same value twice is none. Arrays replace, they never append.
-        Nothing to do: raise ``Inactive("reason")``.
+        Nothing to do: raise ``Inactive("reason")``. What the settings ask for and this node cannot
+        do: raise ``Refused(Problem("…", remedy="…"))``, before anything is written.
 
         Example::
 

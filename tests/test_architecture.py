@@ -28,6 +28,7 @@ PURE = [
     "masking.py",
     "service.py",
     *(str(path.relative_to(PACKAGE)) for path in (PACKAGE / "compose").rglob("*.py")),
+    *(str(path.relative_to(PACKAGE)) for path in (PACKAGE / "pulls").rglob("*.py")),
     *(
         str(path.relative_to(PACKAGE))
         for path in (PACKAGE / "lint").rglob("*.py")

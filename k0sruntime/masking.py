@@ -6,6 +6,8 @@ import re
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from k0sruntime.compose.layers import Path
 
 MASK = "****"
@@ -26,6 +28,16 @@ def value(path: Path, found: Any) -> Any:
     """Return a key's value as it may be shown."""
     secret = path[-1].lower() in SECRET_KEYS or any(part in SECRET_TABLES for part in path[:-1])
     return MASK if secret and found is not None and found != {} else found
+
+
+def holds_secret(table: Mapping[str, Any]) -> bool:
+    """Tell whether a configuration holds credentials of registries, or headers for them."""
+    return any(
+        (key.lower() in SECRET_KEYS and isinstance(inner, str) and inner != "")
+        or (key in SECRET_TABLES and bool(inner))
+        or (isinstance(inner, dict) and holds_secret(inner))
+        for key, inner in table.items()
+    )
 
 
 def header(name: str, content: str) -> str:

@@ -74,7 +74,11 @@ def decode(file: File, containerd: Version) -> tuple[Entry, ...]:
         raise UndecodableError("it starts with a byte-order mark")
     root = file.document
     _refuse_types(root, "", containerd)
-    hosts = _get(root, "host") or {}
+    hosts = _get(root, "host")
+    if hosts is None:
+        if containerd < (2,):
+            raise UndecodableError("containerd 1.7 wants a host table, if an empty one")
+        hosts = {}
     if not isinstance(hosts, Mapping):
         raise UndecodableError(f"host is {kind_of(hosts)}; it must be a table")
     for name, table in hosts.items():

@@ -1,0 +1,120 @@
+"""What is proved after a start: the files lie there, containerd reads them, endpoints answer.
+
+A mirror that does not answer is a warning: containerd goes on to the next host, and taking a
+whole change back would not bring the mirror back.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import posixpath
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+from k0sruntime import Check, CRIError
+from k0sruntime_mirrors import endpoint
+from k0sruntime_mirrors.provider import PROBE_HOST, PROBE_REGISTRY, Registries
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from k0sruntime import Host, HostsFile, Node, RunningCRI
+
+AT_ONCE = 16
+"""Endpoints that are asked at the same time; all are asked within a few seconds."""
+
+
+def in_place(node: Node[Registries], files: Sequence[HostsFile]) -> Iterator[Check]:
+    """See that each hosts file lies where containerd looks, and names every host."""
+    for file in files:
+        wrong = _wrong(node, file)
+        yield Check(
+            name=f"mirrors of {file.registry}",
+            verdict="fail" if wrong else "pass",
+            detail=wrong or f"{node.hosts_file(file.registry)} is in place",
+            remedy="Write it again with k0sruntime up." if wrong else "",
+        )
+
+
+def _wrong(node: Node[Registries], file: HostsFile) -> str:
+    """Return what is wrong with a registry's files on the node, or nothing."""
+    path = node.hosts_file(file.registry)
+    content = node.files.read(path)
+    if content is None:
+        return f"{path} is missing"
+    text = content.decode(errors="replace")
+    for host in hosts_of(file):
+        if json.dumps(host.url, ensure_ascii=False) not in text:
+            return f"{path} does not name {host.url}"
+    for name in file.files:
+        if not node.files.exists(f"{posixpath.dirname(path)}/{name}"):
+            return f"{posixpath.dirname(path)}/{name} is missing: every pull fails"
+    return ""
+
+
+def hosts_of(file: HostsFile) -> list[Host]:
+    """Return all hosts of a hosts file, the server last."""
+    return [*file.hosts, *([file.server] if file.server else ())]
+
+
+def folder_is_read(node: Node[Registries], cri: RunningCRI) -> Check:
+    """Have containerd pull from a registry that is none, and see it ask where our file points.
+
+    CRI does not tell the registry's configuration (containerd 2.x), and what a file says is not
+    what a running containerd has loaded. Nothing leaves the node: the host is port 0 on loopback.
+    """
+    name = "containerd reads the hosts files"
+    try:
+        cri.pull(f"{PROBE_REGISTRY}/probe:1")
+    except CRIError as exc:
+        if PROBE_HOST in str(exc):
+            return Check(name=name, verdict="pass", detail=f"it looks into {node.paths.certs}")
+        if exc.code == "DEADLINE_EXCEEDED":
+            return Check(name=name, verdict="unknown", detail=str(exc))
+        return Check(
+            name=name,
+            verdict="fail",
+            detail=f"it does not look into {node.paths.certs}: {exc}",
+            remedy="See k0sruntime explain registry.config_path; containerd reads that key when"
+            " it starts.",
+        )
+    return Check(name=name, verdict="unknown", detail=f"somebody serves {PROBE_REGISTRY}")
+
+
+def endpoints(node: Node[Registries], files: Sequence[HostsFile]) -> Iterator[Check]:
+    """Ask every endpoint that the settings name, all at once, each with a short limit.
+
+    The registries' own upstreams are not asked where nobody named them: on a node behind a mirror
+    they are often out of reach.
+    """
+    targets: dict[str, endpoint.Target] = {}
+    for file in files:
+        named = node.settings[file.registry]
+        hosts = hosts_of(file) if named.server or named.mirror_only else file.hosts
+        folder = posixpath.dirname(node.hosts_file(file.registry))
+        for host in hosts:
+            targets.setdefault(host.url, _target(node, host, folder))
+    now = dt.datetime.now(dt.timezone.utc)
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        answers = list(pool.map(lambda target: endpoint.ask(target, now), targets.values()))
+    for url, answer in zip(targets, answers, strict=True):
+        yield Check(
+            name=f"endpoint {url}",
+            verdict="pass" if answer.good else "warn",
+            detail=answer.detail,
+            remedy=answer.remedy,
+        )
+
+
+def _target(node: Node[Registries], host: Host, folder: str) -> endpoint.Target:
+    """Return how a host is asked, with its certificates where they lie on this machine."""
+    path = host.url.split("/", 3)[3:]
+    whole = host.override_path or (path and f"/{path[0]}".endswith("/v2"))
+    return endpoint.Target(
+        host.url if whole else f"{host.url}/v2",
+        [node.paths.on_disk(posixpath.join(folder, name)) for name in host.ca],
+        [(node.paths.on_disk(one), node.paths.on_disk(two)) for one, two in host.client],
+        host.skip_verify,
+        host.header,
+    )

@@ -26,8 +26,11 @@ if TYPE_CHECKING:
     from k0sruntime.errors import K0sRuntimeError as K0sRuntimeError
     from k0sruntime.errors import Problem as Problem
     from k0sruntime.errors import Refused as Refused
+    from k0sruntime.here import files_here as files_here
+    from k0sruntime.here import this_node as this_node
     from k0sruntime.hookspecs import Provider as Provider
     from k0sruntime.hookspecs import RunningCRI as RunningCRI
+    from k0sruntime.node import Files as Files
     from k0sruntime.node import Node as Node
     from k0sruntime.node import Version as Version
     from k0sruntime.pulls import Resolution as Resolution
@@ -35,7 +38,6 @@ if TYPE_CHECKING:
     from k0sruntime.pulls import resolve_image as resolve_image
     from k0sruntime.pulls import resolve_registry as resolve_registry
     from k0sruntime.settings import Settings as Settings
-    from k0sruntime.this_node import this_node as this_node
 
 _HOMES = {
     "Binary": "contributions",
@@ -45,6 +47,7 @@ _HOMES = {
     "ConfigFile": "contributions",
     "Download": "contributions",
     "DropIn": "contributions",
+    "Files": "node",
     "Host": "contributions",
     "HostsFile": "contributions",
     "Inactive": "errors",
@@ -60,9 +63,10 @@ _HOMES = {
     "RuntimeHandler": "contributions",
     "Settings": "settings",
     "Version": "node",
+    "files_here": "here",
     "resolve_image": "pulls",
     "resolve_registry": "pulls",
-    "this_node": "this_node",
+    "this_node": "here",
 }
 
 __all__ = ["CONTRACT", "__version__", *sorted(_HOMES)]  # noqa: PLE0604 - names, checked by a test

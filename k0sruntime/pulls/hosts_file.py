@@ -55,6 +55,7 @@ class Entry:
     client: tuple[tuple[str, str], ...] = ()
     skip_verify: bool | None = None
     header: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    dial_timeout: str = ""
 
     @property
     def explicit_tls(self) -> bool:
@@ -118,8 +119,9 @@ def _refuse_types(table: Mapping[str, Any], where: str, containerd: Version) -> 
 
 def _entry(written: str, table: Mapping[str, Any], folder: str, containerd: Version) -> Entry:
     url, path = _url(written, override=bool(_get(table, "override_path")))
-    timeout = _get(table, "dial_timeout")
-    if timeout and HOST["dial_timeout"].known_to(containerd) and not DURATION.fullmatch(timeout):
+    known = HOST["dial_timeout"].known_to(containerd)
+    timeout = (_get(table, "dial_timeout") or "") if known else ""
+    if timeout and not DURATION.fullmatch(timeout):
         raise UndecodableError(f"dial_timeout {timeout!r} is no duration")
     return Entry(
         written,
@@ -130,6 +132,7 @@ def _entry(written: str, table: Mapping[str, Any], folder: str, containerd: Vers
         _client(_get(table, "client"), folder),
         _get(table, "skip_verify"),
         _header(_get(table, "header") or {}),
+        timeout,
     )
 
 

@@ -38,6 +38,7 @@ class ResolvedHost:
         ca: CA certificates besides the system's.
         client: pairs of certificate and key; an empty key means the same file.
         http_fallback: where TLS fails, it is asked over plain HTTP.
+        dial_timeout: a Go duration; empty for containerd's own.
     """
 
     scheme: str
@@ -49,6 +50,7 @@ class ResolvedHost:
     ca: tuple[str, ...] = ()
     client: tuple[tuple[str, str], ...] = ()
     http_fallback: bool = False
+    dial_timeout: str = ""
 
     def url(self, registry: str, path: str) -> str:
         """Return the URL that is asked; a mirror is told whose image it is (``?ns=``)."""
@@ -87,6 +89,9 @@ class Resolution:
         hosts: in the order in which they are asked; empty where nothing is asked.
         failures: why every pull fails; empty where one can succeed.
         warnings: where containerd does something else than the files seem to say.
+        name: the image's full name; empty where only a registry was asked for.
+        asked: one URL a host, the first that it is asked for; empty where it is passed over.
+        undecodable: why containerd refuses the hosts file as a whole; empty where it does not.
     """
 
     registry: str
@@ -96,7 +101,7 @@ class Resolution:
     warnings: tuple[Problem, ...] = ()
     name: str = ""
     asked: tuple[str, ...] = ()
-    """One URL a host, the first that it is asked for; empty where the host is passed over."""
+    undecodable: str = ""
 
 
 def resolve_image(name: str, certs: str, files: Files, containerd: Version) -> Resolution:
@@ -146,11 +151,13 @@ def resolve_registry(registry: str, certs: str, files: Files, containerd: Versio
     if data is None and files.exists(path):
         return Resolution(registry, folder, failures=(f"{path} cannot be read",), warnings=told)
     entries: tuple[Entry, ...] = ()
+    undecodable = ""
     try:
         if data:
             entries = decode(parse(path, data, "hosts"), containerd)
             told += tuple(warnings.of_entries(registry, entries, path))
     except UndecodableError as exc:
+        undecodable = str(exc)
         told += (warnings.of_refused(path, exc),)
     if not entries:
         entries = (_docker(folder, files),)
@@ -158,7 +165,8 @@ def resolve_registry(registry: str, certs: str, files: Files, containerd: Versio
         told += tuple(warnings.of_entries(registry, entries, folder))
     hosts = _hosts(registry, entries)
     failures = tuple(_broken(hosts, files))
-    return Resolution(registry, folder, () if failures else hosts, failures, told)
+    hosts = () if failures else hosts
+    return Resolution(registry, folder, hosts, failures, told, undecodable=undecodable)
 
 
 def looked_up(registry: str) -> tuple[str, ...]:
@@ -221,6 +229,7 @@ def _host(entry: Entry, url: go_url.GoURL | None, path: str) -> ResolvedHost:
         entry.ca or (),
         entry.client,
         fallback,
+        entry.dial_timeout,
     )
 
 

@@ -107,11 +107,28 @@ def _context(target: Target) -> ssl.SSLContext | None:
     for path in target.ca:
         context.load_verify_locations(cafile=path)
     for certificate, key in target.client:
-        context.load_cert_chain(certificate, key or None)
+        context.load_cert_chain(certificate, key or None, _no)
     if target.skip_verify:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     return context
+
+
+def pair_fault(certificate: str, key: str) -> str:
+    """Return why a client certificate and its key do not fit, or nothing.
+
+    containerd fails every pull of the registry then (Go's ``tls.X509KeyPair``).
+    """
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_cert_chain(certificate, key or None, _no)
+    except OSError as exc:
+        return f"the client certificate {certificate} does not fit its key: {_reason(exc)}"
+    return ""
+
+
+def _no() -> str:
+    """Give no password for a key, instead of asking for one on the terminal."""
+    return ""
 
 
 def _answer(target: Target, connected: socket.socket, until: str) -> Asked:

@@ -1,4 +1,4 @@
-"""The node that this machine is, for a provider's own commands.
+"""The node that this machine is, and its files, for a provider's own commands.
 
 A hook is given its node; a command such as ``k0sruntime-mirrors resolve`` has to ask for it.
 """
@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from k0sruntime.hookspecs import Provider
-    from k0sruntime.node import Node
+    from k0sruntime.node import Files, Node
+
+
+def files_here() -> Files:
+    """Return a read-only look at this machine's files."""
+    from k0sruntime.node import Paths
+    from k0sruntime.real_files import RealFiles
+
+    return RealFiles(Paths())
 
 
 def this_node(name: str, provider: Provider[Any], *, sandbox: str = "") -> Node[Any]:

@@ -43,7 +43,9 @@ def _keys(host: Host) -> list[str]:
     if host.ca:
         lines.append(f"ca = {_array(host.ca)}")
     if host.client:
-        lines.append(f"client = [{', '.join(_array(pair) for pair in host.client)}]")
+        # An empty key would be read as the folder itself, and fail every pull.
+        pairs = (_array((certificate, key or certificate)) for certificate, key in host.client)
+        lines.append(f"client = [{', '.join(pairs)}]")
     if host.skip_verify:
         lines.append("skip_verify = true")
     if host.override_path:

@@ -7,7 +7,9 @@ and a blank in a host is an error. Source: Go ``src/net/url/url.go``.
 from __future__ import annotations
 
 import ipaddress
+import posixpath
 import re
+import string
 from dataclasses import dataclass
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
@@ -17,6 +19,9 @@ _BRACKETED = re.compile(r"\[[^\[\]\s]+\]")
 _PORT = re.compile(r"(:\d*)?")
 _USER = re.compile(r"[A-Za-z0-9._:~!$&'()*+,;=%@-]*")
 _ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
+IN_PATH = "!$&'()*+,;=:@/[]"
+"""What may stand in a path beside letters, digits and ``-._~`` (RFC 3986, 3.3)."""
+_UNRESERVED = string.ascii_letters + string.digits + "-._~"
 _ESCAPED = re.compile(r"(?:%[0-9A-Fa-f]{2})+")
 
 
@@ -72,6 +77,18 @@ def _is_host(host: str) -> bool:
         return bool(_PORT.fullmatch(host[bracketed.end() :]))
     name, colon, port = host.partition(":")
     return bool(_HOST.fullmatch(name) and _PORT.fullmatch(colon + port))
+
+
+def clean(path: str) -> str:
+    """Return a path as Go's ``path.Clean`` leaves it."""
+    found = posixpath.normpath(path)
+    return found[1:] if found.startswith("//") else found
+
+
+def escaped(text: str, plain: str = "") -> str:
+    """Return a text as it stands in a URL; ``plain`` has the signs that may stay (``IN_PATH``)."""
+    keep = _UNRESERVED + plain
+    return "".join(chr(byte) if chr(byte) in keep else f"%{byte:02X}" for byte in text.encode())
 
 
 def split_port(host: str) -> tuple[str, str]:

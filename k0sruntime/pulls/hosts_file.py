@@ -73,9 +73,9 @@ def decode(file: File, containerd: Version) -> tuple[Entry, ...]:
         raise UndecodableError(f"{file.fault.message} (line {file.fault.line})")
     if file.bom and containerd >= (2,):
         raise UndecodableError("it starts with a byte-order mark")
-    root = file.document
+    root = _folded(file.document, containerd)
     _refuse_types(root, "", containerd)
-    hosts = _get(root, "host")
+    hosts = root.get("host")
     if hosts is None:
         if containerd < (2,):
             raise UndecodableError("containerd 1.7 wants a host table, if an empty one")
@@ -85,10 +85,10 @@ def decode(file: File, containerd: Version) -> tuple[Entry, ...]:
     for name, table in hosts.items():
         if not isinstance(table, Mapping):
             raise UndecodableError(f"host {name!r} is {kind_of(table)}; it must be a table")
-        _refuse_types(table, f"host {name!r}: ", containerd)
+        _refuse_types(_folded(table, containerd), f"host {name!r}: ", containerd)
     order = _order(file.text) if containerd >= (2,) else list(hosts)
     entries = [_entry(name, hosts.get(name, {}), file.folder, containerd) for name in order]
-    return (*entries, _entry(_get(root, "server") or "", root, file.folder, containerd))
+    return (*entries, _entry(root.get("server") or "", root, file.folder, containerd))
 
 
 def _order(text: str) -> list[str]:
@@ -100,38 +100,40 @@ def _order(text: str) -> list[str]:
     return found
 
 
-def _get(table: Mapping[str, Any], name: str) -> Any:
-    if name in table:
-        return table[name]
-    return next((value for key, value in table.items() if key.lower() == name), None)
+def _folded(table: Mapping[str, Any], containerd: Version) -> Mapping[str, Any]:
+    """Return a table by the keys that containerd knows; only 2.x reads them in any case."""
+    if containerd < (2,):
+        return table
+    return {key.lower(): value for key, value in table.items()} | dict(table)
 
 
 def _refuse_types(table: Mapping[str, Any], where: str, containerd: Version) -> None:
     for name, key in HOST.items():
-        value = _get(table, name)
+        value = table.get(name)
         if value is None or name in _ANY_TYPE or not key.known_to(containerd):
             continue
         if not fits(value, key.kind):
             raise UndecodableError(f"{where}{name} is {kind_of(value)}; it must be a {key.kind}")
-    if not where and not isinstance(_get(table, "server") or "", str):
+    if not where and not isinstance(table.get("server") or "", str):
         raise UndecodableError("server must be a string")
 
 
-def _entry(written: str, table: Mapping[str, Any], folder: str, containerd: Version) -> Entry:
-    url, path = _url(written, override=bool(_get(table, "override_path")))
+def _entry(written: str, keys: Mapping[str, Any], folder: str, containerd: Version) -> Entry:
+    table = _folded(keys, containerd)
+    url, path = _url(written, override=bool(table.get("override_path")))
     known = HOST["dial_timeout"].known_to(containerd)
-    timeout = (_get(table, "dial_timeout") or "") if known else ""
+    timeout = (table.get("dial_timeout") or "") if known else ""
     if timeout and not DURATION.fullmatch(timeout):
         raise UndecodableError(f"dial_timeout {timeout!r} is no duration")
     return Entry(
         written,
         url,
         path,
-        _capabilities(_get(table, "capabilities") or [], containerd),
-        _ca(_get(table, "ca"), folder),
-        _client(_get(table, "client"), folder),
-        _get(table, "skip_verify"),
-        _header(_get(table, "header") or {}),
+        _capabilities(table.get("capabilities") or [], containerd),
+        _ca(table.get("ca"), folder),
+        _client(table.get("client"), folder),
+        table.get("skip_verify"),
+        _header(table.get("header") or {}),
         timeout,
     )
 
@@ -142,16 +144,10 @@ def _url(written: str, *, override: bool) -> tuple[go_url.GoURL | None, str]:
     url = go_url.parse(written if written.startswith("http") else f"https://{written}")
     if url is None:
         raise UndecodableError(f"{written!r} is no URL")
-    path = _clean(url.path) if url.path else ""
+    path = go_url.clean(url.path) if url.path else ""
     if not override and not path.endswith("/v2"):
         path += "/v2"
     return url, path
-
-
-def _clean(path: str) -> str:
-    """Return a path as Go's ``path.Clean`` leaves it."""
-    clean = posixpath.normpath(path)
-    return clean[1:] if clean.startswith("//") else clean
 
 
 def _capabilities(values: list[str], containerd: Version) -> tuple[str, ...]:

@@ -52,11 +52,16 @@ class ResolvedHost:
     http_fallback: bool = False
     dial_timeout: str = ""
 
+    def may(self, need: str) -> bool:
+        """Tell whether it is asked to ``pull`` or to ``resolve``, and can be."""
+        return need in self.capabilities and self.scheme in ("http", "https")
+
     def url(self, registry: str, path: str) -> str:
         """Return the URL that is asked; a mirror is told whose image it is (``?ns=``)."""
         own = (registry, HUB_HOST if registry == image.HUB else registry)
-        asked = f"{self.scheme}://{self.host}{self.path}/{path}"
-        return asked if self.host in own else f"{asked}?ns={registry}"
+        whole = go_url.escaped(go_url.clean(f"/{self.path}/{path}"), go_url.IN_PATH)
+        asked = f"{self.scheme}://{self.host}{whole}"
+        return asked if self.host in own else f"{asked}?ns={go_url.escaped(registry)}"
 
     def document(self) -> dict[str, Any]:
         """Return it as plain data, secrets masked.
@@ -124,9 +129,7 @@ def resolve_image(name: str, certs: str, files: Files, containerd: Version) -> R
     found = resolve_registry(wanted.registry, certs, files, containerd)
     need = "pull" if wanted.by_digest else "resolve"
     path = f"{wanted.repository}/manifests/{wanted.reference}"
-    asked = tuple(
-        host.url(wanted.registry, path) if need in host.capabilities else "" for host in found.hosts
-    )
+    asked = tuple(host.url(wanted.registry, path) if host.may(need) else "" for host in found.hosts)
     failures = found.failures or tuple(_incapable(found.hosts, dict.fromkeys((need, "pull"))))
     return replace(found, name=str(wanted), asked=asked, failures=failures)
 
@@ -135,7 +138,7 @@ def _incapable(hosts: tuple[ResolvedHost, ...], needs: Mapping[str, None]) -> li
     return [
         f"no host of it may be asked to {need}"
         for need in needs
-        if not any(need in h.capabilities and h.scheme in ("http", "https") for h in hosts)
+        if not any(host.may(need) for host in hosts)
     ]
 
 
@@ -148,6 +151,8 @@ def resolve_registry(registry: str, certs: str, files: Files, containerd: Versio
         return Resolution(registry, "", _hosts(registry, (Entry(),)), warnings=told)
     path = f"{folder}/hosts.toml"
     data = files.read(path)
+    if files.read(folder) is not None:
+        return Resolution(registry, folder, failures=(f"{folder} is no folder",), warnings=told)
     if data is None and files.exists(path):
         return Resolution(registry, folder, failures=(f"{path} cannot be read",), warnings=told)
     entries: tuple[Entry, ...] = ()

@@ -13,7 +13,7 @@ from k0sruntime.lint import check
 from k0sruntime.lint.registries import HUB_NAMES
 from k0sruntime.lint.subject import HostsFolder, Subject, parse
 from k0sruntime.lint.target import Target
-from k0sruntime.pulls.go_url import is_loopback
+from k0sruntime.pulls.go_url import is_loopback, split_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -109,9 +109,12 @@ def of_entries(registry: str, entries: Sequence[Entry], path: str) -> Iterator[P
 
 
 def _of_loopback(registry: str, root: Entry, path: str) -> Iterator[Problem]:
-    if is_loopback(registry) and (root.url is None or not root.url.host):
-        yield Problem(
-            f"{registry} is on this machine: its certificate is not verified, and plain HTTP does",
-            place=path,
-            remedy="Name it as server, with its scheme.",
-        )
+    port = split_port(registry)[1]
+    if not is_loopback(registry) or port == "80" or (root.url is not None and root.url.host):
+        return
+    plain = "" if port in ("", "443") else ", and where TLS fails it is asked over plain HTTP"
+    yield Problem(
+        f"{registry} is on this machine: its certificate is not verified{plain}",
+        place=path,
+        remedy="Name it as server, with its scheme.",
+    )

@@ -49,7 +49,7 @@ def text(found: Resolution, certs: str, containerd: str) -> str:
 def _table(found: Resolution) -> list[str]:
     rows = [HEADINGS]
     for number, (host, url) in enumerate(zip(found.hosts, found.asked, strict=True), 1):
-        shown = url or f"{host.scheme}://{host.host}{host.path} (passed over)"
+        shown = url or f"{host.scheme}://{host.host}{host.path} ({_why(host)})"
         names = ", ".join(posixpath.basename(path) for path in host.ca)
         rows.append((str(number), shown, ", ".join(host.capabilities), names or "-", _also(host)))
     widths = [max(len(row[column]) for row in rows) for column in range(len(HEADINGS))]
@@ -59,10 +59,12 @@ def _table(found: Resolution) -> list[str]:
     ]
 
 
+def _why(host: ResolvedHost) -> str:
+    return "passed over" if host.scheme in ("http", "https") else "cannot be asked"
+
+
 def _also(host: ResolvedHost) -> str:
     found = []
-    if not host.host:
-        found.append("cannot be asked: no host")
     if host.skip_verify:
         found.append("certificate not verified")
     if host.http_fallback:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -47,6 +49,21 @@ def pull(node: RealNode, image: str = IMAGE) -> str:
         return cri.pull(image)
 
 
+def resolved(node: RealNode, image: str) -> Any:
+    """Return what `k0sruntime-mirrors resolve` says of this node."""
+    where = ("--sandbox", str(node.folder))
+    done = subprocess.run(
+        [sys.executable, "-m", "k0sruntime_mirrors", "resolve", image, *where, "--json"],
+        capture_output=True,
+        text=True,
+        env=node.environment(),
+        timeout=30,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
 def verdicts(document: Any) -> dict[str, tuple[str, str]]:
     """Return the mirrors' checks: name to verdict and detail."""
     found = (proof for proof in document["proofs"] if proof["provider"] == "mirrors")
@@ -81,6 +98,10 @@ mirror_only = true
     assert ASKED in empty.asked()
     assert ASKED in good.asked()
     assert not last.asked()
+    told = resolved(node, IMAGE)
+    assert told["asked"][:4] == [f"{url}{ASKED}" for url in (DOWN, broken.url, empty.url, good.url)]
+    assert told["hosts"][3]["extra_ca"] is True
+    assert told["warnings"] == []
     copied = node.dropins / "certs.d/docker.io/ca.crt"
     assert copied.read_bytes() == own_ca.ca.read_bytes()
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import datetime as dt
 import json
 import posixpath
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from k0sruntime import Check, CRIError
@@ -20,9 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from k0sruntime import Host, HostsFile, Node, RunningCRI
-
-AT_ONCE = 16
-"""Endpoints that are asked at the same time; all are asked within a few seconds."""
 
 
 def in_place(node: Node[Registries], files: Sequence[HostsFile]) -> Iterator[Check]:
@@ -96,9 +92,7 @@ def endpoints(node: Node[Registries], files: Sequence[HostsFile]) -> Iterator[Ch
         for host in hosts:
             targets.setdefault(host.url, _target(node, host, folder))
     now = dt.datetime.now(dt.timezone.utc)
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        answers = list(pool.map(lambda target: endpoint.ask(target, now), targets.values()))
-    for url, answer in zip(targets, answers, strict=True):
+    for url, answer in endpoint.ask_all(targets, now).items():
         yield Check(
             name=f"endpoint {url}",
             verdict="pass" if answer.good else "warn",

@@ -10,6 +10,8 @@ import datetime as dt
 import http.client
 import socket
 import ssl
+import threading
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
 
 SECONDS = 3.0
 """Limit of each step of an endpoint's check: connecting, TLS, the answer."""
+LIMIT = 8.0
+"""Limit of all endpoints together, their names' look-up included."""
 SOON = dt.timedelta(days=30)
 """A certificate that ends within this is told as a warning."""
 SERVER_ERROR = 500
@@ -58,6 +62,27 @@ class Target:
     client: Sequence[tuple[str, str]] = ()
     skip_verify: bool = False
     headers: Mapping[str, Sequence[str]] | None = None
+
+
+def ask_all(targets: Mapping[str, Target], now: dt.datetime) -> dict[str, Asked]:
+    """Ask endpoints at the same time; what has not answered within the limit is given up.
+
+    A name that is looked up in vain may hang for longer than any limit of a connection. Its thread
+    is a daemon, so that it keeps nobody waiting.
+    """
+    answers: dict[str, Asked] = {}
+
+    def run(name: str, target: Target) -> None:
+        answers[name] = ask(target, now)
+
+    threads = [threading.Thread(target=run, args=item, daemon=True) for item in targets.items()]
+    for thread in threads:
+        thread.start()
+    end = time.monotonic() + LIMIT
+    for thread in threads:
+        thread.join(max(0.0, end - time.monotonic()))
+    late = Asked(False, f"cannot be reached: no answer within {LIMIT:g} s")
+    return {name: answers.get(name, late) for name in targets}
 
 
 def ask(target: Target, now: dt.datetime) -> Asked:

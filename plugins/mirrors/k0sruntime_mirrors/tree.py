@@ -90,7 +90,9 @@ def _table(
             found.refuse(fault, name, "Write https, or take the key out; then import again.")
             return None
         endpoints.append(_endpoint(host))
-    *mirrors, last = endpoints
+    *tried, last = endpoints
+    # One that is asked a second time has nothing new to say.
+    mirrors = [one for number, one in enumerate(tried) if one not in tried[:number]]
     table: dict[str, Any] = {}
     if mirrors:
         table["endpoints"] = [short(mirror) for mirror in mirrors]

@@ -79,20 +79,12 @@ def of_docker(entry: Entry, folder: str) -> Iterator[Problem]:
 
 
 def of_entries(registry: str, entries: Sequence[Entry], path: str) -> Iterator[Problem]:
-    """Tell of URLs of which containerd leaves a part out, or asks something else."""
+    """Tell of URLs that containerd cannot ask, or asks somewhere else than they say."""
     for entry in entries:
         url = entry.url
         if url is None:
             continue
-        shown = entry.written if not url.user else f"{url.scheme}://****@{url.host}"
-        if url.user:
-            yield Problem(
-                f"user and password of {shown} are not sent",
-                place=path,
-                remedy="Take them out: credentials go to registry.configs or to the pod.",
-            )
-        if url.query:
-            yield Problem(f"the query of {shown} is not sent", place=path, remedy="Take it out.")
+        shown = f"{url.scheme}://{url.host}{url.path}"
         if url.host and url.scheme not in ("http", "https"):
             yield Problem(
                 f"{shown} cannot be asked: {url.scheme} is no scheme of a registry",

@@ -89,8 +89,15 @@ def test_one_that_never_answers_is_given_up_and_keeps_no_other_waiting(monkeypat
 
 def test_a_look_up_that_hangs_is_given_up(monkeypatch):
     monkeypatch.setattr(endpoint, "LIMIT", 0.2)
-    monkeypatch.setattr(endpoint.socket, "create_connection", lambda *_: time.sleep(5))
+    over = threading.Event()
+
+    def hang(*_):
+        over.wait(5)
+        raise OSError
+
+    monkeypatch.setattr(endpoint.socket, "create_connection", hang)
     found = ask_all({"hangs": Target("http://m.invalid/v2")}, NOW)
+    over.set()
     assert found["hangs"].detail == "cannot be reached: no answer within 0.2 s"
 
 

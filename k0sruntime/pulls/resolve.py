@@ -32,7 +32,7 @@ class ResolvedHost:
         scheme: the one that is tried first.
         host: with its port.
         path: of the registry's API.
-        capabilities: sorted; a host without ``pull`` or ``resolve`` is passed over for that.
+        capabilities: sorted; a tag is asked of hosts with ``pull`` and ``resolve`` alone.
         header: names and values, which may be secrets.
         skip_verify: its certificate is not verified.
         ca: CA certificates besides the system's.
@@ -52,9 +52,12 @@ class ResolvedHost:
     http_fallback: bool = False
     dial_timeout: str = ""
 
-    def may(self, need: str) -> bool:
-        """Tell whether it is asked to ``pull`` or to ``resolve``, and can be."""
-        return need in self.capabilities and self.scheme in ("http", "https")
+    def may(self, *needs: str) -> bool:
+        """Tell whether it is asked to ``pull``, or to ``pull`` and ``resolve``, and can be.
+
+        A tag is resolved by those alone that may be pulled from as well (``filterHosts``).
+        """
+        return set(needs) <= set(self.capabilities) and self.scheme in ("http", "https")
 
     def url(self, registry: str, path: str) -> str:
         """Return the URL that is asked; a mirror is told whose image it is (``?ns=``)."""
@@ -127,19 +130,15 @@ def resolve_image(name: str, certs: str, files: Files, containerd: Version) -> R
         remedy = "Write it as it stands in a pod, such as docker.io/library/nginx:1.27."
         raise RefusedError(Problem(str(exc), place=name, remedy=remedy)) from exc
     found = resolve_registry(wanted.registry, certs, files, containerd)
-    need = "pull" if wanted.by_digest else "resolve"
+    needs = ("pull",) if wanted.by_digest else ("pull", "resolve")
     path = f"{wanted.repository}/manifests/{wanted.reference}"
-    asked = tuple(host.url(wanted.registry, path) if host.may(need) else "" for host in found.hosts)
-    failures = found.failures or tuple(_incapable(found.hosts, dict.fromkeys((need, "pull"))))
+    asked = tuple(
+        host.url(wanted.registry, path) if host.may(*needs) else "" for host in found.hosts
+    )
+    failures = found.failures
+    if not failures and not any(asked):
+        failures = (f"no host of it may be asked to {' and to '.join(needs)}",)
     return replace(found, name=str(wanted), asked=asked, failures=failures)
-
-
-def _incapable(hosts: tuple[ResolvedHost, ...], needs: Mapping[str, None]) -> list[str]:
-    return [
-        f"no host of it may be asked to {need}"
-        for need in needs
-        if not any(host.may(need) for host in hosts)
-    ]
 
 
 def resolve_registry(registry: str, certs: str, files: Files, containerd: Version) -> Resolution:

@@ -91,6 +91,12 @@ def of_entries(registry: str, entries: Sequence[Entry], path: str) -> Iterator[P
                 place=path,
                 remedy="Write https:// or http://.",
             )
+        if "resolve" in entry.capabilities and "pull" not in entry.capabilities:
+            yield Problem(
+                f"{shown} may resolve, and is not asked to: only one that may pull as well is",
+                place=path,
+                remedy='Write capabilities = ["pull", "resolve"].',
+            )
         if "/v2/" in url.path and entry.path.endswith("/v2") and not url.path.endswith("/v2"):
             yield Problem(
                 f"{shown} is asked at {entry.path}",

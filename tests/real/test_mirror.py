@@ -321,3 +321,63 @@ def test_a_containerd_that_does_not_read_the_folder_fails_the_proof(
     messages = [problem["message"] for problem in json.loads(done.stdout)["problems"]]
     assert any(f"it does not look into {certs}" in message for message in messages)
     assert node.ok("verify")
+
+
+def imported(node: RealNode, source: Path, output: Path) -> str:
+    """Import a file or a folder with the command; return the settings that it wrote."""
+    done = subprocess.run(
+        [sys.executable, "-m", "k0sruntime_mirrors", "import", source, "--output", output],
+        capture_output=True,
+        text=True,
+        env=node.environment(),
+        timeout=30,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "hunter2" not in done.stdout + done.stderr
+    return output.read_text()
+
+
+def test_k3ss_registries_yaml_is_taken_over_and_pulled_through(
+    node: RealNode, lab: Registries, own_ca: Certificates, tmp_path: Path
+) -> None:
+    first = lab.start("first", tls=own_ca, images=())
+    locked = lab.start("locked", tls=own_ca, password=True, images=("hub/library/probe",))
+    source = tmp_path / "registries.yaml"
+    source.write_text(
+        f"""
+mirrors:
+  docker.io:
+    endpoint: ["{first.url}", "{locked.url}/v2"]
+    rewrite: {{"^(.*)$": "hub/$1"}}
+configs:
+  "{first.host}":
+    tls: {{insecure_skip_verify: true}}
+  "{locked.host}":
+    auth: {{username: bob, password: hunter2}}
+    tls: {{ca_file: {own_ca.ca}}}
+"""
+    )
+    # k3s asks 127.0.0.1 without certificates of its own; here both are registries of others.
+    settings = imported(node, source, tmp_path / "mirrors.toml")
+    with_mirrors(node, settings)
+    assert pull(node)
+    asked = "/v2/hub/library/probe/manifests/1?ns=docker.io"
+    assert asked in first.asked()
+    assert asked in locked.asked()
+
+
+def test_a_folder_of_hosts_files_is_taken_over_and_pulled_through(
+    node: RealNode, lab: Registries, own_ca: Certificates, tmp_path: Path
+) -> None:
+    plain, tls = lab.start("plain", images=()), lab.start("tls", tls=own_ca)
+    folder = tmp_path / "certs.d" / "docker.io"
+    folder.mkdir(parents=True)
+    (folder / "ca.pem").write_bytes(own_ca.ca.read_bytes())
+    (folder / "hosts.toml").write_text(
+        f'server = "{tls.url}"\nca = "ca.pem"\n\n[host."{plain.url}"]\n'
+    )
+    with_mirrors(node, imported(node, tmp_path / "certs.d", tmp_path / "mirrors.toml"))
+    assert pull(node)
+    assert ASKED in plain.asked()
+    assert ASKED in tls.asked()

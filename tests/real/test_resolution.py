@@ -67,6 +67,9 @@ EXTRA = {
     "a server that may not resolve": {
         "docker.io/hosts.toml": 'server = "https://s.local"\ncapabilities = ["pull"]\n[host."https://m.local"]'
     },
+    "one that may resolve alone": {
+        "docker.io/hosts.toml": '[host."https://m.local"]\ncapabilities = ["resolve"]'
+    },
     "none that may resolve": {
         "docker.io/hosts.toml": 'server = "https://s.local"\ncapabilities = ["pull"]\n[host]'
     },

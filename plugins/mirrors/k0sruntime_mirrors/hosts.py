@@ -47,12 +47,6 @@ class Composer:
         self._refuse_twice(hosts)
         upstream = self._server()
         if self.registry.mirror_only:
-            if not hosts:
-                self._problem(
-                    "no endpoint is left for this containerd, which does not know referrers",
-                    "Let one endpoint pull and resolve.",
-                )
-                return None
             upstream = hosts.pop()
         if self.problems:
             return None

@@ -68,7 +68,7 @@ class Endpoint(Settings, frozen=True):
     def __post_init__(self) -> None:
         """Refuse what containerd would read in another way."""
         Host(url=address(self.url), dial_timeout=self.dial_timeout)
-        _refuse_no_capabilities(self.capabilities)
+        _refuse_capabilities(self.capabilities)
         _refuse_relative(*self.authorities, *(path for pair in self.pairs for path in pair))
         _refuse_headers(self.all_headers)
         if self.headers and self.header:
@@ -158,9 +158,19 @@ class Registry(Settings, frozen=True):
                 "override_path, prefix and headers are for endpoints that are given as URLs, and"
                 " there is none: set them in the endpoint's own table"
             )
-        for url in urls:
-            self.endpoint(url)
-        _refuse_no_capabilities(self.capabilities)
+        _refuse_capabilities(self.capabilities)
+        self._refuse_none_that_resolves()
+
+    def _refuse_none_that_resolves(self) -> None:
+        asked = self.tables  # which checks the endpoints that are given as URLs
+        if isinstance(self.server, Endpoint):
+            asked.append(self.server)
+        elif not self.mirror_only:
+            return  # the upstream may do all
+        if not any("resolve" in item.capabilities for item in asked):
+            raise ValueError(
+                "no host of it may resolve a tag: every pull would fail; let one pull and resolve"
+            )
 
     @property
     def tables(self) -> list[Endpoint]:
@@ -187,9 +197,14 @@ class Registry(Settings, frozen=True):
         )
 
 
-def _refuse_no_capabilities(capabilities: tuple[Capability, ...]) -> None:
+def _refuse_capabilities(capabilities: tuple[Capability, ...]) -> None:
     if not capabilities:
         raise ValueError("an empty list of capabilities means all of them to containerd: name some")
+    if "resolve" in capabilities and "pull" not in capabilities:
+        raise ValueError(
+            "containerd resolves a tag only with hosts that may be pulled from: add pull, or take"
+            " resolve out"
+        )
 
 
 def _refuse_relative(*paths: str) -> None:

@@ -78,8 +78,8 @@ def test_why_every_pull_fails_is_said(capsys):
 @pytest.mark.parametrize(
     ("hosts", "code", "told"),
     [
-        ('server = "https://m"\ncapabilities = ["pull"]\n', 3, "asked to resolve"),
-        ('server = "https://m"\ncapabilities = ["resolve"]\n', 3, "asked to pull"),
+        ('server = "https://m"\ncapabilities = ["pull"]\n', 3, "asked to pull and to resolve"),
+        ('server = "https://m"\ncapabilities = ["resolve"]\n', 3, "asked to pull and to resolve"),
         ('server = "https://m"\ncapabilities = ["push"]\n[host."https://n"]\n', 0, ""),
     ],
 )
@@ -87,6 +87,15 @@ def test_hosts_that_may_not_do_what_a_pull_needs_fail_it(capsys, tmp_path, hosts
     found = run(capsys, "nginx", "--certs-d", certs(tmp_path, {"docker.io/hosts.toml": hosts}))
     assert found[0] == code
     assert told in found[1]
+
+
+def test_a_host_that_may_only_resolve_is_warned_of(capsys, tmp_path):
+    hosts = '[host."https://m"]\ncapabilities = ["resolve"]\n'
+    folder = certs(tmp_path, {"docker.io/hosts.toml": hosts})
+    code, out, _ = run(capsys, "nginx", "--certs-d", folder)
+    assert code == 0
+    assert "https://m/v2 (passed over)" in out
+    assert "warning: https://m may resolve, and is not asked to" in out
 
 
 def test_an_image_by_its_digest_needs_nobody_to_resolve_it(capsys, tmp_path):

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 REFUSED = 3
 """Exit code of what is refused, as ``k0sruntime`` has it."""
+INTERRUPTED = 130
+BUG = "This is a fault of ours, not yours. Please report it with the command line and this text."
 NEWEST = "2.3"
 
 
@@ -111,19 +113,34 @@ def _write(path: str, text: str) -> None:
     "--certs-d",
     metavar="DIR",
     type=click.Path(exists=True, file_okay=False),
+    envvar="K0SRUNTIME_CERTS_D",
     show_envvar=True,
     help="The folder of hosts files, read as containerd 2.3 reads it  [default: the node's, as its"
     " own containerd reads it]",
 )
-@click.option("--containerd", metavar="VERSION", show_envvar=True, help="As this one reads it.")
+@click.option(
+    "--containerd",
+    metavar="VERSION",
+    envvar="K0SRUNTIME_CONTAINERD_VERSION",
+    show_envvar=True,
+    help="As this one reads it, such as 1.7.",
+)
 @click.option(
     "--sandbox",
     metavar="DIR",
     type=click.Path(exists=True, file_okay=False),
+    envvar="K0SRUNTIME_SANDBOX",
     show_envvar=True,
     help="The node is the one that lives inside DIR.",
 )
-@click.option("--json", "as_json", is_flag=True, show_envvar=True, help="Print a JSON document.")
+@click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    envvar="K0SRUNTIME_JSON",
+    show_envvar=True,
+    help="Print a JSON document instead.",
+)
 def resolve(
     *, image: str, certs_d: str | None, containerd: str | None, sandbox: str | None, as_json: bool
 ) -> int:
@@ -198,25 +215,33 @@ def entry() -> None:
 
 def run(arguments: list[str]) -> int:
     """Run one command and return its exit code. Nobody else exits or prints errors."""
-    from k0sruntime import K0sRuntimeError, Refused
-
     try:
         result = cli.main(arguments, prog_name="k0sruntime-mirrors", standalone_mode=False)
-    except click.exceptions.Abort:
-        return 130
-    except click.FileError as exc:
-        exc.show()
-        return REFUSED
-    except click.ClickException as exc:
-        exc.show()
-        return exc.exit_code
-    except (K0sRuntimeError, Refused) as exc:
-        _tell(exc.problems, "error")
-        code = int(exc.exit_code) if isinstance(exc, K0sRuntimeError) else REFUSED
-        if "--json" in arguments:
-            click.echo(json.dumps(_error(code, exc.problems), indent=2))
-        return code
+    except (click.exceptions.Abort, KeyboardInterrupt):
+        return INTERRUPTED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as exc:  # noqa: BLE001 - the one boundary
+        as_json = "--json" in arguments or bool(os.environ.get("K0SRUNTIME_JSON"))
+        return _failed(exc, as_json=as_json)
     return result if isinstance(result, int) else 0
+
+
+def _failed(exc: Exception, *, as_json: bool) -> int:
+    from k0sruntime import K0sRuntimeError, Refused
+
+    if isinstance(exc, click.ClickException):
+        exc.show()
+        return REFUSED if isinstance(exc, click.FileError) else exc.exit_code
+    if not isinstance(exc, (K0sRuntimeError, Refused)):
+        click.echo(f"bug: {type(exc).__name__}: {exc}\n  {BUG}", err=True)
+        return 1
+    _tell(exc.problems, "error")
+    code = int(exc.exit_code) if isinstance(exc, K0sRuntimeError) else REFUSED
+    if as_json:
+        click.echo(json.dumps(_error(code, exc.problems), indent=2))
+    return code
 
 
 def _error(code: int, problems: Sequence[Problem]) -> dict[str, Any]:

@@ -16,6 +16,8 @@ Paths = str | list[str]
 Pairs = str | list[tuple[str, str]]
 Headers = dict[str, str | list[str]]
 
+USUAL: tuple[Capability, ...] = ("pull", "resolve")
+"""What a node asks a registry for."""
 MASK = "****"
 """What stands for a secret in everything that is printed."""
 
@@ -47,7 +49,7 @@ class Endpoint(Settings, frozen=True):
     """One host, where a URL alone does not say enough."""
 
     url: str
-    capabilities: tuple[Capability, ...] = ("pull", "resolve")
+    capabilities: tuple[Capability, ...] = USUAL
     ca: Paths = []
     """Paths of CA certificates on the node; copies are placed beside the hosts file."""
     client: Pairs = []
@@ -119,7 +121,7 @@ class Registry(Settings, frozen=True):
     """The upstream, tried last, as an URL or a table; empty for the registry itself."""
     mirror_only: bool = False
     """Never ask the upstream: the last endpoint takes its place."""
-    capabilities: tuple[Capability, ...] = ("pull", "resolve")
+    capabilities: tuple[Capability, ...] = USUAL
     """This and what follows is for endpoints that are given as URLs."""
     ca: Paths = []
     client: Pairs = []
@@ -153,13 +155,19 @@ class Registry(Settings, frozen=True):
                 " there is none: set them in the table of the endpoint or of the server; for a"
                 " registry without a mirror, name it as its only endpoint, with mirror_only = true"
             )
-        if not urls and (self.override_path or self.prefix or self.headers or self.header):
+        if not urls and self._has_defaults():
             raise ValueError(
-                "override_path, prefix and headers are for endpoints that are given as URLs, and"
-                " there is none: set them in the endpoint's own table"
+                "capabilities, headers, override_path, prefix and dial_timeout are for endpoints"
+                " that are given as URLs, and there is none: set them in the endpoint's own table"
             )
+        if isinstance(self.server, Endpoint) and "pull" not in self.server.capabilities:
+            raise ValueError("a server that may not be pulled from is never asked: leave it out")
         _refuse_capabilities(self.capabilities)
         self._refuse_none_that_resolves()
+
+    def _has_defaults(self) -> bool:
+        given = (self.headers, self.header, self.override_path, self.prefix, self.dial_timeout)
+        return any(given) or self.capabilities != USUAL
 
     def _refuse_none_that_resolves(self) -> None:
         asked = self.tables  # which checks the endpoints that are given as URLs

@@ -212,6 +212,30 @@ def test_hosts_of_which_none_may_resolve_a_tag_are_refused(table):
     assert "no host of it may resolve a tag" in refused(table)
 
 
+@pytest.mark.parametrize(
+    "defaults",
+    [
+        {"capabilities": ["pull"]},
+        {"headers": {"X": "1"}},
+        {"override_path": True},
+        {"prefix": "hub"},
+        {"dial_timeout": "5s"},
+        {"ca": "/ca.crt"},
+        {"client": "/c.pem"},
+        {"skip_verify": True},
+    ],
+    ids=str,
+)
+def test_what_would_hold_for_no_endpoint_is_refused(defaults):
+    told = refused({"endpoints": [{"url": "https://m.local"}], **defaults})
+    assert "given as URLs" in told
+
+
+def test_a_server_that_may_not_be_pulled_from_is_refused():
+    server = {"url": "https://s.local", "capabilities": ["referrers"]}
+    assert "never asked" in refused({"endpoints": ["https://m.local"], "server": server})
+
+
 @pytest.mark.parametrize("url", ["https://u:p@m.local", "https://m.local?q=1", "https://m.local#f"])
 def test_parts_of_a_url_that_are_not_sent_are_refused_and_no_password_is_repeated(url):
     told = refused({"endpoints": [url]})

@@ -63,6 +63,12 @@ def parse(text: str) -> Image:
     return Image(registry, repository, digest or tag or "latest")
 
 
+def looks_like_a_registry(name: str) -> bool:
+    """Tell whether a name without a slash was meant for a registry: ``r.local``, ``r:5000``."""
+    host, colon, port = name.partition(":")
+    return name != HUB and ("." in host or host == "localhost" or (bool(colon) and port.isdigit()))
+
+
 def _split(name: str) -> tuple[str, str]:
     first, slash, rest = name.partition("/")
     named = "." in first or ":" in first or first == "localhost" or first != first.lower()

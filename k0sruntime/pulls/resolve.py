@@ -135,10 +135,14 @@ def resolve_image(name: str, certs: str, files: Files, containerd: Version) -> R
     asked = tuple(
         host.url(wanted.registry, path) if host.may(*needs) else "" for host in found.hosts
     )
+    told = found.warnings
+    if "/" not in name and image.looks_like_a_registry(name):
+        message = f"{name} is an image of Docker Hub: a registry needs an image's name behind it"
+        told += (Problem(message, place=name, remedy=f"Write {name}/NAME for one of its images."),)
     failures = found.failures
     if not failures and not any(asked):
         failures = (f"no host of it may be asked to {' and to '.join(needs)}",)
-    return replace(found, name=str(wanted), asked=asked, failures=failures)
+    return replace(found, name=str(wanted), asked=asked, failures=failures, warnings=told)
 
 
 def resolve_registry(registry: str, certs: str, files: Files, containerd: Version) -> Resolution:

@@ -200,3 +200,11 @@ def test_the_name_of_an_image_is_read_as_cri_reads_it(capsys, tmp_path, name, fu
     (tmp_path / "certs.d").mkdir()
     _, out, _ = run(capsys, name, "--certs-d", tmp_path / "certs.d", "--json")
     assert json.loads(out)["image"] == full
+
+
+def test_a_registry_alone_is_no_image_of_it(capsys, tmp_path):
+    (tmp_path / "certs.d").mkdir()
+    for name in ("r.local:5000", "quay.io", "localhost"):
+        _, out, _ = run(capsys, name, "--certs-d", tmp_path / "certs.d")
+        assert f"warning: {name} is an image of Docker Hub" in out
+    assert "warning" not in run(capsys, "nginx:1.27", "--certs-d", tmp_path / "certs.d")[1]

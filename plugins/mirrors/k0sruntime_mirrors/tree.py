@@ -86,9 +86,10 @@ def _table(
             found.refuse(fault, name, "Write https:// before it, and import again.")
             return None
         if host.http_fallback:
-            fault = f"http://{host.host} is asked over HTTPS first, for it has a key of TLS"
-            found.refuse(fault, name, "Write https, or take the key out; then import again.")
-            return None
+            found.notes.append(
+                f"http://{host.host} is asked over HTTPS first, for TLS is spoken of: that is left"
+                " out; write https:// if it has TLS"
+            )
         endpoints.append(_endpoint(host))
     *tried, last = endpoints
     # One that is asked a second time has nothing new to say.
@@ -104,7 +105,8 @@ def _table(
 
 def _endpoint(host: ResolvedHost) -> dict[str, Any]:
     """Return a host as an endpoint's table, with nothing in it that goes without saying."""
-    url = f"{host.scheme}://{host.host}"
+    scheme = "http" if host.http_fallback else host.scheme
+    url = f"{scheme}://{host.host}"
     found: dict[str, Any] = {"url": url}
     if host.path.endswith("/v2"):
         found["url"] += host.path.removesuffix("/v2")
@@ -112,14 +114,21 @@ def _endpoint(host: ResolvedHost) -> dict[str, Any]:
         found |= {"url": f"{url}{host.path}", "override_path": True}
     if set(host.capabilities) not in (ALL, USUAL):
         found["capabilities"] = list(host.capabilities)
+    if not host.http_fallback:
+        found |= _tls(host)
+    if host.header:
+        found["headers"] = {key: list(values) for key, values in host.header.items()}
+    if host.dial_timeout:
+        found["dial_timeout"] = host.dial_timeout
+    return found
+
+
+def _tls(host: ResolvedHost) -> dict[str, Any]:
+    found: dict[str, Any] = {}
     if host.ca:
         found["ca"] = list(host.ca)
     if host.client:
         found["client"] = [list(pair) for pair in host.client]
     if host.skip_verify:
         found["skip_verify"] = True
-    if host.header:
-        found["headers"] = {key: list(values) for key, values in host.header.items()}
-    if host.dial_timeout:
-        found["dial_timeout"] = host.dial_timeout
     return found

@@ -35,8 +35,14 @@ if TYPE_CHECKING:
     from k0sruntime.node import Version as Version
     from k0sruntime.pulls import Resolution as Resolution
     from k0sruntime.pulls import ResolvedHost as ResolvedHost
+    from k0sruntime.pulls import count_certificates as count_certificates
+    from k0sruntime.pulls import has_private_key as has_private_key
     from k0sruntime.pulls import resolve_image as resolve_image
     from k0sruntime.pulls import resolve_registry as resolve_registry
+    from k0sruntime.reach import Reached as Reached
+    from k0sruntime.reach import ReachTarget as ReachTarget
+    from k0sruntime.reach import client_certificate_fault as client_certificate_fault
+    from k0sruntime.reach import reach_endpoints as reach_endpoints
     from k0sruntime.settings import Settings as Settings
 
 _HOMES = {
@@ -56,6 +62,8 @@ _HOMES = {
     "Node": "node",
     "Problem": "errors",
     "Provider": "hookspecs",
+    "ReachTarget": "reach",
+    "Reached": "reach",
     "Refused": "errors",
     "Resolution": "pulls",
     "ResolvedHost": "pulls",
@@ -63,7 +71,11 @@ _HOMES = {
     "RuntimeHandler": "contributions",
     "Settings": "settings",
     "Version": "node",
+    "client_certificate_fault": "reach",
+    "count_certificates": "pulls",
     "files_here": "here",
+    "has_private_key": "pulls",
+    "reach_endpoints": "reach",
     "resolve_image": "pulls",
     "resolve_registry": "pulls",
     "this_node": "here",

@@ -4,6 +4,14 @@ Everything here is a function of data: a folder of hosts files, read through ``F
 version of containerd.
 """
 
+from k0sruntime.pulls.pem import count_certificates, has_private_key
 from k0sruntime.pulls.resolve import Resolution, ResolvedHost, resolve_image, resolve_registry
 
-__all__ = ["Resolution", "ResolvedHost", "resolve_image", "resolve_registry"]
+__all__ = [
+    "Resolution",
+    "ResolvedHost",
+    "count_certificates",
+    "has_private_key",
+    "resolve_image",
+    "resolve_registry",
+]

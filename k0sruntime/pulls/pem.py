@@ -14,7 +14,7 @@ _BLOCK = re.compile(
 )
 
 
-def certificates(data: bytes) -> int:
+def count_certificates(data: bytes) -> int:
     """Return how many certificates a PEM file holds that can be read."""
     import ssl
 
@@ -30,7 +30,7 @@ def certificates(data: bytes) -> int:
     return readable
 
 
-def has_key(data: bytes) -> bool:
+def has_private_key(data: bytes) -> bool:
     """Tell whether a PEM file holds a private key."""
     blocks = _BLOCK.finditer(data.decode("ascii", errors="replace"))
     return any(re.fullmatch(r"(.* )?PRIVATE KEY", block["kind"]) for block in blocks)

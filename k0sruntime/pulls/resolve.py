@@ -248,7 +248,7 @@ def _broken(hosts: tuple[ResolvedHost, ...], files: Files) -> Iterator[str]:
             data = files.read(path)
             if data is None:
                 yield f"the CA certificate {path} of {host.host} cannot be read"
-            elif not pem.certificates(data):
+            elif not pem.count_certificates(data):
                 yield f"{path}, the CA certificate of {host.host}, holds no certificate"
         for certificate, key in host.client:
             data, secret = files.read(certificate), files.read(key or certificate)
@@ -256,5 +256,5 @@ def _broken(hosts: tuple[ResolvedHost, ...], files: Files) -> Iterator[str]:
                 yield f"the client certificate {certificate} of {host.host} cannot be read"
             elif secret is None:
                 yield f"the key {key} of {host.host}'s client certificate cannot be read"
-            elif not pem.certificates(data) or not pem.has_key(secret):
+            elif not pem.count_certificates(data) or not pem.has_private_key(secret):
                 yield f"{certificate} of {host.host} is no client certificate with its key"

@@ -28,10 +28,10 @@ KEY = b"-----BEGIN EC PRIVATE KEY-----\nMIIB\n-----END EC PRIVATE KEY-----\n"
     ],
 )
 def test_how_many_certificates_can_be_read(data: bytes, readable: int) -> None:
-    assert pem.certificates(data) == readable
+    assert pem.count_certificates(data) == readable
 
 
 def test_a_key_of_any_kind_is_a_key() -> None:
-    assert pem.has_key(KEY)
-    assert pem.has_key(GOOD + KEY.replace(b"EC ", b""))
-    assert not pem.has_key(GOOD)
+    assert pem.has_private_key(KEY)
+    assert pem.has_private_key(GOOD + KEY.replace(b"EC ", b""))
+    assert not pem.has_private_key(GOOD)

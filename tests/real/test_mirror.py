@@ -163,6 +163,22 @@ def test_without_the_clients_certificate_the_check_says_that_one_is_wanted(
     assert told == ("warn", "it wants a client certificate")
 
 
+def test_a_key_that_does_not_fit_its_certificate_is_taken_back(
+    node_2: RealNode, lab: Registries, own_ca: Certificates
+) -> None:
+    """containerd would fail every pull of the registry."""
+    mutual = lab.start("mutual", tls=own_ca, mutual=True)
+    pair = f'["{own_ca.client[0]}", "{own_ca.server[1]}"]'
+    node_2.without = WITHOUT
+    node_2.write_settings(
+        f'{SETTINGS}\n[mirrors."docker.io"]\nendpoints = ["{mutual.url}"]\nclient = [{pair}]\n'
+    )
+    done = node_2.run("up")
+    assert done.returncode == 6
+    assert "does not fit its key" in done.stderr
+    assert "every pull fails" in done.stderr
+
+
 def test_a_certificate_that_nobody_vouches_for_is_told_and_the_pull_goes_on(
     node: RealNode, lab: Registries, own_ca: Certificates
 ) -> None:

@@ -11,8 +11,13 @@ import json
 import posixpath
 from typing import TYPE_CHECKING
 
-from k0sruntime import Check, CRIError
-from k0sruntime_mirrors import endpoint
+from k0sruntime import (
+    Check,
+    CRIError,
+    ReachTarget,
+    client_certificate_fault,
+    reach_endpoints,
+)
 from k0sruntime_mirrors.provider import PROBE_HOST, PROBE_REGISTRY, Registries
 
 if TYPE_CHECKING:
@@ -29,7 +34,7 @@ def in_place(node: Node[Registries], files: Sequence[HostsFile]) -> Iterator[Che
             name=f"mirrors of {file.registry}",
             verdict="fail" if wrong else "pass",
             detail=wrong or f"{node.hosts_file(file.registry)} is in place",
-            remedy="Write it again with k0sruntime up." if wrong else "",
+            remedy="Correct the files, and write them again with k0sruntime up." if wrong else "",
         )
 
 
@@ -46,7 +51,9 @@ def _wrong(node: Node[Registries], file: HostsFile) -> str:
     for name in file.files:
         if not node.files.exists(f"{posixpath.dirname(path)}/{name}"):
             return f"{posixpath.dirname(path)}/{name} is missing: every pull fails"
-    return ""
+    pairs = [pair for host in hosts_of(file) for pair in host.client]
+    faults = (client_certificate_fault(*map(node.paths.on_disk, pair)) for pair in pairs)
+    return next((f"{fault}: every pull fails" for fault in faults if fault), "")
 
 
 def hosts_of(file: HostsFile) -> list[Host]:
@@ -84,7 +91,7 @@ def endpoints(node: Node[Registries], files: Sequence[HostsFile]) -> Iterator[Ch
     The registries' own upstreams are not asked where nobody named them: on a node behind a mirror
     they are often out of reach.
     """
-    targets: dict[str, endpoint.Target] = {}
+    targets: dict[str, ReachTarget] = {}
     for file in files:
         named = node.settings[file.registry]
         hosts = hosts_of(file) if named.server or named.mirror_only else file.hosts
@@ -92,7 +99,7 @@ def endpoints(node: Node[Registries], files: Sequence[HostsFile]) -> Iterator[Ch
         for host in hosts:
             targets.setdefault(host.url, _target(node, host, folder))
     now = dt.datetime.now(dt.timezone.utc)
-    for url, answer in endpoint.ask_all(targets, now).items():
+    for url, answer in reach_endpoints(targets, now).items():
         yield Check(
             name=f"endpoint {url}",
             verdict="pass" if answer.good else "warn",
@@ -101,11 +108,11 @@ def endpoints(node: Node[Registries], files: Sequence[HostsFile]) -> Iterator[Ch
         )
 
 
-def _target(node: Node[Registries], host: Host, folder: str) -> endpoint.Target:
+def _target(node: Node[Registries], host: Host, folder: str) -> ReachTarget:
     """Return how a host is asked, with its certificates where they lie on this machine."""
     path = host.url.split("/", 3)[3:]
     whole = host.override_path or (path and f"/{path[0]}".endswith("/v2"))
-    return endpoint.Target(
+    return ReachTarget(
         host.url if whole else f"{host.url}/v2",
         [node.paths.on_disk(posixpath.join(folder, name)) for name in host.ca],
         [(node.paths.on_disk(one), node.paths.on_disk(two)) for one, two in host.client],

@@ -97,10 +97,10 @@ def _with_pairs(found: Resolution) -> Resolution:
     """Add client certificates that do not fit their keys: they fail every pull as well."""
     from dataclasses import replace
 
-    from k0sruntime_mirrors.endpoint import pair_fault
+    from k0sruntime import client_certificate_fault
 
     pairs = dict.fromkeys(pair for host in found.hosts for pair in host.client)
-    faults = tuple(fault for pair in pairs if (fault := pair_fault(*pair)))
+    faults = tuple(fault for pair in pairs if (fault := client_certificate_fault(*pair)))
     if not faults:
         return found
     return replace(found, hosts=(), asked=(), failures=(*found.failures, *faults))

@@ -7,7 +7,14 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from k0sruntime import Host, HostsFile, Problem, Version
+from k0sruntime import (
+    Host,
+    HostsFile,
+    Problem,
+    Version,
+    count_certificates,
+    has_private_key,
+)
 from k0sruntime_mirrors.urls import UPSTREAMS, address, registry_fault
 
 if TYPE_CHECKING:
@@ -22,8 +29,6 @@ DIAL_TIMEOUT = Version(2, 1)
 """The first containerd of which every release knows ``dial_timeout``."""
 FIRST_2_3 = Version(1, 36)
 """The first k0s line that brings containerd 2.3."""
-CERTIFICATE = "-----BEGIN CERTIFICATE-----"
-KEY = "PRIVATE KEY-----"
 
 
 @dataclass
@@ -90,28 +95,31 @@ class Composer:
 
     def _pair(self, certificate: str, key: str) -> tuple[str, str]:
         """Return a pair of files; an empty key would be read as the folder, and fail every pull."""
-        self._pem(certificate, CERTIFICATE)
-        self._pem(key or certificate, KEY)
+        self._certificate(certificate)
+        content = self._read(key or certificate)
+        if content is not None and not has_private_key(content):
+            self._problem(f"{key or certificate} holds no key as PEM", "Convert it with openssl.")
         return certificate, key or certificate
 
-    def _pem(self, path: str, begin: str) -> str:
-        """Return the text of a certificate or key.
+    def _certificate(self, path: str) -> bytes:
+        """Return the content of a file with certificates.
 
-        One that is missing or no PEM makes containerd fail every pull of the registry.
+        One that is missing or cannot be read makes containerd fail every pull of the registry.
         """
+        content = self._read(path)
+        if content is not None and not count_certificates(content):
+            self._problem(f"{path} holds no certificate as PEM", "Convert it with openssl.")
+        return content or b""
+
+    def _read(self, path: str) -> bytes | None:
         content = self.node.files.read(path)
         if content is None:
             self._problem(f"{path} cannot be read", "Put it there, or correct the path.")
-            return ""
-        text = content.decode(errors="replace")
-        if begin not in text:
-            what = "key" if begin == KEY else "certificate"
-            self._problem(f"{path} is no PEM of a {what}", "Convert it to PEM with openssl.")
-        return text
+        return content
 
     def _beside(self, path: str) -> str:
         """Take a copy of a CA certificate and return its name beside the hosts file."""
-        text = self._pem(path, CERTIFICATE)
+        text = self._certificate(path).decode(errors="replace")
         stem, ending = posixpath.splitext(posixpath.basename(path))
         stem = re.sub(r"[^A-Za-z0-9_.]+", "-", stem).strip("-.")[:64] or "ca"
         ending = ending if ending in {".crt", ".pem"} else ".crt"

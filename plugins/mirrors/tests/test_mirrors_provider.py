@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from k0sruntime import CRIError, Inactive, Refused
@@ -14,7 +16,10 @@ from k0sruntime_mirrors import checks, provider
 from k0sruntime_mirrors.provider import PROBE_HOST, PROBE_REGISTRY, hosts_files
 from k0sruntime_mirrors.settings import Endpoint, Registry
 
-PEM = "-----BEGIN CERTIFICATE-----\nabc\n-----END CERTIFICATE-----\n"
+CASE = next(Path(__file__).parents[3].glob("tests/cases/hosts/ca-list/certs.d/docker.io"))
+PEM = (CASE / "a.crt").read_text()
+KEY = "-----BEGIN PRIVATE KEY-----\nMC4=\n-----END PRIVATE KEY-----\n"
+EMPTY = "-----BEGIN CERTIFICATE-----\nabc\n-----END CERTIFICATE-----\n"
 
 
 def hosts(registries, files=None):
@@ -98,7 +103,10 @@ def test_two_cas_of_one_name_do_not_overwrite_each_other():
     assert file.files == {"ca.crt": PEM, "ca-2.crt": PEM + "\n"}
 
 
-@pytest.mark.parametrize(("files", "told"), [({}, "cannot be read"), ({"/ca": "no"}, "no PEM")])
+@pytest.mark.parametrize(
+    ("files", "told"),
+    [({}, "cannot be read"), ({"/ca": "no"}, "no cert"), ({"/ca": EMPTY}, "no cert")],
+)
 def test_a_ca_that_containerd_would_fail_on_is_refused(files, told):
     with pytest.raises(Refused, match=told) as refused:
         hosts({"docker.io": Registry(endpoints=["https://m"], ca="/ca")}, MadeUpFiles(files))
@@ -180,8 +188,7 @@ def test_a_registrys_defaults_apply_to_endpoints_that_are_urls_and_to_no_others(
 
 
 def test_client_certificates_are_named_where_they_lie_and_never_copied():
-    key = "-----BEGIN PRIVATE KEY-----\n"
-    files = MadeUpFiles({"/c.crt": PEM, "/c.key": key, "/c.pem": PEM + key})
+    files = MadeUpFiles({"/c.crt": PEM, "/c.key": KEY, "/c.pem": PEM + KEY})
     endpoint = Endpoint(url="https://m", client=[("/c.crt", "/c.key"), ("/c.pem", "")])
     file = hosts({"docker.io": Registry(endpoints=[endpoint])}, files)["docker.io"]
     assert file.hosts[0].client == [("/c.crt", "/c.key"), ("/c.pem", "/c.pem")]

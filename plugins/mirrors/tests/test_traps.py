@@ -26,7 +26,8 @@ OWNER = Owner("mirrors", "k0sruntime-mirrors", "1", "contribute_hosts")
 CERTS = "/etc/k0s/containerd.d/certs.d"
 PEM = next(Path(__file__).parents[3].glob("tests/cases/hosts/ca-list/certs.d/*/a.crt")).read_text()
 KEY = "-----BEGIN PRIVATE KEY-----\nMC4=\n-----END PRIVATE KEY-----\n"
-GIVEN = {"/ca.crt": PEM, "/c.crt": PEM, "/c.key": KEY, "/c.pem": PEM + KEY}
+EMPTY = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
+GIVEN = {"/empty.crt": EMPTY, "/ca.crt": PEM, "/c.crt": PEM, "/c.key": KEY, "/c.pem": PEM + KEY}
 VERSIONS = [Version(1, 7, 34), Version(2, 1, 9), Version(2, 3, 4)]
 each = pytest.mark.parametrize("containerd", VERSIONS, ids=str)
 
@@ -191,6 +192,8 @@ def test_a_registry_on_this_machine_is_asked_with_the_scheme_that_is_set(contain
         {"client": [["/c.crt"]]},
         {"ca": "/missing.crt"},
         {"ca": "/c.key"},
+        {"ca": "/empty.crt"},
+        {"client": [["/empty.crt", "/c.key"]]},
         {"client": [["/c.crt", "/missing.key"]]},
         {"client": "/c.crt"},
         {"rewrite": {"^(.*)$": "x/$1"}},

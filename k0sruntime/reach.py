@@ -1,4 +1,4 @@
-"""Asking one endpoint as containerd would: does it answer, and how long is its certificate good.
+"""Asking registries as containerd would: do they answer, and how long are certificates good.
 
 Nothing but the standard library: ``ssl`` verifies as containerd does (the system's CAs and those
 of the hosts file, names from the SAN alone), ``http.client`` asks ``/v2/``.
@@ -31,7 +31,7 @@ CLIENT_WANTED = ("certificate required", "alert bad certificate")
 
 
 @dataclass(frozen=True)
-class Asked:
+class Reached:
     """What one endpoint said.
 
     Attributes:
@@ -46,7 +46,7 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class Target:
+class ReachTarget:
     """How an endpoint is asked.
 
     Attributes:
@@ -64,15 +64,15 @@ class Target:
     headers: Mapping[str, Sequence[str]] | None = None
 
 
-def ask_all(targets: Mapping[str, Target], now: dt.datetime) -> dict[str, Asked]:
+def reach_endpoints(targets: Mapping[str, ReachTarget], now: dt.datetime) -> dict[str, Reached]:
     """Ask endpoints at the same time; what has not answered within the limit is given up.
 
     A name that is looked up in vain may hang for longer than any limit of a connection. Its thread
     is a daemon, so that it keeps nobody waiting.
     """
-    answers: dict[str, Asked] = {}
+    answers: dict[str, Reached] = {}
 
-    def run(name: str, target: Target) -> None:
+    def run(name: str, target: ReachTarget) -> None:
         answers[name] = ask(target, now)
 
     threads = [threading.Thread(target=run, args=item, daemon=True) for item in targets.items()]
@@ -81,23 +81,23 @@ def ask_all(targets: Mapping[str, Target], now: dt.datetime) -> dict[str, Asked]
     end = time.monotonic() + LIMIT
     for thread in threads:
         thread.join(max(0.0, end - time.monotonic()))
-    late = Asked(False, f"cannot be reached: no answer within {LIMIT:g} s")
+    late = Reached(False, f"cannot be reached: no answer within {LIMIT:g} s")
     return {name: answers.get(name, late) for name in targets}
 
 
-def ask(target: Target, now: dt.datetime) -> Asked:
+def ask(target: ReachTarget, now: dt.datetime) -> Reached:
     """Ask an endpoint for its API, within a few seconds; this never raises."""
     try:
         context = _context(target)
     except OSError as exc:  # ssl.SSLError is one
-        return Asked(good=False, detail=f"its certificates cannot be used: {_reason(exc)}")
+        return Reached(good=False, detail=f"its certificates cannot be used: {_reason(exc)}")
     try:
         return _asked(target, context, now)
     except (OSError, http.client.HTTPException) as exc:
         return _failed(exc)
 
 
-def _asked(target: Target, context: ssl.SSLContext | None, now: dt.datetime) -> Asked:
+def _asked(target: ReachTarget, context: ssl.SSLContext | None, now: dt.datetime) -> Reached:
     url = urlsplit(target.url)
     host, port = url.hostname or "", url.port or (80 if context is None else 443)
     with socket.create_connection((host, port), SECONDS) as plain:
@@ -108,23 +108,23 @@ def _asked(target: Target, context: ssl.SSLContext | None, now: dt.datetime) -> 
             return _with_end(_answer(target, wrapped, _until(end)), end, now)
 
 
-def _failed(exc: Exception) -> Asked:
+def _failed(exc: Exception) -> Reached:
     if isinstance(exc, ssl.SSLCertVerificationError):
         remedy = "Name the CA that signed its certificate (ca), or renew the certificate."
-        return Asked(False, f"its certificate is not good: {exc.verify_message}", remedy)
+        return Reached(False, f"its certificate is not good: {exc.verify_message}", remedy)
     if isinstance(exc, ssl.SSLError):
         wanted = any(words in _reason(exc) for words in CLIENT_WANTED)
         detail = "it wants a client certificate" if wanted else f"no TLS: {_reason(exc)}"
         remedy = (
             "Set client, or another client." if wanted else "Write http:// where it has no TLS."
         )
-        return Asked(False, detail, remedy)
+        return Reached(False, detail, remedy)
     if isinstance(exc, OSError):
-        return Asked(False, f"cannot be reached: {_reason(exc)}")
-    return Asked(False, f"does not speak HTTP: {type(exc).__name__}")
+        return Reached(False, f"cannot be reached: {_reason(exc)}")
+    return Reached(False, f"does not speak HTTP: {type(exc).__name__}")
 
 
-def _context(target: Target) -> ssl.SSLContext | None:
+def _context(target: ReachTarget) -> ssl.SSLContext | None:
     if not target.url.startswith("https://"):
         return None
     context = ssl.create_default_context()
@@ -139,7 +139,7 @@ def _context(target: Target) -> ssl.SSLContext | None:
     return context
 
 
-def pair_fault(certificate: str, key: str) -> str:
+def client_certificate_fault(certificate: str, key: str) -> str:
     """Return why a client certificate and its key do not fit, or nothing.
 
     containerd fails every pull of the registry then (Go's ``tls.X509KeyPair``).
@@ -156,7 +156,7 @@ def _no() -> str:
     return ""
 
 
-def _answer(target: Target, connected: socket.socket, until: str) -> Asked:
+def _answer(target: ReachTarget, connected: socket.socket, until: str) -> Reached:
     """Ask for the API's root; 401 is a registry that wants credentials, and so a registry."""
     connection = http.client.HTTPConnection(urlsplit(target.url).netloc, timeout=SECONDS)
     connection.sock = connected
@@ -167,8 +167,8 @@ def _answer(target: Target, connected: socket.socket, until: str) -> Asked:
     connection.endheaders()
     status = connection.getresponse().status
     if status >= SERVER_ERROR:
-        return Asked(False, f"answers {status}{until}", "Look into its log.")
-    return Asked(True, f"answers {status}{until}")
+        return Reached(False, f"answers {status}{until}", "Look into its log.")
+    return Reached(True, f"answers {status}{until}")
 
 
 def _end(wrapped: ssl.SSLSocket, host: str, port: int) -> dt.datetime | None:
@@ -206,9 +206,9 @@ def _until(end: dt.datetime | None) -> str:
     return f", certificate good until {end:%Y-%m-%d}" if end.timestamp() else ", certificate ended"
 
 
-def _with_end(asked: Asked, end: dt.datetime | None, now: dt.datetime) -> Asked:
+def _with_end(asked: Reached, end: dt.datetime | None, now: dt.datetime) -> Reached:
     if asked.good and end and end - now < SOON:
-        return Asked(False, asked.detail, "Renew its certificate.")
+        return Reached(False, asked.detail, "Renew its certificate.")
     return asked
 
 

@@ -7,6 +7,8 @@ BIN := $(VENV)/bin
 NODE := .node
 PLUGINS := gvisor nvidia dockerd mirrors
 SETTINGS := examples/first-node/config.toml
+# Tests that run beside each other; many of them wait for k0s's debounce and respawn.
+JOBS ?= 4
 export PATH := $(CURDIR)/.lab/bin:$(PATH)
 
 .PHONY: help setup lab lab-all up down test test-pure lint format docs bench clean
@@ -42,7 +44,7 @@ down: setup  ## Take the first node away.
 	$(BIN)/k0sruntime down --sandbox $(NODE) --pods --purge
 
 test: $(VENV)/.dev lab-all  ## Run all tests, those of the real parts included.
-	K0SRUNTIME_REAL=1 $(BIN)/python -m pytest
+	K0SRUNTIME_REAL=1 $(BIN)/python -m pytest -n $(JOBS) --dist worksteal
 
 test-pure: $(VENV)/.dev  ## Run the tests that need neither root nor the real parts.
 	$(BIN)/python -m pytest -m "not real"

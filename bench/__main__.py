@@ -49,7 +49,16 @@ def cold_up() -> Figure:
     return Figure("cold up to CRI against bare containerd", *medians, goal=3)
 
 
-FIGURES = (help_, no_op_up, cold_up)
+def bounce() -> Figure:
+    """The time without a CRI in a bounce, against containerd without us from its start to CRI."""
+    with Node() as node:
+        node.run("up")
+        numbers = iter(range(RUNS + 1))
+        medians = in_turn(lambda: node.bounce_gap(next(numbers)), bare_to_ready, RUNS)
+    return Figure("no CRI in a bounce against bare containerd", *medians, goal=1.2)
+
+
+FIGURES = (help_, no_op_up, cold_up, bounce)
 
 
 def main() -> int:

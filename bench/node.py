@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from k0sruntime.cri import CRI
+from k0sruntime.errors import CRIError
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -79,6 +80,38 @@ class Node:
             process.wait()
         return elapsed
 
+    def bounce_gap(self, number: int) -> float:
+        """Bounce containerd by a change, and return the seconds for which no CRI answers.
+
+        Asked for every millisecond, from the first question without an answer to the first with.
+        """
+        settings = self.folder / "etc/k0sruntime/config.toml"
+        settings.write_text(f"{SETTINGS}[node.handlers.n{number}]\n")
+        with (
+            CRI(str(self.socket)) as cri,
+            subprocess.Popen(
+                self.command("up"),
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                env=environment(),
+            ) as process,
+        ):
+            while _answers(cri):
+                time.sleep(0.001)
+            started = time.perf_counter()
+            cri.wait(READY_SECONDS, lambda: True)
+            elapsed = time.perf_counter() - started
+            process.wait()
+        return elapsed
+
+
+def _answers(cri: CRI) -> bool:
+    try:
+        cri.runtime()
+    except CRIError:
+        return False
+    return True
+
 
 def environment() -> dict[str, str]:
     """Return the environment in which the lab's programs are found.
@@ -86,7 +119,8 @@ def environment() -> dict[str, str]:
     Bytecode is kept, as it is where pip has installed a package.
     """
     kept = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
-    return {**kept, "PATH": f"{LAB}/bin:{os.environ['PATH']}"}
+    path = f"{LAB}/bin:{os.environ['PATH']}"
+    return {**kept, "PATH": path, "K0SRUNTIME_SUPERVISOR": "no"}
 
 
 def bare_to_ready(config: str = "version = 3\n") -> float:

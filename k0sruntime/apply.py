@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
-import tempfile
+import shutil
 from dataclasses import replace
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from k0sruntime.errors import Problem, RefusedError
@@ -23,16 +24,32 @@ if TYPE_CHECKING:
 
 
 @contextlib.contextmanager
-def scratch_copy(files: Mapping[str, str]) -> Iterator[str]:
-    """Lay texts into a folder of their own for as long as a check needs them."""
+def scratch_copy(files: Mapping[str, str], folder: str = "") -> Iterator[str]:
+    """Lay texts into a folder of their own for as long as a check needs them.
+
+    Args:
+        files: texts by name.
+        folder: the folder to make, and to empty before: a killed command may have left files
+            there. By default one among the temporary files.
+    """
     with (
-        refused_io("the folder for temporary files"),
-        tempfile.TemporaryDirectory(prefix="k0sruntime-check-") as folder,
+        refused_io(folder or "the folder for temporary files"),
+        _emptied(folder) if folder else TemporaryDirectory(prefix="k0sruntime-check-") as place,
     ):
         for name, text in files.items():
-            with open(f"{folder}/{name}", "x", encoding="utf-8") as file:
+            with open(f"{place}/{name}", "x", encoding="utf-8") as file:
                 file.write(text)
+        yield place
+
+
+@contextlib.contextmanager
+def _emptied(folder: str) -> Iterator[str]:
+    shutil.rmtree(folder, ignore_errors=True)
+    os.makedirs(folder, mode=0o700)
+    try:
         yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def apply(

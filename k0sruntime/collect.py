@@ -21,6 +21,7 @@ from k0sruntime.contributions import (
     RuntimeHandler,
 )
 from k0sruntime.errors import Inactive, Problem, ProviderError, RefusedError
+from k0sruntime.guard import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -68,7 +69,7 @@ def refuse_broken(records: Iterable[Record]) -> None:
         Problem(
             f"provider {record.name!r} is {record.state}: {record.reason}",
             place=f"entry point {record.name} in group k0sruntime",
-            culprit=f"{record.distribution} {record.version}",
+            culprit=record.origin,
             remedy=record.remedy,
         )
         for record in records
@@ -97,7 +98,7 @@ def provider_settings(discovered: Discovered, file: SettingsFile) -> Mapping[str
         except RefusedError as exc:
             problems += exc.problems
     if problems:
-        raise RefusedError(*problems)
+        raise RefusedError(*dict.fromkeys(problems))
     return found
 
 
@@ -122,7 +123,7 @@ def collect(
         try:
             answer = _ask(discovered.hooks, record.name, own)
         except Inactive as exc:
-            records.append(replace(record, state="inactive", reason=exc.reason))
+            records.append(_inactive(record, exc))
         except ProviderError as exc:
             problems += exc.problems
         except RefusedError as exc:
@@ -153,7 +154,7 @@ def asked(
         own = for_provider(node, record.name, settings)
         return _answered(record, _ask(discovered.hooks, record.name, own))
     except Inactive as exc:
-        return replace(record, state="inactive", reason=exc.reason)
+        return _inactive(record, exc)
     except ProviderError as exc:
         return replace(record, state="broken", reason=exc.problems[0].message)
     except RefusedError as exc:
@@ -173,6 +174,10 @@ def _ask(hooks: Hooks, provider: str, node: Node[Any]) -> _Answers:
         hooks.kubelet_profile,
     )
     return _Answers(*(tuple(ask(provider, node)) for ask in asks))
+
+
+def _inactive(record: Record, resting: Inactive) -> Record:
+    return replace(record, state="inactive", reason=one_line(resting.reason))
 
 
 def _answered(record: Record, answer: _Answers) -> Record:

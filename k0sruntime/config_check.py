@@ -10,9 +10,10 @@ import contextlib
 import re
 from typing import TYPE_CHECKING, Any
 
-from k0sruntime import toml
 from k0sruntime.apply import scratch_copy
 from k0sruntime.errors import Problem, RefusedError
+from k0sruntime.ledger import State
+from k0sruntime.loaded import MAIN, copy_of
 from k0sruntime.programs import begin
 
 if TYPE_CHECKING:
@@ -34,9 +35,9 @@ def begun(composition: Composition, node: Node[Any]) -> Iterator[Callable[[], No
     if node.containerd is None or composition.mode != "standalone":
         yield lambda: None
         return
-    files, names = _copy(composition)
-    with scratch_copy(files) as folder:
-        command = [node.containerd.path, f"--config={folder}/main.toml", "config", "dump"]
+    files, names = copy_of(composition)
+    with scratch_copy(files, f"{State(node.paths).run}/check") as folder:
+        command = [node.containerd.path, f"--config={folder}/{MAIN}", "config", "dump"]
         asked = begin(command, DUMP_SECONDS)
 
         def approve() -> None:
@@ -48,33 +49,6 @@ def begun(composition: Composition, node: Node[Any]) -> Iterator[Callable[[], No
             yield approve
         finally:
             asked.answer()
-
-
-def _copy(composition: Composition) -> tuple[dict[str, str], dict[str, str]]:
-    """Return what containerd would load as a main file and numbered imports.
-
-    The first result maps a copy's name to its text, the second to the real path.
-    """
-    loaded = _loaded(composition)
-    main_path, main_text = loaded[0]
-    texts, names = {}, {"main.toml": main_path}
-    for number, (path, text) in enumerate(loaded[1:]):
-        name = f"{number:06d}.toml"
-        texts[name], names[name] = text, path
-    document = toml.load(main_text.encode(), main_path)
-    document["imports"] = list(texts)  # relative to the importing file
-    return {"main.toml": toml.dump(document), **texts}, names
-
-
-def _loaded(composition: Composition) -> list[tuple[str, str]]:
-    """Return (path, text) of what containerd loads: the merged CRI file stands for its parts."""
-    texts = [(layer.path, layer.text) for layer in composition.layers]
-    merged = composition.merged
-    if merged is None:
-        return texts
-    imported = set(toml.load(texts[0][1].encode(), texts[0][0]).get("imports", []))
-    plain = [(path, text) for path, text in texts[1:] if path in imported]
-    return [texts[0], *plain, (merged.path, merged.text)]
 
 
 def _problem(stderr: str, names: dict[str, str], node: Node[Any]) -> Problem:

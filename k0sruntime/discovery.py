@@ -9,22 +9,25 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import importlib_metadata
 
 from k0sruntime.__about__ import __version__
-from k0sruntime.guard import DeadlineError, bounded, cause
+from k0sruntime.guard import DeadlineError, bounded, cause, one_line
 from k0sruntime.hooks import Hooks, InvalidProviderError, implemented
 from k0sruntime.node_provider import NodeProvider
 from k0sruntime.records import Record
+from k0sruntime.settings import nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
 GROUP = "k0sruntime"
 IMPORT_SECONDS = 10.0
 """Deadline of importing one provider."""
+PROVIDER_NAME = re.compile(r"[A-Za-z0-9][-A-Za-z0-9_.]{0,63}")
+"""A provider's name is part of the names of its files and folders."""
 
 _MAJOR, _MINOR = __version__.split(".")[:2]
 _PLAIN_FIT = re.compile(
@@ -40,6 +43,8 @@ class Discovered:
 
     records: tuple[Record, ...]
     hooks: Hooks
+    notes: tuple[str, ...] = ()
+    """What the operator must know of names that were left out."""
 
     def usable(self) -> tuple[Record, ...]:
         """Return the records that can be asked."""
@@ -72,43 +77,116 @@ def discover(without: Collection[str] = (), path: Sequence[str] | None = None) -
             )
         elif taken.count(entry.name) > 1:
             record = _duplicate(record, entry, entries)
+        elif not PROVIDER_NAME.fullmatch(entry.name):
+            record = _broken(record, "its name cannot be part of the name of a file")
         else:
             record = _load(entry, record, hooks)
         found.append(record)
-    return Discovered(tuple(found), hooks)
+    return Discovered(tuple(found), hooks, tuple(_left_out_in_vain(without, taken)))
+
+
+def _left_out_in_vain(without: Collection[str], names: Sequence[str]) -> Iterator[str]:
+    for name in sorted(set(without) - set(names)):
+        if name == "node":
+            yield "--without node has no effect: it is the host's own provider"
+        else:
+            near = nearest(name, names)
+            yield f"--without {name} has no effect: no such provider is installed. {near}".rstrip()
 
 
 @dataclass(frozen=True)
 class _Entry:
     """An entry point with what its distribution's metadata says, read once."""
 
-    point: importlib_metadata.EntryPoint
+    name: str
+    point: importlib_metadata.EntryPoint | None
     distribution: str
     version: str
-    requires: tuple[str, ...]
-
-    @property
-    def name(self) -> str:
-        return self.point.name
+    requires: tuple[str, ...] = ()
+    damage: str = ""
+    """Why the installation cannot be used, whatever its code is like."""
 
 
 def _entries(path: Sequence[str] | None) -> list[_Entry]:
-    """Return the entry points; an older copy of a distribution on the path counts not."""
-    search = {} if path is None else {"path": list(path)}
+    """Return the entry points; an older copy of a distribution on the path counts not.
+
+    Nor does what is left of a damaged installation where there is a sound one.
+    """
     seen: set[str] = set()
-    entries: list[_Entry] = []
-    for distribution in importlib_metadata.distributions(**search):
-        points = distribution.entry_points.select(group=GROUP)
-        if not points:
+    sound: list[_Entry] = []
+    damaged: list[_Entry] = []
+    for distribution in _distributions(path):
+        if not _may_provide(distribution):
             continue
-        metadata = distribution.metadata
+        metadata = _metadata(distribution)
+        if metadata is None:
+            damaged += _entries_of(distribution, None)
+            continue
         name = str(metadata["Name"])
-        if name.lower() in seen:
+        normal = re.sub(r"[-_.]+", "-", name).lower()  # PEP 503
+        if normal in seen:
             continue
-        seen.add(name.lower())
+        seen.add(normal)
+        copies = _distributions(path, name=name)
+        sound += _entries_of(*(_first_sound(copies) or (distribution, metadata)))
+    names = {entry.name for entry in sound}
+    return sound + [entry for entry in damaged if entry.name not in names]
+
+
+def _distributions(
+    path: Sequence[str] | None, **search: Any
+) -> list[importlib_metadata.Distribution]:
+    where = {} if path is None else {"path": list(path)}
+    found: Any = importlib_metadata.distributions(**where, **search)
+    return list(found)
+
+
+def _first_sound(
+    copies: Sequence[importlib_metadata.Distribution],
+) -> tuple[importlib_metadata.Distribution, importlib_metadata.PackageMetadata] | None:
+    """Return the copy that counts, though it may have no provider (any more)."""
+    if len(copies) > 1:
+        for copy in copies:
+            if metadata := _metadata(copy):
+                return copy, metadata
+    return None
+
+
+def _may_provide(distribution: importlib_metadata.Distribution) -> bool:
+    try:
+        return bool(distribution.entry_points.select(group=GROUP))
+    except Exception:  # noqa: BLE001 - whatever a parser says to a damaged file
+        return f"[{GROUP}]" in (distribution.read_text("entry_points.txt") or "")
+
+
+def _metadata(
+    distribution: importlib_metadata.Distribution,
+) -> importlib_metadata.PackageMetadata | None:
+    """Return a distribution's metadata, where it tells at least name and version."""
+    try:
+        found = distribution.metadata
+        return found if found["Name"] and found["Version"] else None
+    except Exception:  # noqa: BLE001 - as above
+        return None
+
+
+def _entries_of(
+    distribution: importlib_metadata.Distribution,
+    metadata: importlib_metadata.PackageMetadata | None,
+) -> list[_Entry]:
+    """Return the entry points of one distribution, damaged or not."""
+    name = f"an installation without metadata in {distribution.locate_file('')}"
+    version, damage = "", "its installation has no metadata"
+    requires: tuple[str, ...] = ()
+    if metadata is not None:
+        name, version, damage = str(metadata["Name"]), str(metadata["Version"]), ""
         requires = tuple(metadata.get_all("Requires-Dist") or ())
-        entries += [_Entry(p, name, str(metadata["Version"]), requires) for p in points]
-    return entries
+    try:
+        points = list(distribution.entry_points.select(group=GROUP))
+    except Exception as exc:  # noqa: BLE001 - as above
+        damage = f"its entry points cannot be read: {cause(exc)}"
+        return [_Entry(name, None, name, version, damage=damage)]
+    return [_Entry(point.name, point, name, version, requires, damage) for point in points]
 
 
 def _duplicate(record: Record, entry: _Entry, entries: list[_Entry]) -> Record:
@@ -126,6 +204,9 @@ def _duplicate(record: Record, entry: _Entry, entries: list[_Entry]) -> Record:
 
 
 def _load(entry: _Entry, record: Record, hooks: Hooks) -> Record:
+    if entry.damage or entry.point is None:
+        remedy = f"Install it anew, or go on with --without {record.name}."
+        return replace(record, state="broken", reason=entry.damage, remedy=remedy)
     if reason := _incompatible(entry.requires):
         remedy = f"Install a version of {record.distribution} that fits k0sruntime {__version__}."
         return replace(record, state="incompatible", reason=reason, remedy=remedy)
@@ -149,14 +230,16 @@ def _incompatible(requires: Sequence[str]) -> str:
     ]
     if not lines:  # packaging takes a hundredth of a second to import
         return ""
+    from packaging.markers import UndefinedComparison, UndefinedEnvironmentName
     from packaging.requirements import InvalidRequirement, Requirement
 
     for line in lines:
         try:
             requirement = Requirement(line)
-        except InvalidRequirement:
+            meant = requirement.marker is None or requirement.marker.evaluate()
+        except (InvalidRequirement, UndefinedComparison, UndefinedEnvironmentName):
             continue
-        if requirement.name.lower() != GROUP or requirement.marker is not None:
+        if not meant or requirement.name.lower() != GROUP:
             continue
         if not requirement.specifier.contains(__version__, prereleases=True):
             return f"it needs k0sruntime {requirement.specifier}, this is {__version__}"
@@ -164,16 +247,21 @@ def _incompatible(requires: Sequence[str]) -> str:
 
 
 def _register(record: Record, plugin: object, hooks: Hooks) -> Record:
-    record = replace(
-        record,
-        summary=str(getattr(plugin, "summary", "") or ""),
-        settings=getattr(plugin, "settings", None),
-        hooks=implemented(plugin),
-    )
+    """Look at a provider and take it in; a look may run the provider's own code."""
     try:
+        record = replace(
+            record,
+            summary=one_line(getattr(plugin, "summary", "") or ""),
+            settings=getattr(plugin, "settings", None),
+            hooks=implemented(plugin),
+        )
         hooks.register(record, plugin)
     except InvalidProviderError as exc:
-        return _broken(record, str(exc))
+        return _broken(record, one_line(exc))
+    except KeyboardInterrupt:
+        raise
+    except BaseException as exc:  # noqa: BLE001 - as at its import
+        return _broken(record, f"it raises when it is looked at: {cause(exc)}")
     return record
 
 

@@ -96,6 +96,10 @@ class RefusedError(K0sRuntimeError):
     exit_code = ExitCode.REFUSED
 
 
+class LockedError(RefusedError):
+    """Another command holds the node's lock, and was not done in time."""
+
+
 class ProviderError(K0sRuntimeError):
     """A provider is broken, and nothing was written."""
 

@@ -1,16 +1,17 @@
 """The facts of the node: its programs and their versions, GPUs, cgroups, capabilities.
 
-The only programs started are ``k0s version`` and ``containerd --version``, each with a time limit;
-they answer while other things go on.
+The only programs started are ``k0s version``, ``k0s status`` and ``containerd --version``, each
+with a time limit; they answer while other things go on.
 """
 
 from __future__ import annotations
 
 import os
 import platform
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from k0sruntime import k0s_service
 from k0sruntime.errors import Problem, RefusedError
 from k0sruntime.ledger import State
 from k0sruntime.node import GPU, Node, Paths, Program, Version
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from k0sruntime.node_provider import NodeSettings
 
 VERSION_SECONDS = 10.0
+STATUS_SECONDS = 3.0
+"""``k0s status`` may wait minutes for a worker that is not ready; its facts are not worth that."""
 CAP_SYS_RESOURCE = 24
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -37,6 +40,8 @@ class Programs:
     search: tuple[str, ...]
     k0s: tuple[str, Asked] | None
     containerd: tuple[str, Asked | Version] | None
+    status: Asked | None = None
+    """``k0s status``, where there is a k0s that may run."""
 
 
 def ask_programs(paths: Paths, settings: NodeSettings) -> Programs:
@@ -52,7 +57,13 @@ def ask_programs(paths: Paths, settings: NodeSettings) -> Programs:
         (containerd, known or begin([paths.on_disk(containerd), "--version"], VERSION_SECONDS))
         if containerd
         else None,
+        begin(_status_command(k0s, paths), STATUS_SECONDS) if k0s and paths.root == "/" else None,
     )
+
+
+def _status_command(k0s: str, paths: Paths) -> list[str]:
+    elsewhere = [f"--status-socket={paths.run}/status.sock"] if paths.sandbox else []
+    return [k0s, "status", "--out=json", *elsewhere]
 
 
 def observe_node(
@@ -64,9 +75,17 @@ def observe_node(
         RefusedError: a containerd or k0s that the operator named does not answer.
     """
     files = RealFiles(paths)
-    k0s = _k0s(programs, settings)
-    containerd = _containerd(programs, settings)
+    installed = _k0s(programs, settings)
     asked: Mode | None = mode or (None if settings.mode == "auto" else settings.mode)
+    mode = asked or _mode(paths, installed)
+    service = None
+    if installed and programs.status and mode != "standalone":
+        service = k0s_service.read(programs.status.answer(), installed.version, paths)
+    if service and (data := service.flag("--data-dir")):
+        paths = replace(paths, data=data)
+        programs = _elsewhere(programs, files, settings, paths)
+    k0s = installed._replace(version=service.version) if installed and service else installed
+    containerd = _containerd(programs, settings)
     return Node(
         None,
         files,
@@ -74,7 +93,9 @@ def observe_node(
         arch=platform.machine(),
         containerd=containerd,
         k0s=k0s,
-        mode=asked or _mode(paths, k0s),
+        k0s_installed=installed.version if installed else None,
+        k0s_service=service,
+        mode=mode,
         scheme=None if settings.scheme == "auto" else settings.scheme,
         search_path=programs.search,
         gpus=_gpus(files),
@@ -82,6 +103,19 @@ def observe_node(
         cgroups=_cgroups(files),
         can_lower_oom_score=_has_capability(CAP_SYS_RESOURCE) if paths.root == "/" else True,
         os_release=_os_release(files),
+    )
+
+
+def _elsewhere(
+    programs: Programs, files: RealFiles, settings: NodeSettings, paths: Paths
+) -> Programs:
+    """Look for containerd below the data folder that k0s was started with (``--data-dir``)."""
+    search = tuple(dict.fromkeys((*settings.path, paths.bin, *programs.search)))
+    found = settings.containerd or _first(files, search, "containerd")
+    if not found or (programs.containerd and programs.containerd[0] == found):
+        return replace(programs, search=search)
+    return replace(
+        programs, search=search, containerd=(found, begin([found, "--version"], VERSION_SECONDS))
     )
 
 
@@ -100,11 +134,8 @@ def _search_path(paths: Paths, settings: NodeSettings) -> tuple[str, ...]:
 
 def _k0s(programs: Programs, settings: NodeSettings) -> Program | None:
     if settings.k0s:
-        version = Version.parse(settings.k0s)
-        if version is None:
-            message = f"k0s = {settings.k0s!r} is no version"
-            raise RefusedError(Problem(message, place="[node] k0s", remedy="Write 1.36."))
-        return Program("", version)
+        version = Version.parse(settings.k0s)  # the settings refuse what is none
+        return Program("", version) if version else None
     if programs.k0s is None:
         return None
     version = _version(programs.k0s[1])

@@ -47,7 +47,19 @@ def bounded(call: Callable[[], T], seconds: float) -> T:
 def cause(exc: BaseException) -> str:
     """Return an exception as one line, with the last place in the code that raised it."""
     frames = traceback.extract_tb(exc.__traceback__)
-    text = f"{type(exc).__name__}: {exc}".strip().rstrip(":")
+    text = f"{type(exc).__name__}: {one_line(exc)}".strip().rstrip(":")
     if not frames:
         return text
     return f"{text} ({frames[-1].filename}:{frames[-1].lineno})"
+
+
+def one_line(said: object) -> str:
+    """Return what foreign code says as one line that a terminal can show.
+
+    An object that cannot be printed says nothing.
+    """
+    try:
+        text = str(said)
+    except BaseException:  # noqa: BLE001 - foreign code may raise anything, here as well
+        return ""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())

@@ -29,6 +29,7 @@ from k0sruntime.contributions import (
 from k0sruntime.errors import Inactive, Problem, ProviderError, Refused, RefusedError
 from k0sruntime.guard import bounded, cause
 from k0sruntime.hookspecs import HOOKS, Provider
+from k0sruntime.settings import is_kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -111,14 +112,19 @@ class Hooks:
         """Take a provider in.
 
         Raises:
-            InvalidProviderError: a class instead of an instance, a wrapper, an unknown hook or
-                an argument that the contract does not have.
+            InvalidProviderError: a class instead of an instance, a wrapper, an unknown hook, a
+                hook or settings of the wrong kind, or an argument that the contract does not have.
         """
         if inspect.isclass(plugin):
             raise InvalidProviderError(
                 f"the entry point names the class {plugin.__name__}; export an instance of it"
             )
         self._refuse_unknown_hooks(plugin)
+        _refuse_what_is_no_function(plugin)
+        if record.settings is not None and not is_kind(record.settings):
+            raise InvalidProviderError(
+                "its settings must be a class derived from Settings, or dict[str, …]"
+            )
         if not implemented(plugin):
             raise InvalidProviderError(f"it implements none of the hooks {', '.join(HOOKS)}")
         shown = _Plugin(plugin)
@@ -207,6 +213,16 @@ class Hooks:
                 raise
             raise provider_error(owner, cause(exc)) from exc
         return [Contribution(owner, value) for value in values]
+
+
+def _refuse_what_is_no_function(plugin: object) -> None:
+    """Refuse what has a hook's name and could be called, but would never be asked."""
+    for name in HOOKS:
+        found = getattr(plugin, name, None)
+        if found is not None and not inspect.isroutine(found):
+            raise InvalidProviderError(
+                f"{name} is a {type(found).__name__}, not a function; write it with def"
+            )
 
 
 def provider_error(owner: Owner, message: str) -> ProviderError:

@@ -7,6 +7,9 @@ Below ``/var/lib/k0sruntime``::
     objects/<sha256>        contents, ours and those that we displaced (0600)
     journal.json            an apply that is under way, or was when it was killed
 
+Below ``/run/k0sruntime`` lie the records that a new start of the machine ends: the containerd that
+we started, its supervisor, what holds the node back.
+
 Next to ``apply`` this is the only room that opens files for writing. Every write is a new file,
 fsynced and renamed.
 """
@@ -59,6 +62,12 @@ def write_synced(path: str, content: bytes, mode: int, owner: tuple[int, int] = 
         os.fsync(file.fileno())
 
 
+def remove(path: str) -> None:
+    """Remove a file of our own state, if it is there."""
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)
+
+
 def sync_folder(path: str) -> None:
     """Fsync a folder, so that renames and removals in it survive a power cut."""
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -108,7 +117,7 @@ class State:
             return None
         try:
             return ledger_from(document)
-        except _NONSENSE as exc:
+        except NONSENSE as exc:
             raise _spoilt(path, exc) from exc
 
     def generations(self) -> list[int]:
@@ -154,25 +163,35 @@ class State:
     def running(self) -> Running | None:
         """Return what was recorded of the containerd that we started, dead or alive."""
         path = f"{self.run}/containerd.json"
-        document = self._read(path)
+        document = self.record("containerd")
         if document is None:
             return None
         try:
             document["proofs"] = tuple(document.get("proofs", ()))
             document["search_path"] = tuple(document.get("search_path", ()))
             return Running(**document)
-        except _NONSENSE as exc:
+        except NONSENSE as exc:
             raise _spoilt(path, exc) from exc
 
     def record_running(self, running: Running | None) -> None:
         """Record the containerd that we started, or that there is none any more."""
-        path = f"{self.run}/containerd.json"
         if running is None:
-            if os.path.exists(path):
-                os.unlink(path)
+            self.forget("containerd")
             return
         content = json.dumps(asdict(running), indent=1, default=str).encode()
-        write_atomically(path, content)
+        write_atomically(f"{self.run}/containerd.json", content)
+
+    def record(self, name: str) -> dict[str, Any] | None:
+        """Read a record that lasts until the machine is started anew.
+
+        Raises:
+            RefusedError: it is there and cannot be read.
+        """
+        return self._read(f"{self.run}/{name}.json")
+
+    def forget(self, name: str) -> None:
+        """Remove such a record, if it is there."""
+        remove(f"{self.run}/{name}.json")
 
     def _read(self, path: str) -> dict[str, Any] | None:
         try:
@@ -187,7 +206,8 @@ class State:
         return document
 
 
-_NONSENSE = (KeyError, TypeError, ValueError, AttributeError)
+NONSENSE = (KeyError, TypeError, ValueError, AttributeError)
+"""What reading a record raises that is not what we wrote."""
 
 
 def _spoilt(path: str, why: object) -> RefusedError:

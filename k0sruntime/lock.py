@@ -8,7 +8,7 @@ import os
 import time
 from typing import TYPE_CHECKING
 
-from k0sruntime.errors import Problem, RefusedError
+from k0sruntime.errors import LockedError, Problem
 from k0sruntime.refused import refused_io
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def locked(paths: Paths, timeout: float, waiting: Callable[[str], None]) -> Iter
         waiting: called once with a sentence when there is one.
 
     Raises:
-        RefusedError: the other one is not done in time.
+        LockedError: the other one is not done in time.
     """
     folder = paths.on_disk(paths.own_run)
     with refused_io(folder):
@@ -44,7 +44,7 @@ def locked(paths: Paths, timeout: float, waiting: Callable[[str], None]) -> Iter
                 waiting(f"waiting for {holder}, which holds the node's lock")
                 told = True
             if time.monotonic() > deadline:
-                raise RefusedError(
+                raise LockedError(
                     Problem(
                         f"the node's lock is held by {holder}",
                         place=file.name,

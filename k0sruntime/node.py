@@ -50,6 +50,29 @@ class Program(NamedTuple):
     version: Version
 
 
+class K0sService(NamedTuple):
+    """A k0s that runs, as its own ``k0s status`` tells of it."""
+
+    version: Version
+    pid: int
+    role: str = ""
+    arguments: tuple[str, ...] = ()
+    """Its command line, its name included."""
+
+    def flag(self, name: str) -> str:
+        """Return the value of a flag of its command line, or an empty string.
+
+        ``--flag=value`` and ``--flag value`` are the same (Go's pflag); the last one counts.
+        """
+        found = ""
+        for word, following in zip(self.arguments, (*self.arguments[1:], ""), strict=False):
+            if word == name:
+                found = following
+            elif word.startswith(f"{name}="):
+                found = word.partition("=")[2]
+        return found
+
+
 class GPU(NamedTuple):
     """A graphics processor on the PCI bus, as ``/sys/bus/pci/devices`` tells of it."""
 
@@ -97,6 +120,7 @@ class Paths:
     settings: str = "/etc/k0sruntime/config.toml"
     state: str = "/var/lib/k0sruntime"
     own_run: str = "/run/k0sruntime"
+    logs: str = "/var/log"
     sandbox: str = ""
     """The folder given with ``--sandbox``; empty on a real node."""
 
@@ -110,6 +134,7 @@ class Paths:
             settings=f"{folder}/etc/k0sruntime/config.toml",
             state=f"{folder}/var/lib/k0sruntime",
             own_run=f"{folder}/run/k0sruntime",
+            logs=f"{folder}/var/log",
             sandbox=folder,
         )
 
@@ -146,6 +171,11 @@ class Paths:
     def socket(self) -> str:
         """Containerd's gRPC socket."""
         return f"{self.run}/containerd.sock"
+
+    @property
+    def pid_file(self) -> str:
+        """Where k0s keeps the PID of its containerd, and we of ours."""
+        return f"{self.run}/containerd.pid"
 
     @property
     def containerd_root(self) -> str:
@@ -198,6 +228,11 @@ class Node(Generic[S_co]):
     """Machine as ``uname -m`` spells it: ``x86_64`` or ``aarch64``."""
     containerd: Program | None = None
     k0s: Program | None = None
+    """k0s, in the version that runs; where none runs, in the one that is installed."""
+    k0s_installed: Version | None = None
+    """The version that the next start of k0s will be."""
+    k0s_service: K0sService | None = None
+    """The k0s that runs; ``None`` where none does, or where nobody asked."""
     mode: Mode | None = None
     """The mode asked for by the operator; ``None``: decided from what is found."""
     scheme: Scheme | None = None

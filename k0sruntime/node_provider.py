@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from k0sruntime.contributions import DropIn, RuntimeHandler
 from k0sruntime.hookspecs import Provider
+from k0sruntime.node import Version
 from k0sruntime.settings import Settings
 
 if TYPE_CHECKING:
@@ -32,6 +33,26 @@ class HandlerSettings(Settings, frozen=True):
     runtime_class: str = ""
 
 
+class SupervisorSettings(Settings, frozen=True):
+    """How containerd is stayed with: ``[node.supervisor]``; times are in seconds."""
+
+    enabled: bool = True
+    """``up`` leaves a supervisor behind; with ``false`` only ``up --foreground`` has one."""
+    debounce: float = 3.0
+    """Quiet time after the last change of a drop-in; k0s waits as long."""
+    backoff: float = 0.5
+    """Before the first restart; doubled for each that follows soon."""
+    longest_backoff: float = 30.0
+    restarts: int = 10
+    """Give up after so many restarts in a row, none of which held for a minute."""
+
+    def __post_init__(self) -> None:
+        """Refuse numbers that make no sense."""
+        for name in ("debounce", "backoff", "longest_backoff", "restarts"):
+            if not getattr(self, name) >= 0:
+                raise ValueError(f"{name} must not be negative")
+
+
 class NodeSettings(Settings, frozen=True):
     """What the operator says about the node: table ``[node]``."""
 
@@ -47,7 +68,17 @@ class NodeSettings(Settings, frozen=True):
     probe_image: str = ""
     """Image with a shell for checks inside a sandbox; empty: the pause image, where it has one."""
     log_level: Literal["debug", "info", "warn", "error"] = "info"
+    log: Literal["file", "journal"] = "file"
+    """Where containerd logs to: a file beside its socket, or the systemd journal."""
+    bounce_seconds: float = 45.0
+    """How long k0s is given to bounce its containerd: its own waits alone take eight seconds."""
+    supervisor: SupervisorSettings = SupervisorSettings()
     handlers: dict[str, HandlerSettings] = {}
+
+    def __post_init__(self) -> None:
+        """Refuse what is no version."""
+        if self.k0s and Version.parse(self.k0s) is None:
+            raise ValueError(f"k0s = {self.k0s!r} is no version; write one such as 1.36")
 
 
 class NodeProvider(Provider[NodeSettings]):

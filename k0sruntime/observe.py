@@ -12,7 +12,7 @@ from k0sruntime.compose import Existing, main_file
 from k0sruntime.errors import Problem, RefusedError
 from k0sruntime.ledger import State
 from k0sruntime.plan import FileState, Observed, digest
-from k0sruntime.processes import running
+from k0sruntime.processes import alive, identity, start_time
 from k0sruntime.real_files import LARGEST, RealFiles, file_state
 from k0sruntime.settings import SettingsFile
 
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
     from k0sruntime.compose import Composition
-    from k0sruntime.node import Paths
-    from k0sruntime.plan import Ledger
+    from k0sruntime.node import Paths, Program
+    from k0sruntime.plan import Ledger, Running
 
 
 def read_settings(paths: Paths, path: str = "") -> SettingsFile:
@@ -137,8 +137,20 @@ def _glob(files: RealFiles, pattern: str) -> list[str]:
     return found
 
 
-def observe(composition: Composition | None, paths: Paths, ledger: Ledger) -> Observed:
-    """Read what lies at the composed and the owned paths, and the running containerd."""
+def observe(
+    composition: Composition | None,
+    paths: Paths,
+    ledger: Ledger,
+    containerd: Program | None = None,
+) -> Observed:
+    """Read what lies at the composed and the owned paths, and the running containerd.
+
+    Args:
+        composition: what the node shall have; ``None`` for nothing.
+        paths: the node's paths.
+        ledger: what we own.
+        containerd: the one that is installed.
+    """
     wanted = {file.path for file in composition.files} if composition else set()
     files = {}
     for path in wanted | set(ledger.files):
@@ -152,11 +164,27 @@ def observe(composition: Composition | None, paths: Paths, ledger: Ledger) -> Ob
         if owned.displaced and path not in wanted
     }
     generations = state.generations()
+    record = state.running()
+    runs = record if record and alive(record) else None
     return Observed(
         files,
         ledger,
-        running(paths),
+        runs,
         displaced,
         generations[-1] if generations else 0,
         os.path.exists(state.journal),
+        gone=_gone(record) if record and not runs else "",
+        replaced=_replaced(runs, containerd) if runs and containerd else "",
     )
+
+
+def _gone(record: Running) -> str:
+    if start_time(record.pid) is None:
+        return f"the containerd that we started, PID {record.pid}, is gone"
+    return f"the containerd that we started is gone; PID {record.pid} is another process now"
+
+
+def _replaced(runs: Running, containerd: Program) -> str:
+    if not runs.binary or runs.binary == identity(containerd.path):
+        return ""
+    return f"containerd {runs.version} runs, {containerd.path} is {containerd.version} now"

@@ -6,28 +6,27 @@ the plan.
 
 from __future__ import annotations
 
-import os
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 from k0sruntime import apply as apply_
-from k0sruntime import on_disk, sandbox, transaction
+from k0sruntime import last_good, on_disk, processes, sandbox, supervisor, transaction
 from k0sruntime.collect import Collected, asked, collect, provider_settings, refuse_broken
 from k0sruntime.compose import Composition, compose
-from k0sruntime.compose.dropins import PREFIX
 from k0sruntime.discovery import discover
-from k0sruntime.errors import Problem, RefusedError
+from k0sruntime.errors import K0sRuntimeError
 from k0sruntime.facts import ask_programs, observe_node
 from k0sruntime.ledger import State
 from k0sruntime.lock import locked
 from k0sruntime.node_provider import NodeSettings
 from k0sruntime.observe import existing, observe, owned, read_settings
-from k0sruntime.plan import Ledger, plan, refuse_other_hands
+from k0sruntime.plan import plan, refuse_other_hands
 from k0sruntime.proof import from_records
 from k0sruntime.settings import SettingsFile, convert
 from k0sruntime.stages import Outcome, Prepared, Request, Story
 
 if TYPE_CHECKING:
-    from k0sruntime.node import Paths
+    from k0sruntime.node import Node, Paths
     from k0sruntime.records import Record
 
 
@@ -38,6 +37,8 @@ def prepare(request: Request, story: Story) -> Prepared:
         own = node_settings(file, request)
         programs = ask_programs(request.paths, own)  # they answer while we discover
         discovered = discover(request.without)
+        for note in discovered.notes:
+            story.say(note)
         refuse_broken(discovered.records)
         settings = {**provider_settings(discovered, file), "node": own}
         tell(f"{len(discovered.usable())} of {len(discovered.records)} providers")
@@ -51,19 +52,21 @@ def prepare(request: Request, story: Story) -> Prepared:
         composition = compose(node, collected, existing(request.paths, ledger))
         tell(_composed(composition))
     with story.stage("plan") as tell:
-        observed = observe(composition, request.paths, ledger)
+        observed = observe(composition, request.paths, ledger, node.containerd)
         planned = plan(composition, observed, force=request.force)
         verdict = f"{planned.bounce.verdict}: {planned.bounce.reason}"
         tell(f"{len(planned.pending())} files change; {verdict}")
     return Prepared(discovered, settings, node, collected, composition, observed, planned)
 
 
-def survey(request: Request) -> tuple[Record, ...]:
+def survey(request: Request, story: Story) -> tuple[Record, ...]:
     """Return all providers with their state on this node, broken ones included."""
     file = read_settings(request.paths, request.settings)
     own = node_settings(file, request)
     programs = ask_programs(request.paths, own)
     discovered = discover(request.without)
+    for note in discovered.notes:
+        story.say(note)
     settings = {**provider_settings(discovered, file), "node": own}
     node = observe_node(request.paths, own, programs, request.mode)
     return tuple(asked(discovered, record, node, settings) for record in discovered.records)
@@ -72,12 +75,23 @@ def survey(request: Request) -> tuple[Record, ...]:
 def verify(request: Request, story: Story) -> Outcome:
     """Run the last stage alone.
 
+    Where the node is held back on its last good configuration, that is proved, and the error says
+    what holds it back.
+
     Raises:
-        VerifyFailedError: a layer fails, or nothing of ours runs.
+        VerifyFailedError: a layer fails, nothing of ours runs, or the node is held back.
     """
     from k0sruntime import run
 
-    prepared = prepare(request, story)
+    held = last_good.held(request.paths)
+    try:
+        prepared = prepare(request, story)
+    except K0sRuntimeError as exc:
+        if processes.running(request.paths) is None:
+            raise
+        raise run.prove_held(bare_node(request)[0], exc.problems, story) from exc
+    if held is not None and prepared.observed.running is not None:
+        raise run.prove_held(prepared.node, held.problems, story)
     done = run.prove_again(prepared, story)
     return Outcome(
         prepared.plan,
@@ -86,7 +100,23 @@ def verify(request: Request, story: Story) -> Outcome:
         prepared.observed.ledger.generation,
         running=done.running,
         proofs=done.proofs,
+        notes=done.notes,
     )
+
+
+def bare_node(request: Request) -> tuple[Node[Any], NodeSettings]:
+    """Return the node and the host's settings, asking no provider, whatever the settings say."""
+    own = bare_settings(request)
+    programs = ask_programs(request.paths, own)
+    return observe_node(request.paths, own, programs, request.mode), own
+
+
+def bare_settings(request: Request) -> NodeSettings:
+    """Return the host's settings; the defaults where the settings file is refused."""
+    try:
+        return node_settings(read_settings(request.paths, request.settings), request)
+    except K0sRuntimeError:
+        return NodeSettings()
 
 
 def node_settings(file: SettingsFile, request: Request) -> NodeSettings:
@@ -120,8 +150,28 @@ def up(request: Request, story: Story) -> Outcome:
         prepared = prepare(request, story)
         refuse_other_hands(prepared.plan)
         if prepared.plan.empty and proved(prepared):
-            return adopt(prepared, story)
-        return change(request, prepared, story)
+            outcome = adopt(prepared, story)
+        else:
+            outcome = change(request, prepared, story)
+        if request.start:
+            last_good.release(request.paths)
+            supervisor.record_request(request)
+        return _supervised(request, prepared, outcome)
+
+
+def _supervised(request: Request, prepared: Prepared, outcome: Outcome) -> Outcome:
+    """Leave a supervisor behind, where containerd is ours and nobody said otherwise."""
+    wanted = request.supervise
+    if wanted is None:
+        wanted = prepared.node_settings.supervisor.enabled
+    if outcome.running is None:
+        return outcome
+    from k0sruntime.modes import log
+
+    found = supervisor.present(request.paths)
+    pid = found.pid if found else supervisor.ensure(request.paths) if wanted else 0
+    where = log.place_of(request.paths, prepared.node_settings.log)
+    return replace(outcome, supervisor=pid, log=where)
 
 
 def proved(prepared: Prepared) -> bool:
@@ -134,7 +184,10 @@ def proved(prepared: Prepared) -> bool:
 
 def adopt(prepared: Prepared, story: Story) -> Outcome:
     """Take over what runs already: nothing changes, nothing is bounced."""
+    from k0sruntime.modes import standalone
+
     running = prepared.observed.running
+    standalone.refuse_rival(prepared.node.paths, running)
     with story.stage("run") as tell:
         tell(f"adopted PID {running.pid}: nothing to do" if running else "nothing to do")
     return Outcome(
@@ -157,11 +210,15 @@ def change(request: Request, prepared: Prepared, story: Story) -> Outcome:
         config_check.begun(prepared.composition, prepared.node) as approve,
     ):
         from k0sruntime import gate, run  # while containerd reads a copy of the composition
+        from k0sruntime.bounce import Done
+        from k0sruntime.modes import managed, standalone
 
         gate.refuse(prepared.composition, prepared.node)
+        standalone.refuse_rival(request.paths, prepared.observed.running)
+        watched = managed.Watched.now(request.paths)
         ledger = apply_.apply(prepared.plan, request.paths, prepared.observed.ledger, approve)
         tell(f"checked; generation {ledger.generation}, {len(prepared.plan.pending())} files")
-    done = run.run_and_prove(prepared, ledger, story) if request.start else run.Done()
+    done = run.run_and_prove(prepared, ledger, story, watched) if request.start else Done()
     return Outcome(
         prepared.plan,
         prepared.composition,
@@ -175,50 +232,6 @@ def change(request: Request, prepared: Prepared, story: Story) -> Outcome:
     )
 
 
-def adopt_file(request: Request, path: str) -> Ledger:
-    """Take over a foreign file that lies under a name of ours, or the user's main file.
-
-    Raises:
-        RefusedError: the file is none that we would ever write, or is ours already.
-    """
-    paths = request.paths
-    owner = _adoptable(path, paths)
-    with locked(paths, request.lock_timeout, lambda _: None):
-        state = State(paths)
-        if path in owned(paths).files:
-            raise RefusedError(
-                Problem(
-                    "this file is ours already",
-                    place=path,
-                    remedy="Run k0sruntime plan to see whether it was edited.",
-                )
-            )
-        return apply_.adopt(path, owner, paths, state)
-
-
-def _adoptable(path: str, paths: Paths) -> str:
-    """Return who owns a path once it is adopted.
-
-    Raises:
-        RefusedError: no file of ours ever lies there.
-    """
-    folder, _, name = path.rpartition("/")
-    if path == paths.main_file or folder.startswith(f"{paths.certs}/"):
-        return "node"
-    if folder == paths.dropins and name.startswith(PREFIX) and name.endswith(".toml"):
-        return name.removeprefix(PREFIX).removesuffix(".toml")
-    if os.path.dirname(folder) == paths.config_files:
-        return os.path.basename(folder)
-    raise RefusedError(
-        Problem(
-            "only a file under a name that we write can be adopted",
-            place=path,
-            remedy=f"Adopt {paths.main_file}, {paths.dropins}/{PREFIX}*.toml, or a file below"
-            f" {paths.certs} or {paths.config_files}; leave others.",
-        )
-    )
-
-
 def rollback(request: Request, story: Story, generation: int | None) -> Outcome:
     """Put an earlier generation back, run it and prove it.
 
@@ -227,17 +240,20 @@ def rollback(request: Request, story: Story, generation: int | None) -> Outcome:
         RolledBackError: it is not proved any more, and the present one is back.
     """
     from k0sruntime import run
+    from k0sruntime.modes import managed
 
     with locked(request.paths, request.lock_timeout, story.say):
         recover(request.paths, story)
         state = State(request.paths)
         present = state.ledger()
         wanted = generation or apply_.last_proved(state, present)
+        watched = managed.Watched.now(request.paths)
         with story.stage("apply") as tell:
             apply_.restore(wanted, request.paths, state, present)
             tell(f"the files of generation {wanted} are back")
         prepared = prepare_from_disk(request, story)
-        done = run.run_and_prove(prepared, state.ledger(), story, before=present)
+        done = run.run_and_prove(prepared, state.ledger(), story, watched, before=present)
+        last_good.release(request.paths)
     return Outcome(
         prepared.plan, prepared.composition, (), wanted, True, done.ran, done.running, done.proofs
     )
@@ -255,7 +271,7 @@ def prepare_from_disk(request: Request, story: Story) -> Prepared:
         ledger = State(request.paths).ledger()
         composition = on_disk.composed(node, ledger)
         tell(_composed(composition))
-    observed = observe(composition, request.paths, ledger)
+    observed = observe(composition, request.paths, ledger, node.containerd)
     planned = plan(composition, observed)
     return Prepared(discovered, settings, node, Collected(), composition, observed, planned)
 
@@ -286,6 +302,7 @@ def down(request: Request, story: Story, *, pods: bool, purge: bool) -> Outcome:
         done = run.stop(request.paths, observed, story, pods=pods)
         with story.stage("apply") as tell:
             apply_.apply(planned, request.paths, ledger)
+            last_good.forget(request.paths)
             tell(f"{len(planned.pending())} files removed")
         if purge:
             with story.stage("purge") as tell:

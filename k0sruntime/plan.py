@@ -83,6 +83,8 @@ class Running:
     """Verdicts of the last proof of this process."""
     search_path: tuple[str, ...] = ()
     """Its PATH: programs are found there again, whatever the PATH of a later command is."""
+    config: str = ""
+    """The main file that it was started with, where that is not the node's own."""
 
 
 @dataclass(frozen=True)
@@ -98,6 +100,10 @@ class Observed:
     """The highest generation that was ever recorded."""
     unfinished: bool = False
     """A journal of an unfinished apply lies there."""
+    gone: str = ""
+    """What became of the containerd that we started and that runs no more."""
+    replaced: str = ""
+    """Another containerd is installed than the one that runs, and which."""
 
 
 @dataclass(frozen=True)
@@ -279,7 +285,9 @@ def bounce(composition: Composition, observed: Observed, keys: tuple[KeyChange, 
         )
         return Bounce("stop" if observed.running else "none", reason)
     if observed.running is None:
-        return Bounce("start", "no containerd of ours is running")
+        return Bounce("start", observed.gone or "no containerd of ours is running")
+    if observed.replaced:
+        return Bounce("bounce", observed.replaced)
     if keys:
         first = dotted(keys[0].path)
         more = f" and {len(keys) - 1} more" if len(keys) > 1 else ""

@@ -36,6 +36,15 @@ def start_time(pid: int) -> int | None:
     return None if fields[0] == "Z" else int(fields[19])
 
 
+def read_pid_file(paths: Paths) -> int | None:
+    """Return the PID in k0s's PID file; ``None`` where there is none, or nonsense in it."""
+    try:
+        with open(paths.pid_file, encoding="ascii", errors="replace") as file:
+            return int(file.read().strip())
+    except (OSError, ValueError):
+        return None
+
+
 def identity(path: str) -> str:
     """Return a file as path, size and time: another file at the same path is another one."""
     try:

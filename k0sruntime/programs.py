@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import weakref
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -34,6 +35,8 @@ class Asked:
         self._seconds = seconds
         self._failed = failed
         self._answer: Answer | None = None
+        if process is not None:  # an error may come before anybody waits for the answer
+            self._end = weakref.finalize(self, _end, process)
 
     def answer(self) -> Answer:
         """Wait for the program's end and return what it said; the same when asked again."""
@@ -47,10 +50,19 @@ class Asked:
         try:
             output, errors = self._process.communicate(timeout=self._seconds)
         except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.communicate()
+            self._end()
             return Answer(-1, "", f"no answer within {self._seconds:g} s")
+        self._end.detach()
         return Answer(self._process.returncode, output, errors)
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    """End a program that is not listened to any more; what it started may go on and hold pipes."""
+    process.kill()
+    for pipe in (process.stdout, process.stderr):
+        if pipe is not None:
+            pipe.close()
+    process.wait()
 
 
 def begin(

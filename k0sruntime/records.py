@@ -26,6 +26,11 @@ class Record:
     remedy: str = ""
 
     @property
+    def origin(self) -> str:
+        """The distribution with its version, where it has one."""
+        return f"{self.distribution} {self.version}".rstrip()
+
+    @property
     def unusable(self) -> bool:
         """The provider cannot be used, and nobody asked for that."""
         return self.state in ("broken", "incompatible", "duplicate")

@@ -144,6 +144,7 @@ def up_document(outcome: Outcome, paths: Paths) -> str:
             for handler in (composition.handlers if composition else ())
         ],
         proofs=list(outcome.running.proofs if outcome.running else to_records(outcome.proofs)),
+        supervisor=outcome.supervisor or None,
         k0s_flags=k0s.worker_flags(composition.socket, composition.profile) if composition else [],
         profile=dict(composition.profile.values) if composition and composition.profile else None,
         notes=list(outcome.notes),
@@ -184,9 +185,16 @@ def up_text(outcome: Outcome, paths: Paths) -> str:
             f"socket         {paths.socket}",
             f"configuration  {paths.main_file}",
             f"drop-ins       {paths.dropins}",
-            f"log            {paths.run}/containerd.log",
+            f"log            {outcome.log or f'{paths.run}/containerd.log'}",
+            f"supervisor     {_supervisor(outcome.supervisor)}",
         ]
     return "\n".join(lines).lstrip("\n")
+
+
+def _supervisor(pid: int) -> str:
+    if pid:
+        return f"PID {pid}: starts containerd again, follows the drop-ins"
+    return "none: containerd is not started again when it ends"
 
 
 def handler_table(composition: Composition | None, proofs: Iterable[Proven]) -> list[str]:
@@ -224,11 +232,8 @@ def other_proofs(proofs: Iterable[Proven]) -> list[str]:
 
 def providers_text(records: Iterable[Record]) -> str:
     """Return the table of providers."""
-    rows = [("PROVIDER", "STATE", "FROM", "WHY")]
-    for record in records:
-        origin = f"{record.distribution} {record.version}"
-        rows.append((record.name, record.state, origin, record.reason or record.summary))
-    return "\n".join(table(rows))
+    rows = [(r.name, r.state, r.origin, r.reason or r.summary) for r in records]
+    return "\n".join(table([("PROVIDER", "STATE", "FROM", "WHY"), *rows]))
 
 
 def providers_document(records: Iterable[Record]) -> str:

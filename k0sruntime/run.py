@@ -1,4 +1,4 @@
-"""Sixth stage: start or bounce containerd once, prove it, and put the old state back if that fails.
+"""Sixth stage: run what was applied in its mode, prove it, and put the old state back if it fails.
 
 This is where files and processes meet. The order never changes: files first, then one start, then
 the proof; a failure goes back the same way and proves what it went back to.
@@ -6,59 +6,32 @@ the proof; a failure goes back the same way and proves what it went back to.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING
 
-from k0sruntime import apply as apply_
-from k0sruntime import on_disk
-from k0sruntime.collect import for_provider
-from k0sruntime.errors import (
-    CRIError,
-    Problem,
-    RollbackFailedError,
-    RolledBackError,
-    VerifyFailedError,
-)
+from k0sruntime import last_good, next_start, supervisor
+from k0sruntime.bounce import Done, start_and_prove
+from k0sruntime.errors import CRIError, Problem, VerifyFailedError
 from k0sruntime.ledger import State, as_proved
-from k0sruntime.modes import images, standalone
-from k0sruntime.proof import Proven, Target, failures, to_records
+from k0sruntime.modes import managed, standalone
+from k0sruntime.prove import NotProvedError, checks_of, prove, summary, target_of
+from k0sruntime.roll_back import roll_back
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Sequence
+    from typing import Any
 
-    from k0sruntime.compose import Composition
-    from k0sruntime.cri import CRI
+    from k0sruntime.modes.managed import Watched
     from k0sruntime.node import Node, Paths
     from k0sruntime.plan import Ledger, Observed, Running
-    from k0sruntime.stages import Prepared, Ran, Story
-
-    Checks = Sequence[Callable[[CRI], list[Proven]]]
-
-READY_SECONDS = 30.0
-"""From containerd's start to its CRI; 0.1 s is usual, a slow disk may need seconds."""
-
-
-class NotProvedError(Exception):
-    """What was started does not pass; ``problems`` say why."""
-
-    def __init__(self, problems: Sequence[Problem]) -> None:
-        super().__init__("; ".join(problem.message for problem in problems))
-        self.problems = tuple(problems)
-
-
-@dataclass(frozen=True)
-class Done:
-    """What the stage came to."""
-
-    ran: Ran = ""
-    running: Running | None = None
-    proofs: tuple[Proven, ...] = ()
-    notes: tuple[str, ...] = ()
+    from k0sruntime.stages import Prepared, Story
 
 
 def run_and_prove(
-    prepared: Prepared, ledger: Ledger, story: Story, before: Ledger | None = None
+    prepared: Prepared,
+    ledger: Ledger,
+    story: Story,
+    watched: Watched,
+    before: Ledger | None = None,
 ) -> Done:
     """Run what was applied in its mode, and prove it.
 
@@ -66,6 +39,7 @@ def run_and_prove(
         prepared: what was composed, and what ran before.
         ledger: the generation that was applied.
         story: told of every step.
+        watched: the drop-in folder before it was applied.
         before: the generation to go back to; by default the one that was observed.
 
     Raises:
@@ -73,162 +47,66 @@ def run_and_prove(
         RollbackFailedError: it failed, and so did the way back.
         VerifyFailedError: a remote CRI does not pass; nothing there is ours to put back.
     """
-    mode = prepared.composition.mode
+    mode, paths = prepared.composition.mode, prepared.node.paths
     if prepared.plan.bounce.verdict == "stop" and prepared.observed.running:
-        _stop(prepared.node.paths, prepared.observed.running, story)
-    if mode == "managed":
-        return Done(notes=("k0s bounces containerd by itself when its drop-ins have changed",))
+        _send_supervisor_away(paths)
+        _stop(paths, prepared.observed.running, story)
     if mode == "remote":
         return _prove_remote(prepared, ledger, story)
     try:
-        done = _run_standalone(prepared, story)
+        if mode == "managed":
+            done = _run_managed(prepared, story, watched)
+        else:
+            done = _run_standalone(prepared, story)
     except NotProvedError as exc:
-        _roll_back(prepared, ledger, before or prepared.observed.ledger, exc, story)
-    State(prepared.node.paths).save(as_proved(ledger))
+        roll_back(prepared, ledger, before or prepared.observed.ledger, exc, story)
+    if done.proofs:
+        State(paths).save(as_proved(ledger))
+    if mode == "standalone":
+        last_good.save(paths, prepared.composition, target_of(prepared.composition))
     return done
 
 
 def _run_standalone(prepared: Prepared, story: Story) -> Done:
-    node = prepared.node
-    target = _target(prepared.composition)
-    return _start_and_prove(
-        node,
-        prepared.node_settings.log_level,
-        target,
+    return start_and_prove(
+        prepared.node,
+        prepared.node_settings,
+        target_of(prepared.composition),
         prepared.observed.running,
         prepared.plan.bounce.verdict,
         story,
-        lambda: _checks(prepared),
+        lambda: checks_of(prepared),
     )
 
 
-def _target(composition: Composition) -> Target:
-    profile = composition.profile.values if composition.profile else {}
-    return Target(
-        composition.handlers,
-        composition.effective,
-        composition.schema,
-        str(profile.get("cgroupDriver", "")),
-    )
-
-
-def _checks(prepared: Prepared) -> Checks:
-    from k0sruntime.verify import provider_checks
-
-    counting = _counting(prepared)
-    nodes = {
-        record.name: for_provider(prepared.node, record.name, prepared.settings)
-        for record in prepared.collected.records
-        if record.name in counting and "post_start_check" in record.hooks
-    }
-    return provider_checks(prepared.discovered.hooks, nodes)
-
-
-def _counting(prepared: Prepared) -> set[str]:
-    """Return the providers whose contributions count: another runtime reads no drop-ins."""
-    active = {record.name for record in prepared.collected.records if record.state == "active"}
-    if prepared.composition.mode != "remote":
-        return active
-    collected = prepared.collected
-    owners = [item.owner for item in collected.sockets]
-    owners += [item.owner for item in collected.profiles]
-    return active & {owner.provider for owner in owners}
-
-
-def _start_and_prove(
-    node: Node[Any],
-    log_level: str,
-    target: Target,
-    running: Running | None,
-    verdict: str,
-    story: Story,
-    checks: Callable[[], Checks] = list,
-) -> Done:
-    """Start, bounce or keep containerd as the plan says, then run the proof.
-
-    Raises:
-        NotProvedError: it did not come up, or a layer of the proof failed.
-    """
-    notes: list[str] = []
-    with story.stage("run") as tell:
-        if running is not None and verdict == "bounce":
-            standalone.stop(node.paths, running)
-        if running is None or verdict == "bounce":
-            running = _start(node, log_level, target.effective)
-            notes += images.import_bundles(node)
-        ran: Ran = {"start": "started", "bounce": "bounced"}.get(verdict, "adopted")  # type: ignore[assignment]
-        tell(f"containerd {running.version} {ran}, PID {running.pid}")
+def _run_managed(prepared: Prepared, story: Story, watched: Watched) -> Done:
+    """Wait for k0s to bounce its containerd, and prove it; say so where k0s does not run."""
+    node, composition = prepared.node, prepared.composition
+    notes = next_start.warnings(node, composition)
+    reason = _not_proved(node, watched)
+    if reason:
+        return Done(notes=(reason, *notes))
+    if watched.touched():
+        managed.wait(node, managed.ticks(), prepared.node_settings.bounce_seconds, story)
     with story.stage("verify") as tell:
-        proofs = _prove(node, target, checks())
+        proofs = prove(node, target_of(composition), checks_of(prepared))
         tell(summary(proofs))
-    now = datetime.now(timezone.utc).isoformat(timespec="seconds")
-    running = replace(running, proofs=to_records(proofs, now))
-    State(node.paths).record_running(running)
-    return Done(ran, running, tuple(proofs), tuple(notes))
+    return Done(proofs=tuple(proofs), notes=notes)
 
 
-def summary(proofs: Sequence[Proven]) -> str:
-    """Return the verdicts counted, in words."""
-    counts = dict.fromkeys(("pass", "warn", "unknown", "fail"), 0)
-    for proof in proofs:
-        counts[proof.check.verdict] += 1
-    return ", ".join(f"{count} {verdict}" for verdict, count in counts.items() if count)
-
-
-def _start(node: Node[Any], log_level: str, effective: Mapping[str, Any]) -> Running:
-    offset = standalone.log_size(node.paths)
-    started = standalone.start(node, log_level, effective)
-    from k0sruntime.cri import CRI  # a tenth of a second, spent while containerd boots
-
-    with CRI(node.paths.socket) as cri:
-        try:
-            cri.wait(READY_SECONDS, lambda: started.process.poll() is None)
-        except CRIError as exc:
-            raise NotProvedError([_not_up(node.paths, exc, offset)]) from exc
-    return started.running
-
-
-def _not_up(paths: Paths, error: CRIError, offset: int) -> Problem:
-    message = {
-        "UNIMPLEMENTED": "containerd runs, and its CRI plugin did not load",
-        "ABORTED": "containerd ended as soon as it was started",
-    }.get(error.code, f"containerd's CRI did not come up: {error}")
-    reason = standalone.why(paths, offset)
-    return Problem(
-        f"{message}: {reason}" if reason else message,
-        place=standalone.log_path(paths),
-        remedy="Correct the key or file that the reason names; k0sruntime lint may know more.",
-    )
-
-
-def _prove(
-    node: Node[Any],
-    target: Target,
-    checks: Checks,
-    socket: str = "",
-) -> list[Proven]:
-    from k0sruntime.cri import CRI
-    from k0sruntime.verify import verify
-
-    with CRI(socket or node.paths.socket) as cri:
-        proofs = verify(target, node, cri, checks)
-    failed = failures(proofs)
-    if failed:
-        raise NotProvedError([failed_problem(proof) for proof in failed])
-    return proofs
-
-
-def failed_problem(proof: Proven) -> Problem:
-    """Return a failed verdict as a problem for the screen."""
-    what = f"{proof.check.name} of handler {proof.handler!r}" if proof.handler else proof.check.name
-    return Problem(
-        f"the proof failed: {what}: {proof.check.detail}",
-        place=f"handler {proof.handler}" if proof.handler else "the running CRI",
-        culprit=f"provider {proof.provider}"
-        if not proof.provider.startswith("/")
-        else proof.provider,
-        remedy=proof.check.remedy or "Correct its settings, or leave it out with --without.",
-    )
+def _not_proved(node: Node[Any], watched: Watched) -> str:
+    """Return why nothing can be proved now, or nothing."""
+    service = node.k0s_service
+    if service is None:
+        return "k0s is not running: the files are right, and it loads them when it starts"
+    if socket := service.flag("--cri-socket"):
+        return f"k0s runs with --cri-socket={socket}: it starts no containerd and reads no drop-ins"
+    if watched.touched() and not watched.there:
+        return (
+            f"k0s did not watch {node.paths.dropins}, which was not there:"
+            " restart k0s, and it loads what was written; then k0sruntime verify"
+        )
+    return ""
 
 
 def prove_again(prepared: Prepared, story: Story) -> Done:
@@ -237,65 +115,43 @@ def prove_again(prepared: Prepared, story: Story) -> Done:
     Raises:
         VerifyFailedError: a layer fails, or nothing of ours runs.
     """
-    running = prepared.observed.running
-    if prepared.composition.mode == "standalone" and running is None:
+    running, composition = prepared.observed.running, prepared.composition
+    if composition.mode == "standalone" and running is None:
         raise VerifyFailedError(
             Problem(
-                "no containerd of ours is running",
+                prepared.observed.gone or "no containerd of ours is running",
                 place=prepared.node.paths.socket,
                 remedy="Start it: k0sruntime up",
             )
         )
-    socket = prepared.composition.socket
-    composition = prepared.composition
-    target = _target(composition)
+    socket = composition.socket
     with story.stage("verify") as tell:
         try:
             where = socket.path if socket else prepared.node.paths.socket
-            proofs = _prove(prepared.node, target, _checks(prepared), where)
+            proofs = prove(prepared.node, target_of(composition), checks_of(prepared), where)
         except NotProvedError as exc:
             raise VerifyFailedError(*exc.problems) from exc
         tell(summary(proofs))
-    return Done(running=running, proofs=tuple(proofs))
+    notes = next_start.warnings(prepared.node, composition)
+    return Done(running=running, proofs=tuple(proofs), notes=notes)
 
 
-def _roll_back(
-    prepared: Prepared, ledger: Ledger, before: Ledger, failure: NotProvedError, story: Story
-) -> NoReturn:
-    """Put the last generation back, run it, prove it, and say so; always raises."""
-    paths, state = prepared.node.paths, State(prepared.node.paths)
-    was_running = prepared.observed.running
-    story.say(f"going back to generation {before.generation}: {failure.problems[0].message}")
-    try:
-        with story.stage("roll back") as tell:
-            now = state.running()
-            if now is not None:
-                standalone.stop(paths, now)
-            apply_.go_back(before, paths, state, ledger)
-            tell(f"the files of generation {before.generation} are back")
-        if was_running is not None:
-            _start_and_prove(
-                prepared.node,
-                prepared.node_settings.log_level,
-                _target(on_disk.composed(prepared.node, before)),
-                None,
-                "start",
-                story,
-            )
-    except Exception as exc:
-        problems = getattr(exc, "problems", None) or [Problem(f"{type(exc).__name__}: {exc}")]
-        hands = Problem(
-            "the way back failed as well: hands are needed",
-            place=paths.state,
-            remedy="Mend the cause, then run k0sruntime rollback or up.",
-        )
-        raise RollbackFailedError(hands, *problems, *failure.problems) from exc
-    back = (
-        f"generation {before.generation} is back and proved"
-        if was_running
-        else "the node is as it was before, without a running containerd"
+def prove_held(node: Node[Any], problems: Sequence[Problem], story: Story) -> VerifyFailedError:
+    """Prove what a node that is held back runs; return the error that ``verify`` ends with."""
+    good = last_good.load(node.paths)
+    held = Problem(
+        "the node is held back on its last good configuration, which passes its proof",
+        place=node.paths.dropins,
+        remedy="Correct what is told below, then run k0sruntime up.",
     )
-    raise RolledBackError(Problem(f"rolled back: {back}"), *failure.problems) from failure
+    if good is None:
+        return VerifyFailedError(*problems)
+    with story.stage("verify") as tell:
+        try:
+            tell(summary(prove(node, good.target)))
+        except NotProvedError as exc:
+            return VerifyFailedError(*exc.problems, *problems)
+    return VerifyFailedError(held, *problems)
 
 
 def _prove_remote(prepared: Prepared, ledger: Ledger, story: Story) -> Done:
@@ -307,14 +163,22 @@ def _prove_remote(prepared: Prepared, ledger: Ledger, story: Story) -> Done:
 
 def stop(paths: Paths, observed: Observed, story: Story, *, pods: bool) -> Done:
     """Stop the containerd that we started; with ``pods`` also what runs in it."""
+    notes = _send_supervisor_away(paths)
     if observed.running is None:
-        return Done()
-    notes = []
+        return Done(notes=tuple(notes))
     left = _pods(paths, remove=pods, story=story)
     if left:
         notes.append(f"{left} pods live on without containerd; the next up takes them over")
     _stop(paths, observed.running, story)
     return Done("stopped", notes=tuple(notes))
+
+
+def _send_supervisor_away(paths: Paths) -> list[str]:
+    """Send the supervisor away, which would start containerd again; return what to tell."""
+    gone = supervisor.send_away(paths)
+    if gone is None or gone.detached:
+        return []
+    return [f"the supervisor in the foreground, PID {gone.pid}, has left; stop its service as well"]
 
 
 def _stop(paths: Paths, running: Running, story: Story) -> None:

@@ -1,8 +1,10 @@
 """The service that keeps ``up --foreground`` running: a systemd unit or an OpenRC script, as text.
 
 Stopping or restarting the service must never stop pods, so only the main process is signalled
-(``KillMode=process``), and shims stay in a delegated cgroup. Sources: systemd.service(5),
-systemd.kill(5), containerd's and k0s's own units.
+(``KillMode=process``), and shims stay in a delegated cgroup. What systemd calls sandboxing is left
+out on purpose: containerd, and every container, would inherit its mount namespace, its system call
+filters and ``NoNewPrivileges``. Sources: systemd.service(5), systemd.kill(5), systemd.exec(5),
+containerd's and k0s's own units.
 """
 
 from __future__ import annotations
@@ -59,14 +61,21 @@ Documentation=https://github.com/k0sruntime/k0sruntime
 Wants=network-online.target
 After=network-online.target local-fs.target
 Before=k0sworker.service k0scontroller.service
+# A node that gave up stays down; it is tried again for ever, without haste.
+StartLimitIntervalSec=0
 
 [Service]
 Type=notify
 NotifyAccess=main
+ExecStartPre=-/sbin/modprobe overlay
 ExecStart={" ".join(_systemd_word(word) for word in command)}
-Restart=always
-RestartSec=5
+# k0sruntime down ends the supervisor for good: only what failed is started again.
+Restart=on-failure
+RestartSec=10
+RestartPreventExitStatus=2
 TimeoutStartSec=300
+TimeoutStopSec=60
+# Only the supervisor is signalled: shims, and with them pods, live on.
 KillMode=process
 Delegate=yes
 LimitNOFILE=1048576
@@ -74,6 +83,7 @@ LimitNPROC=infinity
 LimitCORE=infinity
 TasksMax=infinity
 OOMScoreAdjust=-999
+UMask=0022
 
 [Install]
 WantedBy=multi-user.target
@@ -98,13 +108,21 @@ command="{program}"
 command_args="{quoted}"
 output_log="/var/log/k0sruntime.log"
 error_log="/var/log/k0sruntime.log"
-respawn_delay=5
+respawn_delay=10
 respawn_max=0
+# Long enough for containerd to stop; supervise-daemon signals its own child alone.
+retry="TERM/60/KILL/5"
+umask=022
 rc_ulimit="-n 1048576 -u unlimited -c unlimited"
 
 depend() {{
     need cgroups localmount
     after net
     before k0sworker k0scontroller
+}}
+
+start_pre() {{
+    modprobe overlay 2>/dev/null
+    echo -999 >/proc/self/oom_score_adj 2>/dev/null || true
 }}
 """

@@ -8,6 +8,7 @@ provider's ``Settings`` class (msgspec converts and checks, strictly: ``"5"`` is
 from __future__ import annotations
 
 import difflib
+import types
 import typing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -46,26 +47,41 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
 
 def refuse_unknown_tables(file: SettingsFile, providers: Iterable[str]) -> None:
-    """Refuse tables that belong to no provider.
+    """Refuse tables that belong to no provider, and values in a table's place.
 
     Raises:
-        RefusedError: names the file and each such table, all at once.
+        RefusedError: names the file and each of them, all at once.
     """
     known = sorted(providers)
     problems = []
     for name, table in file.tables.items():
-        if name in known and isinstance(table, dict):
-            continue
         if name in known:
-            message = f"[{name}] must be a table, not a {_kind(table)}"
-        elif isinstance(table, dict):
-            message = f"no provider called {name!r} is installed"
-        else:
-            message = f"{name!r} stands outside of any table"
+            problems += [] if isinstance(table, dict) else [_no_table(file, name)]
+            continue
+        message = (
+            f"no provider called {name!r} is installed"
+            if isinstance(table, dict)
+            else f"{name!r} stands outside of any table"
+        )
         remedy = nearest(name, known) or f"Tables may be {', '.join(known)}."
         problems.append(Problem(message, place=f"{file.path}: {name}", remedy=remedy))
     if problems:
         raise RefusedError(*problems)
+
+
+def _no_table(file: SettingsFile, name: str) -> Problem:
+    return Problem(
+        f"[{name}] must be a table, not a {_kind(file.tables[name])}",
+        place=f"{file.path}: {name}",
+        remedy=f"Write [{name}] on a line of its own, and its keys below it.",
+    )
+
+
+def is_kind(kind: object) -> bool:
+    """Tell whether a provider's ``settings`` are a ``Settings`` class or ``dict[str, …]``."""
+    if typing.get_origin(kind) is dict:
+        return typing.get_args(kind)[0] is str
+    return isinstance(kind, type) and issubclass(kind, Settings)
 
 
 def convert(file: SettingsFile, provider: str, kind: Any) -> Any:
@@ -75,69 +91,116 @@ def convert(file: SettingsFile, provider: str, kind: Any) -> Any:
         RefusedError: every unknown key and wrong type, with file, table and key.
     """
     table = file.tables.get(provider, {})
-    if typing.get_origin(kind) is dict:
-        return _convert_mapping(file, provider, kind, table)
-    return _convert_struct(file, provider, kind, table)
+    if not isinstance(table, dict):
+        raise RefusedError(_no_table(file, provider))
+    try:
+        return msgspec.convert(table, kind)
+    except msgspec.ValidationError:
+        raise RefusedError(*_mistakes(_Place(file.path, provider), kind, table)) from None
 
 
-def _convert_mapping(file: SettingsFile, table: str, kind: Any, values: Mapping[str, Any]) -> Any:
-    inner = typing.get_args(kind)[1]
-    found: dict[str, Any] = {}
-    problems: list[Problem] = []
-    for key, value in values.items():
-        place = f"{file.path}: [{table}.{_quoted(key)}]"
-        try:
-            found[key] = (
-                _convert_struct(file, f"{table}.{_quoted(key)}", inner, value)
-                if _is_struct(inner) and isinstance(value, dict)
-                else msgspec.convert(value, inner)
-            )
-        except RefusedError as exc:
-            problems.extend(exc.problems)
-        except msgspec.ValidationError as exc:
-            problems.append(_problem(str(exc), place, inner))
-    if problems:
-        raise RefusedError(*problems)
-    return found
+@dataclass(frozen=True)
+class _Place:
+    """Where a value stands: its table as the file spells it, and the way from there."""
+
+    file: str
+    table: str
+    way: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.file}: [{self.table}] {self.way}".rstrip()
+
+    @property
+    def name(self) -> str:
+        return f"[{self.table}.{self.way}]" if self.way else f"[{self.table}]"
+
+    def key(self, key: str) -> _Place:
+        way = f"{self.way}.{_quoted(key)}" if self.way else _quoted(key)
+        return _Place(self.file, self.table, way)
+
+    def item(self, index: int) -> _Place:
+        return _Place(self.file, self.table, f"{self.way}[{index}]")
+
+    def subtable(self, key: str) -> _Place:
+        """Return the place of a table among tables; at the top it has a header of its own."""
+        return self.key(key) if self.way else _Place(self.file, f"{self.table}.{_quoted(key)}")
 
 
-def _convert_struct(file: SettingsFile, table: str, kind: Any, values: Mapping[str, Any]) -> Any:
+def _mistakes(place: _Place, kind: Any, value: Any) -> list[Problem]:
+    """Return all that is wrong with a value; msgspec itself stops at the first mistake."""
+    try:
+        msgspec.convert(value, kind)
+    except msgspec.ValidationError as exc:
+        reason = str(exc)
+    else:
+        return []
+    kind = _without_none(kind)
+    origin, inner = typing.get_origin(kind), typing.get_args(kind)
+    found: list[Problem] = []
+    if isinstance(value, dict) and _is_plain_struct(kind):
+        # a Settings class may check its values in __post_init__
+        return _mistakes_of_keys(place, kind, value) or [Problem(reason, place=str(place))]
+    if isinstance(value, dict) and origin is dict:
+        for key, one in value.items():
+            found += _mistakes(place.subtable(key), inner[1], one)
+    elif isinstance(value, list) and _is_plain_array(origin, inner):
+        for index, one in enumerate(value):
+            found += _mistakes(place.item(index), inner[0], one)
+    return found or [_problem(reason, place, kind)]
+
+
+def _mistakes_of_keys(place: _Place, kind: Any, values: Mapping[str, Any]) -> list[Problem]:
     fields = {field.encode_name: field for field in msgspec.structs.fields(kind)}
-    found: dict[str, Any] = {}
     problems: list[Problem] = []
     for key, value in values.items():
-        place = f"{file.path}: [{table}] {key}"
-        if key not in fields:
-            remedy = nearest(key, fields) or f"Keys of [{table}] are {', '.join(fields) or 'none'}."
+        if key in fields:
+            problems += _mistakes(place.key(key), fields[key].type, value)
+        elif kind.__struct_config__.forbid_unknown_fields:
+            known = f"Keys of {place.name} are {', '.join(fields) or 'none'}."
             problems.append(
-                Problem(f"unknown key {key!r} in [{table}]", place=place, remedy=remedy)
+                Problem(
+                    f"unknown key {key!r} in {place.name}",
+                    place=str(place.key(key)),
+                    remedy=nearest(key, fields) or known,
+                )
             )
-            continue
-        try:
-            found[fields[key].name] = msgspec.convert(value, fields[key].type)
-        except msgspec.ValidationError as exc:
-            problems.append(_problem(str(exc), place, fields[key].type))
-    problems += [
-        Problem(f"[{table}] lacks the key {name!r}", place=f"{file.path}: [{table}]")
+    return problems + [
+        Problem(f"{place.name} lacks the key {name!r}", place=str(place))
         for name, field in fields.items()
         if field.required and name not in values
     ]
-    if problems:
-        raise RefusedError(*problems)
-    try:
-        return kind(**found)
-    except ValueError as exc:  # a Settings class may check its values in __post_init__
-        raise RefusedError(Problem(str(exc), place=f"{file.path}: [{table}]")) from exc
 
 
-def _problem(message: str, place: str, kind: Any) -> Problem:
+def _problem(message: str, place: _Place, kind: Any) -> Problem:
     what, _, path = message.partition(" - at `$")
     path = path.removesuffix("`")
     for old, new in (("Expected", "expected"), ("Object", "table"), ("object", "table"), ("`", "")):
         what = what.replace(old, new)
     unknown = message.partition("unknown field `")[2].partition("`")[0]
     remedy = nearest(unknown, _field_names(kind)) if unknown else ""
-    return Problem(what, place=place + path, remedy=remedy or "Correct the value.")
+    return Problem(what, place=f"{place}{path}", remedy=remedy or "Correct the value.")
+
+
+def _without_none(kind: Any) -> Any:
+    """Return ``X`` for ``X | None``."""
+    rest = [inner for inner in typing.get_args(kind) if inner is not type(None)]
+    union = typing.get_origin(kind) in (typing.Union, types.UnionType)
+    return rest[0] if union and len(rest) == 1 else kind
+
+
+def _is_plain_array(origin: Any, inner: tuple[Any, ...]) -> bool:
+    """Tell whether a kind is an array of one kind, of any length."""
+    if origin is tuple:
+        return inner[1:] == (...,)
+    return origin in (list, set, frozenset)
+
+
+def _is_plain_struct(kind: Any) -> bool:
+    """Tell whether a kind is a struct whose keys are its fields and nothing else."""
+    if not _is_struct(kind):
+        return False
+    config = kind.__struct_config__
+    return config.tag is None and not config.array_like
 
 
 def _field_names(kind: Any) -> list[str]:

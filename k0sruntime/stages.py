@@ -43,6 +43,8 @@ class Request:
     containerd: str = ""
     force: bool = False
     lock_timeout: float = 60.0
+    supervise: bool | None = None
+    """Leave a supervisor behind; ``None``: as the settings say."""
     start: bool = True
     """Start or bounce and prove; not so for an image root."""
 
@@ -79,3 +81,7 @@ class Outcome:
     running: Running | None = None
     proofs: tuple[Proven, ...] = ()
     notes: tuple[str, ...] = ()
+    supervisor: int = 0
+    """PID of the supervisor that stays with containerd; 0 where there is none."""
+    log: str = ""
+    """Where a person finds containerd's log."""

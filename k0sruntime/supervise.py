@@ -1,8 +1,9 @@
-"""Staying with containerd: ``up --foreground``, what the service unit runs.
+"""Staying with containerd: what ``up --foreground`` and a detached supervisor do.
 
-The supervisor restarts containerd with a backoff when it ends, follows the drop-in folder, and
-stops containerd when it is told to stop. When the supervisor itself is killed, containerd and all
-pods live on, and the next ``up`` adopts them.
+containerd is started again when it ends, with a backoff and a limit, always from what was last
+proved. A change of the drop-in folder is composed and checked; only what passes bounces containerd,
+once, and everything else is told while containerd keeps what it has. When the supervisor itself is
+killed, containerd and all pods live on, and the next ``up`` adopts them.
 """
 
 from __future__ import annotations
@@ -10,116 +11,222 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import socket
 import threading
 import time
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
-from k0sruntime import processes
+from k0sruntime import last_good, processes, revive, supervisor
+from k0sruntime.errors import K0sRuntimeError, LockedError, Problem, RollbackFailedError
 from k0sruntime.modes import standalone
+from k0sruntime.sd_notify import notify
 
 if TYPE_CHECKING:
-    from types import FrameType
-
+    from k0sruntime.node_provider import SupervisorSettings
     from k0sruntime.stages import Request, Story
 
 POLL_SECONDS = 0.2
-DEBOUNCE_SECONDS = 3.0
-"""Quiet time after the last change of a drop-in; k0s waits as long."""
-FIRST_BACKOFF = 0.5
-LONGEST_BACKOFF = 30.0
 STEADY_SECONDS = 60.0
-"""A containerd that ran this long starts with a fresh backoff."""
+"""A containerd that ran this long starts with a fresh backoff and a fresh count."""
 
 
-def stay(request: Request, story: Story) -> int:
-    """Supervise the containerd that ``up`` left running, until SIGTERM or SIGINT.
+@dataclass
+class Watch:
+    """What the supervisor keeps in mind between two looks."""
 
-    Follows the drop-in folder and the main file: a change that passes all checks bounces
-    containerd once; one that does not is told, and containerd keeps what it has.
+    request: Request
+    story: Story
+    settings: SupervisorSettings
+    stop: threading.Event = field(default_factory=threading.Event)
+    """SIGTERM, SIGINT: end, and stop containerd."""
+    leave: threading.Event = field(default_factory=threading.Event)
+    """SIGUSR1: end, and leave containerd alone."""
+    ended: threading.Event = field(default_factory=threading.Event)
+    """One of the two."""
+    backoff: float = 0.0
+    restarts: int = 0
+    started: float = 0.0
+    """When containerd was last started, on the monotonic clock."""
+    changed: float = 0.0
+    """When the folder was last changed; 0 where nothing is to be done about it."""
 
-    Returns 0 when it was told to stop.
+
+def stay(request: Request, story: Story, settings: SupervisorSettings) -> int:
+    """Supervise containerd until SIGTERM, SIGINT, or until a command sends us away.
+
+    Returns 0 then.
+
+    Raises:
+        RollbackFailedError: containerd does not stay up; hands are needed.
     """
-    stopping = threading.Event()
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        del number, frame
-        stopping.set()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, stop)
-    notify("READY=1")
-    _follow(request, story, stopping)
+    watch = Watch(request, story, settings, started=time.monotonic())
+    _listen(watch)
+    _tell(watch, "READY=1")
+    try:
+        while not watch.ended.is_set():
+            _follow(watch)
+    except K0sRuntimeError as exc:
+        supervisor.give_up(request.paths, exc.problems)
+        notify(f"STATUS=gave up: {exc}", "STOPPING=1")
+        raise
     notify("STOPPING=1")
     running = processes.running(request.paths)
-    if running is not None:
+    if running is not None and watch.stop.is_set():
         standalone.stop(request.paths, running)
         story.say(f"containerd, PID {running.pid}, was stopped; pods live on")
+    if watch.stop.is_set():
+        supervisor.record(request.paths, None)
     return 0
 
 
-def _follow(request: Request, story: Story, stopping: threading.Event) -> None:
+def _listen(watch: Watch) -> None:
+    def ask(event: threading.Event) -> Any:
+        def handler(*_: object) -> None:
+            event.set()
+            watch.ended.set()
+
+        return handler
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, ask(watch.stop))
+    signal.signal(supervisor.LEAVE, ask(watch.leave))
+
+
+def _follow(watch: Watch) -> None:
+    """Look at containerd and the folder until we are told to end, or the folder itself changes."""
     import watchfiles
 
-    watched = {path for path in (request.paths.etc, request.paths.dropins) if os.path.isdir(path)}
-    backoff, started, changed = FIRST_BACKOFF, time.monotonic(), 0.0
+    paths = watch.request.paths
+    watch.changed = watch.changed or time.monotonic()  # nobody saw what changed until now
+    folders = [folder for folder in (paths.etc, paths.dropins) if os.path.isdir(folder)]
+    if not folders:
+        watch.ended.wait(POLL_SECONDS)
+        _look(watch)
+        return
     for changes in watchfiles.watch(
-        *watched,
-        watch_filter=lambda _, path: _counts(request, path),
+        *folders,
+        watch_filter=lambda _, path: _counts(watch.request, path),
         debounce=100,
         step=50,
         rust_timeout=int(POLL_SECONDS * 1000),
         yield_on_timeout=True,
-        stop_event=stopping,
+        stop_event=watch.ended,
         recursive=False,
         raise_interrupt=False,
     ):
-        _reap()
-        now = time.monotonic()
-        changed = now if changes else changed
-        if processes.running(request.paths) is None:
-            backoff = FIRST_BACKOFF if now - started > STEADY_SECONDS else backoff
-            story.say(f"containerd ended; starting it again in {backoff:g} s")
-            if stopping.wait(backoff):
-                return
-            backoff, started = min(backoff * 2, LONGEST_BACKOFF), now
-            _converge(request, story)
-        elif changed and now - changed >= DEBOUNCE_SECONDS:
-            changed = 0.0
-            story.say("the node's configuration was changed by another hand")
-            _converge(request, story)
+        if changes:
+            if not watch.changed:
+                watch.story.say("the node's configuration has changed")
+            watch.changed = time.monotonic()
+        _look(watch)
+        if any(path == paths.dropins for _, path in changes):
+            return  # made or removed: it must be watched anew
 
 
 def _counts(request: Request, path: str) -> bool:
     """Tell whether a change of ``path`` can change what containerd loads."""
-    return path == request.paths.main_file or (
-        os.path.dirname(path) == request.paths.dropins and path.endswith(".toml")
+    paths = request.paths
+    dropin = os.path.dirname(path) == paths.dropins and path.endswith(".toml")
+    return dropin or path in (paths.main_file, paths.dropins)
+
+
+def _look(watch: Watch) -> None:
+    _reap()
+    if watch.ended.is_set():
+        return
+    if processes.running(watch.request.paths) is None:
+        _restart(watch)
+    elif _settled(watch) and _converge(watch):
+        watch.changed = 0.0
+
+
+def _settled(watch: Watch) -> bool:
+    """Tell whether there was a change, and quiet since."""
+    return watch.changed > 0 and time.monotonic() - watch.changed >= watch.settings.debounce
+
+
+def _restart(watch: Watch) -> None:
+    """Start containerd again, after a wait that grows.
+
+    Raises:
+        RollbackFailedError: that was tried too often in a row.
+    """
+    if time.monotonic() - watch.started > STEADY_SECONDS:
+        watch.backoff, watch.restarts = 0.0, 0
+    _refuse_more(watch)
+    watch.backoff = min(watch.backoff * 2 or watch.settings.backoff, watch.settings.longest_backoff)
+    if watch.ended.wait(watch.backoff):
+        return
+    try:
+        revived = revive.revive(replace(watch.request, lock_timeout=0), watch.story)
+    except LockedError:  # another command bounces it at this moment: no death
+        watch.backoff = 0.0
+        return
+    except K0sRuntimeError as exc:
+        _say(watch, exc)
+        revived = True
+    if revived:
+        watch.restarts += 1
+        watch.started = time.monotonic()
+        _tell(watch)
+    else:
+        watch.backoff = 0.0
+
+
+def _refuse_more(watch: Watch) -> None:
+    if watch.restarts < watch.settings.restarts:
+        return
+    raise RollbackFailedError(
+        Problem(
+            f"containerd ended {watch.restarts + 1} times in a row, each within"
+            f" {STEADY_SECONDS:g} s: it is not started again",
+            place=watch.request.paths.socket,
+            remedy="Look into containerd's log, mend the cause, then run k0sruntime up.",
+        )
     )
 
 
-def _converge(request: Request, story: Story) -> None:
-    """Run ``up`` once more; what it refuses is told, and what runs keeps running."""
-    from k0sruntime import pipeline
-    from k0sruntime.errors import K0sRuntimeError
+def _converge(watch: Watch) -> bool:
+    """Run ``up`` once more; tell whether that is done with, for better or worse.
 
+    What it refuses is told and recorded, and what runs keeps running.
+    """
+    from k0sruntime import pipeline
+
+    asked = replace(supervisor.last_request(watch.request), lock_timeout=0)
     try:
-        pipeline.up(request, story)
+        pipeline.up(asked, watch.story)
+    except LockedError:
+        return False
     except K0sRuntimeError as exc:
-        for problem in exc.problems:
-            story.say("\n".join(problem.lines()))
+        hold(watch.request, exc)
+        _say(watch, exc)
+    _tell(watch)
+    return True
+
+
+def hold(request: Request, error: K0sRuntimeError) -> None:
+    """Record that the node is held back on its last good configuration."""
+    from k0sruntime.bounce import now
+
+    last_good.hold(request.paths, error.problems, now())
+
+
+def _say(watch: Watch, error: K0sRuntimeError) -> None:
+    for problem in error.problems:
+        watch.story.say("\n".join(problem.lines()))
+
+
+def _tell(watch: Watch, *more: str) -> None:
+    running = processes.running(watch.request.paths)
+    held = last_good.held(watch.request.paths)
+    state = f"containerd {running.version}, PID {running.pid}" if running else "no containerd"
+    if held:
+        state += f"; held on the last good configuration: {held.problems[0].message}"
+    notify(*more, f"STATUS={' '.join(state.split())}")
 
 
 def _reap() -> None:
     with contextlib.suppress(ChildProcessError):
         while os.waitpid(-1, os.WNOHANG)[0]:
             pass
-
-
-def notify(state: str) -> None:
-    """Tell the service manager about us (sd_notify(3)); nothing where there is none."""
-    address = os.environ.get("NOTIFY_SOCKET", "")
-    if not address:
-        return
-    target = f"\0{address[1:]}" if address.startswith("@") else address
-    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as client:
-        client.sendto(state.encode(), target)

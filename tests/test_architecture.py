@@ -27,6 +27,7 @@ PURE = [
     "gate.py",
     "masking.py",
     "service.py",
+    "loaded.py",
     *(str(path.relative_to(PACKAGE)) for path in (PACKAGE / "compose").rglob("*.py")),
     *(str(path.relative_to(PACKAGE)) for path in (PACKAGE / "pulls").rglob("*.py")),
     *(
@@ -62,10 +63,12 @@ WRITERS = {
     "lock.py",
     "sandbox.py",
     "modes/standalone.py",
+    "modes/log.py",
+    "supervisor.py",
     "cli/migrate.py",
     "cli/new.py",
 }
-STARTERS = {"programs.py", "supervise.py", "modes/standalone.py", "lint/config_dump.py"}
+STARTERS = {"programs.py", "supervisor.py", "modes/standalone.py", "lint/config_dump.py"}
 
 
 def imports(path: Path) -> set[str]:
@@ -125,7 +128,7 @@ def test_only_apply_and_ledger_write_the_nodes_files() -> None:
         "os.mkdir",
     }
     found = {name(p) for p in MODULES if calls(p) & writing}
-    assert found <= WRITERS, "standalone writes containerd's log and clears its sockets, no more"
+    assert found <= WRITERS, "besides, logs are opened and sockets cleared, no more"
 
 
 def test_only_the_ends_start_processes() -> None:

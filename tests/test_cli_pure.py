@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from k0sruntime.cli.main import COMMANDS, run
-from k0sruntime.errors import ExitCode
+from k0sruntime.errors import ExitCode, ProviderError
 
 MANAGED = '[node]\nmode = "managed"\nk0s = "1.36"\n'
 DROPIN = "etc/k0s/containerd.d/k0sruntime-node.toml"
@@ -297,10 +297,24 @@ def test_a_fault_of_ours_is_a_document_too(
     assert error_of(["plan", *sandbox(tmp_path), "--json"], capsys)["name"] == "BUG"
 
 
-def test_no_document_is_printed_where_the_environment_says_no(
+def test_a_name_that_is_left_out_in_vain_is_told_before_a_refusal(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("K0SRUNTIME_JSON", "0")
+    from k0sruntime import pipeline
+
+    def refuse(_: Any) -> None:
+        raise ProviderError("nvidia is broken")
+
+    monkeypatch.setattr(pipeline, "refuse_broken", refuse)
+    assert run(["plan", *sandbox(tmp_path), "--without", "nvidai"]) == 4
+    assert 'Did you mean "nvidia"?' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("no", ["0", "false", "No", "off", ""])
+def test_no_document_is_printed_where_the_environment_says_no(
+    no: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("K0SRUNTIME_JSON", no)
     assert run(["plan", *sandbox(tmp_path, MANAGED + "pause = 3\n")]) == 3
     assert capsys.readouterr().out == ""
 

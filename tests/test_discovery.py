@@ -337,3 +337,55 @@ def test_a_damaged_installation_hides_no_other_provider(site: Site, damage: str)
         (info / "entry_points.txt").write_text("[k0sruntime]\nbad\n= =\n[[\n")
     site.install("good-runtime", name="good")
     assert site.records()["good"].state == "active"
+
+
+def test_a_damaged_installation_is_told_itself(site: Site) -> None:
+    info = site.install("bad-runtime", name="bad")
+    (info / "METADATA").unlink()
+    record = site.records()["bad"]
+    assert (record.state, record.reason) == ("broken", "its installation has no metadata")
+    assert record.origin == f"an installation without metadata in {site.folder}"
+    assert record.remedy == "Install it anew, or go on with --without bad."
+    assert site.discover(without=("bad",)).records[1].state == "blocked"
+
+
+def test_a_distribution_with_garbled_entry_points_is_told_by_its_own_name(site: Site) -> None:
+    info = site.install("bad-runtime", name="bad")
+    (info / "entry_points.txt").write_text("[k0sruntime]\nbad\n")
+    record = site.records()["bad-runtime"]
+    assert record.state == "broken"
+    assert "its entry points cannot be read: " in record.reason
+
+
+def test_garbled_entry_points_of_others_are_none_of_our_business(site: Site) -> None:
+    site.install("bad-runtime", points="[console_scripts]\nbad\n")
+    assert list(site.records()) == ["node"]
+
+
+def test_what_is_left_of_an_older_copy_does_not_stand_in_the_way(site: Site) -> None:
+    (site.install("acme-runtime", version="0.9") / "METADATA").unlink()
+    site.install("acme-runtime", version="1.0")
+    record = site.records()["acme"]
+    assert (record.state, record.version) == ("active", "1.0")
+
+
+def test_settings_that_are_no_settings_class_are_refused(site: Site) -> None:
+    code = GOOD + "\n\nprovider.settings = 3\n"
+    site.install("acme-runtime", code)
+    record = site.records()["acme"]
+    assert record.state == "broken"
+    assert "its settings must be a class derived from Settings" in record.reason
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("acm", 'no such provider is installed. Did you mean "acme"?'),
+        ("node", "it is the host's own provider"),
+    ],
+)
+def test_a_name_that_is_left_out_in_vain_is_told(site: Site, name: str, told: str) -> None:
+    site.install("acme-runtime")
+    (note,) = site.discover(without=(name,)).notes
+    assert note == f"--without {name} has no effect: {told}"
+    assert site.discover(without=("acme",)).notes == ()

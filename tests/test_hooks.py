@@ -130,6 +130,14 @@ def test_an_inactive_provider_contributes_nothing_and_its_reason_is_kept() -> No
     assert (collected.records[0].state, collected.records[0].reason) == ("inactive", "no such card")
 
 
+def test_the_reason_to_be_inactive_is_told_in_one_line() -> None:
+    def rests(node: Any) -> Any:
+        raise Inactive("no such card\n\x1b[2Jin this machine")
+
+    (record,) = asked(acme=dropin(rests)).records
+    assert record.reason == "no such card [2Jin this machine"
+
+
 def test_nothing_without_a_reason_is_inactive_as_well() -> None:
     (record,) = asked(acme=dropin(lambda node: None or [])).records
     assert (record.state, record.reason) == (

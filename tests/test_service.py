@@ -28,8 +28,17 @@ def test_systemd_itself_finds_nothing_wrong_with_the_unit(tmp_path: Path) -> Non
 
 def test_the_unit_never_takes_pods_along() -> None:
     unit = service.text("systemd", COMMAND)
-    for line in ("Type=notify", "KillMode=process", "Delegate=yes", "OOMScoreAdjust=-999"):
+    for line in (
+        "Type=notify",
+        "KillMode=process",
+        "Delegate=yes",
+        "LimitNOFILE=1048576",
+        "OOMScoreAdjust=-999",
+        "Restart=on-failure",
+    ):
         assert f"\n{line}\n" in unit
+    for inherited in ("Protect", "Private", "NoNewPrivileges", "SystemCall", "Restrict"):
+        assert f"\n{inherited}" not in unit.replace("\nRestartPrevent", ""), "containers inherit it"
     assert '"--settings=/etc/with space/100%%/$$x.toml"' in unit
 
 

@@ -207,3 +207,36 @@ def test_every_unknown_table_is_told_at_once_with_the_file() -> None:
         ("/etc/c.toml: gvsor", 'Did you mean "gvisor"?'),
         ("/etc/c.toml: nvida", 'Did you mean "nvidia"?'),
     ]
+
+
+class Wide(Settings, frozen=True):
+    servers: list[Inner] = []
+    one: Inner | None = None
+    pair: tuple[int, str] = (1, "a")
+    ports: tuple[int, ...] = ()
+
+
+def test_all_mistakes_of_an_array_of_tables_are_told_with_their_index() -> None:
+    found = problems(Wide, servers=[{"url": "u"}, {"url": 3}, {"prt": 1}])
+    assert [(p.place, p.message) for p in found] == [
+        ("/etc/c.toml: [acme] servers[1].url", "expected str, got int"),
+        ("/etc/c.toml: [acme] servers[2].prt", "unknown key 'prt' in [acme.servers[2]]"),
+        ("/etc/c.toml: [acme] servers[2]", "[acme.servers[2]] lacks the key 'url'"),
+    ]
+
+
+def test_all_mistakes_of_a_table_that_may_be_left_out_are_told() -> None:
+    assert len(problems(Wide, one={"url": 3, "prt": 1})) == 2
+
+
+def test_mistakes_in_arrays_of_plain_values_are_told_with_their_index() -> None:
+    assert [p.place for p in problems(Wide, ports=["a", 1, "b"], pair=[1, 2])] == [
+        "/etc/c.toml: [acme] ports[0]",
+        "/etc/c.toml: [acme] ports[2]",
+        "/etc/c.toml: [acme] pair[1]",
+    ]
+
+
+def test_what_a_nested_class_checks_itself_is_refused_with_its_table() -> None:
+    (problem,) = problems(dict[str, dict[str, Checked]], a={"b.c": {"low": 3}})
+    assert problem == Problem("low is above high", place='/etc/c.toml: [acme.a."b.c"]')

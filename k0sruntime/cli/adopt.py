@@ -20,11 +20,11 @@ def command(*, path: str, as_json: bool, **options: Any) -> int:
     PATH is containerd's main file, or a drop-in whose name starts with k0sruntime-. Nothing is
     written now: the next up replaces the file, and down puts the original back.
     """
-    from k0sruntime import pipeline, report
+    from k0sruntime import adopt, report
 
     asked = request(**options)
     where = path if options["root"] else os.path.abspath(path)
-    ledger = pipeline.adopt_file(asked, where)
+    ledger = adopt.adopt_file(asked, where)
     if as_json:
         click.echo(report.dumps("Adopt", path=where, kept=ledger.files[where].displaced))
     else:

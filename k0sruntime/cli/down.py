@@ -13,9 +13,17 @@ from k0sruntime.cli.story import Stderr
 @click.command(name="down")
 @node_options
 @change_options
-@click.option("--pods", is_flag=True, help="Stop and remove all pods first; else they live on.")
 @click.option(
-    "--purge", is_flag=True, help="Remove our state as well; with --sandbox the whole sandbox."
+    "--pods",
+    is_flag=True,
+    show_envvar=True,
+    help="Stop and remove all pods first; else they live on.",
+)
+@click.option(
+    "--purge",
+    is_flag=True,
+    show_envvar=True,
+    help="Remove our state as well; with --sandbox the whole sandbox.",
 )
 @json_option
 def command(*, pods: bool, purge: bool, as_json: bool, **options: Any) -> int:

@@ -18,8 +18,17 @@ if TYPE_CHECKING:
 
 @click.command(name="explain")
 @click.argument("key", required=False)
-@click.option("--handler", metavar="NAME", help="Explain everything about one handler.")
-@click.option("--all", "everything", is_flag=True, help="Explain every key that a file sets.")
+@click.option(
+    "--handler", metavar="NAME", show_envvar=True, help="Explain everything about one handler."
+)
+@click.option(
+    "--all",
+    "everything",
+    is_flag=True,
+    envvar="K0SRUNTIME_EXPLAIN_ALL",
+    show_envvar=True,
+    help="Explain every key that a file sets.",
+)
 @node_options
 @json_option
 def command(

@@ -20,7 +20,14 @@ from k0sruntime.cli.options import node_options, request
     show_envvar=True,
     help="The service manager  [default: the one found]",
 )
-@click.option("--print", "only_print", is_flag=True, help="Print the definition, write nothing.")
+@click.option(
+    "--print",
+    "only_print",
+    is_flag=True,
+    envvar="K0SRUNTIME_INSTALL_SERVICE_PRINT",
+    show_envvar=True,
+    help="Print the definition, write nothing.",
+)
 def command(*, init: Any, only_print: bool, **options: Any) -> int:
     """Install the service that runs up --foreground at boot.
 

@@ -18,6 +18,7 @@ COMMANDS = {
     "down": "Stop what we started and remove what we own, nothing else.",
     "plan": "Show what up would do, and why.",
     "status": "Show what runs, what is owned, and what the last proof said.",
+    "supervise": "Stay with the containerd that up has started.",
     "verify": "Prove the running node once more, changing nothing.",
     "providers": "List the providers: where they come from, and what they do here.",
     "explain": "Show where a key of the effective configuration comes from.",
@@ -90,19 +91,14 @@ def entry() -> None:
 
 def run(arguments: list[str]) -> int:
     """Run one command and return its exit code. Nobody else exits or prints errors."""
-    as_json = "--json" in arguments or bool(os.environ.get("K0SRUNTIME_JSON"))
-    debug = "--debug" in arguments or bool(os.environ.get("K0SRUNTIME_DEBUG"))
+    as_json, debug = _given("json", arguments), _given("debug", arguments)
     try:
         result = cli.main(arguments, prog_name="k0sruntime", standalone_mode=False)
-    except click.exceptions.Abort:
+    except (click.exceptions.Abort, KeyboardInterrupt):
         click.echo("interrupted", err=True)
         return 130
     except click.ClickException as exc:
-        exc.show()
-        return exc.exit_code
-    except KeyboardInterrupt:
-        click.echo("interrupted", err=True)
-        return 130
+        return _misused(exc, as_json=as_json)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
@@ -115,14 +111,36 @@ def run(arguments: list[str]) -> int:
     return result if isinstance(result, int) else 0
 
 
+def _given(flag: str, arguments: list[str]) -> bool:
+    """Tell whether a flag is given, before and after click has read the command line.
+
+    An error may come from reading it. A variable says no as it does to click.
+    """
+    said = os.environ.get(f"K0SRUNTIME_{flag.upper()}", "").strip().lower()
+    return f"--{flag}" in arguments or said not in ("", "0", "false", "f", "no", "n", "off")
+
+
+def _misused(exc: click.ClickException, *, as_json: bool) -> int:
+    from k0sruntime.errors import ExitCode
+
+    exc.show()
+    if as_json:
+        from k0sruntime.cli import render_error
+
+        click.echo(render_error.document(render_error.usage(exc)))
+    return int(ExitCode.USAGE)
+
+
 def _failed(exc: Exception, *, as_json: bool, debug: bool) -> int:
     from k0sruntime.cli import render_error
-    from k0sruntime.errors import ExitCode, K0sRuntimeError
+    from k0sruntime.errors import K0sRuntimeError
 
     if isinstance(exc, K0sRuntimeError):
+        error = exc
         click.echo(render_error.text(exc), err=True)
-        if as_json:
-            click.echo(render_error.document(exc))
-        return int(exc.exit_code)
-    click.echo(render_error.bug(exc, debug=debug), err=True)
-    return int(ExitCode.BUG)
+    else:
+        error = render_error.fault(exc)
+        click.echo(render_error.bug(exc, debug=debug), err=True)
+    if as_json:
+        click.echo(render_error.document(error))
+    return int(error.exit_code)

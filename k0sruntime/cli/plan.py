@@ -12,7 +12,12 @@ from k0sruntime.cli.story import Stderr
 
 @click.command(name="plan")
 @node_options
-@click.option("--exit-code", is_flag=True, help="Exit with 10 when there is something to do.")
+@click.option(
+    "--exit-code",
+    is_flag=True,
+    show_envvar=True,
+    help="Exit with 10 when there is something to do.",
+)
 @json_option
 def command(*, exit_code: bool, as_json: bool, **options: Any) -> int:
     """Show what up would do, and why."""

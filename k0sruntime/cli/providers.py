@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from k0sruntime.cli.options import json_option, node_options, request
+from k0sruntime.cli.story import Stderr
 
 
 @click.command(name="providers")
@@ -19,6 +20,6 @@ def command(*, as_json: bool, **options: Any) -> int:
     """
     from k0sruntime import pipeline, report
 
-    records = pipeline.survey(request(**options))
+    records = pipeline.survey(request(**options), Stderr())
     click.echo((report.providers_document if as_json else report.providers_text)(records))
     return 0

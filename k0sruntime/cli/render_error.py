@@ -5,16 +5,16 @@ from __future__ import annotations
 import json
 import platform
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+
+import click
 
 from k0sruntime.__about__ import __version__
+from k0sruntime.errors import K0sRuntimeError, Problem, UsageError
 from k0sruntime.guard import cause
-
-if TYPE_CHECKING:
-    from k0sruntime.errors import K0sRuntimeError
 
 MOST_PROBLEMS = 10
 """More than these do not fit on a screen; ``--json`` has them all."""
+REPORT = "Please report it with the command line and this text."
 
 
 def text(error: K0sRuntimeError) -> str:
@@ -44,13 +44,28 @@ def document(error: K0sRuntimeError) -> str:
     )
 
 
+def usage(error: click.ClickException) -> UsageError:
+    """Return what click says about the command line as an error of ours."""
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    command = context.command_path if context else "k0sruntime"
+    remedy = f"Run {command} --help."
+    return UsageError(Problem(error.format_message(), "the command line", remedy=remedy))
+
+
+def fault(error: Exception) -> K0sRuntimeError:
+    """Return a fault of ours as an error, for scripts."""
+    return K0sRuntimeError(
+        Problem(cause(error), culprit=f"k0sruntime {__version__}", remedy=REPORT)
+    )
+
+
 def bug(error: Exception, *, debug: bool) -> str:
     """Return what to say where the fault is ours."""
     where = f"k0sruntime {__version__}, Python {platform.python_version()}, {platform.machine()}"
     lines = [
         f"bug: {cause(error)}",
         f"  This is a fault of ours, not yours ({where}).",
-        "  Please report it with the command line and this text.",
+        f"  {REPORT}",
     ]
     if not debug:
         lines.append("  --debug before the command shows where it happened.")

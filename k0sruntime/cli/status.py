@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -11,11 +11,37 @@ from k0sruntime.cli.options import json_option, node_options, request
 from k0sruntime.cli.story import Silent
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from k0sruntime.errors import K0sRuntimeError
+    from k0sruntime.last_good import Held
     from k0sruntime.plan import Ledger, Running
-    from k0sruntime.stages import Prepared
+    from k0sruntime.stages import Prepared, Request
+    from k0sruntime.supervisor import Supervisor
+
+
+@dataclass(frozen=True)
+class Seen:
+    """Everything that ``status`` tells."""
+
+    ledger: Ledger
+    generations: tuple[Ledger, ...]
+    running: Running | None
+    supervisor: Supervisor | None
+    held: Held | None
+    unfinished: bool
+    prepared: Prepared | None = None
+    refused: K0sRuntimeError | None = None
+
+    def changes(self, action: str) -> list[str]:
+        """Return the paths to which something of this kind would happen."""
+        changes = self.prepared.plan.changes if self.prepared else ()
+        return [change.path for change in changes if change.action == action]
+
+    def foreign(self) -> list[str]:
+        """Return the files of other hands that containerd loads."""
+        layers = self.prepared.composition.layers if self.prepared else ()
+        return [layer.path for layer in layers if layer.foreign]
 
 
 @click.command(name="status")
@@ -27,92 +53,104 @@ def command(*, as_json: bool, **options: Any) -> int:
     What runs and what is ours is shown even where the settings or a drop-in are refused; the
     exit code then is that of the refusal.
     """
-    from k0sruntime import observe, pipeline, processes, transaction
+    seen = _look(request(**options))
+    click.echo(_document(seen) if as_json else "\n".join(_lines(seen)))
+    return int(seen.refused.exit_code) if seen.refused else 0
+
+
+def _look(asked: Request) -> Seen:
+    from dataclasses import replace
+
+    from k0sruntime import last_good, observe, pipeline, processes, supervisor, transaction
     from k0sruntime.errors import K0sRuntimeError
+    from k0sruntime.ledger import State
 
-    asked = request(**options)
-    ledger = observe.owned(asked.paths)
-    running = processes.running(asked.paths)
-    unfinished = transaction.unfinished(asked.paths)
-    prepared: Prepared | None = None
-    refused: K0sRuntimeError | None = None
+    state = State(asked.paths)
+    known = [state.generation(number) for number in state.generations()]
+    seen = Seen(
+        observe.owned(asked.paths),
+        tuple(generation for generation in known if generation),
+        processes.running(asked.paths),
+        supervisor.recorded(asked.paths),
+        last_good.held(asked.paths),
+        transaction.unfinished(asked.paths),
+    )
     try:
-        prepared = pipeline.prepare(asked, Silent())
+        return replace(seen, prepared=pipeline.prepare(asked, Silent()))
     except K0sRuntimeError as exc:
-        refused = exc
-    if as_json:
-        click.echo(_document(ledger, running, prepared, refused, unfinished=unfinished))
-    else:
-        lines = _lines(ledger, running, prepared, refused, unfinished=unfinished)
-        click.echo("\n".join(lines))
-    return int(refused.exit_code) if refused else 0
+        return replace(seen, refused=exc)
 
 
-def _document(
-    ledger: Ledger,
-    running: Running | None,
-    prepared: Prepared | None,
-    refused: K0sRuntimeError | None,
-    *,
-    unfinished: bool,
-) -> str:
+def _document(seen: Seen) -> str:
     from k0sruntime import report
 
+    prepared, supervisor = seen.prepared, seen.supervisor
     return report.dumps(
         "Status",
         mode=prepared.composition.mode if prepared else None,
-        generation=ledger.generation,
-        proved=ledger.proved,
-        running=report.running_document(running),
-        owned=sorted(ledger.files),
-        foreign=_foreign(prepared),
-        drift=_drift(prepared),
+        generation=seen.ledger.generation,
+        proved=seen.ledger.proved,
+        generations=[{"generation": g.generation, "proved": g.proved} for g in seen.generations],
+        running=report.running_document(seen.running),
+        supervisor={**asdict(supervisor), "alive": supervisor.alive} if supervisor else None,
+        held=asdict(seen.held) if seen.held else None,
+        owned=sorted(seen.ledger.files),
+        foreign=seen.foreign(),
+        drift=seen.changes("drift"),
         pending=not prepared.plan.empty if prepared else None,
-        unfinished=unfinished,
-        proofs=list(running.proofs) if running else [],
-        problems=[asdict(problem) for problem in refused.problems] if refused else [],
+        unfinished=seen.unfinished,
+        proofs=list(seen.running.proofs) if seen.running else [],
+        problems=[asdict(problem) for problem in seen.refused.problems] if seen.refused else [],
     )
 
 
-def _lines(
-    ledger: Ledger,
-    running: Running | None,
-    prepared: Prepared | None,
-    refused: K0sRuntimeError | None,
-    *,
-    unfinished: bool,
-) -> Iterable[str]:
+def _lines(seen: Seen) -> Iterable[str]:
     from k0sruntime import report
     from k0sruntime.cli import render_error
     from k0sruntime.proof import from_records
 
+    prepared, running = seen.prepared, seen.running
     mode = prepared.composition.mode if prepared else "refused"
     state = (
         f"containerd {running.version}, PID {running.pid}" if running else "no containerd of ours"
     )
-    yield f"{mode}: {state}, generation {ledger.generation}"
+    yield f"{mode}: {state}, generation {seen.ledger.generation}"
+    if prepared is None or prepared.composition.mode == "standalone":
+        yield from _supervisor(seen.supervisor)
     yield from (
-        f"  ours     {path}  [{owned.owner}]" for path, owned in sorted(ledger.files.items())
+        f"  ours     {path}  [{owned.owner}]" for path, owned in sorted(seen.ledger.files.items())
     )
-    yield from (f"  foreign  {path}" for path in _foreign(prepared))
-    yield from (f"  drift    {path}: somebody edited it" for path in _drift(prepared))
+    yield from (f"  foreign  {path}" for path in seen.foreign())
+    yield from (f"  drift    {path}: somebody edited it" for path in seen.changes("drift"))
+    yield from _generations(seen)
     if running and prepared:
         proofs = from_records(running.proofs)
         yield from ("", *report.handler_table(prepared.composition, proofs))
-    if unfinished:
+    if seen.unfinished:
         yield "An apply was killed half-way; the next up undoes it first."
+    if seen.held:
+        yield f"Since {seen.held.at} the node is held on its last good configuration:"
+        yield from (line for problem in seen.held.problems for line in problem.lines())
     if prepared and not prepared.plan.empty:
         yield "Changes are pending: see k0sruntime plan."
-    if refused:
+    if seen.refused:
         yield "What runs keeps running, but the next up would refuse:"
-        yield render_error.text(refused)
+        yield render_error.text(seen.refused)
 
 
-def _foreign(prepared: Prepared | None) -> list[str]:
-    return (
-        [layer.path for layer in prepared.composition.layers if layer.foreign] if prepared else []
-    )
+def _supervisor(found: Supervisor | None) -> Iterator[str]:
+    if found is not None and found.alive:
+        yield f"supervisor: PID {found.pid}" + (", detached" if found.detached else "")
+    elif found is not None and found.gave_up:
+        yield f"supervisor: gave up: {found.gave_up}"
+    elif found is not None:
+        yield f"supervisor: PID {found.pid} is gone; k0sruntime up leaves a new one behind"
+    else:
+        yield "supervisor: none; containerd is not started again when it ends"
 
 
-def _drift(prepared: Prepared | None) -> list[str]:
-    return [c.path for c in prepared.plan.changes if c.action == "drift"] if prepared else []
+def _generations(seen: Seen) -> Iterator[str]:
+    for generation in seen.generations[-5:]:
+        present = ", present" if generation.generation == seen.ledger.generation else ""
+        state = ("proved" if generation.proved else "not proved") + present
+        yield f"  generation {generation.generation}: {len(generation.files)} files, {state}"

@@ -37,8 +37,9 @@ class Stderr:
         self._line(name, "; ".join(results), started)
 
     def say(self, text: str) -> None:
-        """Tell something that a person must know."""
-        self._write(f"{'':<{WIDTH}} {text}\n")
+        """Tell something that a person must know; an open stage's line comes after it."""
+        start = "\r\x1b[2K" if self._live else ""
+        self._write(f"{start}{'':<{WIDTH}} {text}\n")
 
     def _line(self, name: str, result: str, started: float) -> None:
         milliseconds = (time.monotonic() - started) * 1000

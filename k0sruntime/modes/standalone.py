@@ -8,23 +8,25 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
+import select
 import signal
 import socket
+import struct
 import subprocess
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from k0sruntime.errors import Problem, RefusedError
 from k0sruntime.ledger import State
+from k0sruntime.modes import log
 from k0sruntime.plan import Running
-from k0sruntime.processes import alive, identity, start_time
+from k0sruntime.processes import alive, identity, read_pid_file, start_time
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from k0sruntime.node import Node, Paths
+    from k0sruntime.node_provider import NodeSettings
 
 STOP_SECONDS = 20.0
 """containerd stops its plugins within ten seconds at most; then it is killed."""
@@ -40,8 +42,11 @@ class Started:
     process: subprocess.Popen[bytes]
 
 
-def arguments(node: Node[Any], log_level: str) -> list[str]:
-    """Return containerd's command line, with the arguments that k0s gives it."""
+def arguments(node: Node[Any], log_level: str, config: str = "") -> list[str]:
+    """Return containerd's command line, with the arguments that k0s gives it.
+
+    ``config`` is the main file, where that is not the node's own.
+    """
     if node.containerd is None:
         raise RefusedError(
             Problem("no containerd found", place=":".join(node.search_path), remedy="Install one.")
@@ -53,13 +58,8 @@ def arguments(node: Node[Any], log_level: str) -> list[str]:
         f"--state={paths.containerd_state}",
         f"--address={paths.socket}",
         f"--log-level={log_level}",
-        f"--config={paths.main_file}",
+        f"--config={config or paths.main_file}",
     ]
-
-
-def log_path(paths: Paths) -> str:
-    """Return the file that containerd logs to."""
-    return f"{paths.run}/containerd.log"
 
 
 def refuse_socket(paths: Paths) -> None:
@@ -77,42 +77,120 @@ def refuse_socket(paths: Paths) -> None:
                 remedy="Use a folder with a shorter path.",
             )
         )
-    if answers(paths.socket):
-        raise RefusedError(
-            Problem(
-                "another process already serves this socket, and we did not start it",
-                place=paths.socket,
-                culprit="k0s itself, or a containerd started by hand",
-                remedy="Stop it, or let k0s run containerd: [node] mode = 'managed'.",
-            )
+    served = server_of(paths.socket)
+    if served is None:
+        return
+    raise RefusedError(
+        Problem(
+            f"{_named(served)} already serves this socket, and we did not start it",
+            place=paths.socket,
+            culprit="k0s itself, or a containerd started by hand",
+            remedy="Stop it, or let k0s run containerd: [node] mode = 'managed'.",
         )
+    )
 
 
-def answers(path: str) -> bool:
-    """Tell whether somebody accepts connections on a Unix socket."""
+def server_of(path: str) -> int | None:
+    """Return the PID of the process that serves a Unix socket; ``None`` where nobody does.
+
+    0 is a process that this PID namespace cannot see. Source: unix(7), ``SO_PEERCRED``: whoever
+    called listen(2).
+    """
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
         client.settimeout(1.0)
         try:
             client.connect(path)
+            found = client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
         except OSError:
-            return False
-    return True
+            return None
+    return int(struct.unpack("3i", found)[0])
+
+
+def _named(pid: int) -> str:
+    try:
+        return f"another process (PID {pid}, {os.readlink(f'/proc/{pid}/exe')})"
+    except OSError:
+        return f"another process (PID {pid})" if pid else "another process"
+
+
+def refuse_rival(paths: Paths, running: Running | None) -> None:
+    """Stop where our containerd runs and another process serves its socket.
+
+    Raises:
+        RefusedError: names both.
+    """
+    if running is None or server_of(paths.socket) in (running.pid, 0, None):
+        return
+    raise RefusedError(
+        Problem(
+            f"PID {server_of(paths.socket)} serves this socket, and the containerd that"
+            f" we started, PID {running.pid}, runs without one",
+            place=paths.socket,
+            culprit="a containerd started by hand",
+            remedy="Stop the other one; then k0sruntime down and up.",
+        )
+    )
+
+
+def refuse_pid_file(paths: Paths) -> None:
+    """Stop where k0s's PID file names a living containerd that is not ours; a stale one is fine.
+
+    Raises:
+        RefusedError: names the process.
+    """
+    pid = read_pid_file(paths)
+    if pid is None or start_time(pid) is None or not _is_containerd(pid):
+        return
+    raise RefusedError(
+        Problem(
+            f"PID {pid} in k0s's PID file is a containerd that runs, and we did not start it",
+            place=paths.pid_file,
+            culprit="k0s itself, most likely",
+            remedy="Stop it, or let k0s run containerd: [node] mode = 'managed'.",
+        )
+    )
+
+
+def _is_containerd(pid: int) -> bool:
+    """Tell a containerd from a process that got the same PID later."""
+    try:
+        return "containerd" in os.path.basename(os.readlink(f"/proc/{pid}/exe"))
+    except OSError:
+        return False
 
 
 def start(
-    node: Node[Any], log_level: str, effective: Mapping[str, Any], command: Sequence[str] = ()
+    node: Node[Any],
+    settings: NodeSettings,
+    effective: Mapping[str, Any],
+    config: str = "",
+    command: Sequence[str] = (),
 ) -> Started:
-    """Start containerd detached, in a session of its own, and record it."""
+    """Start containerd detached, in a session of its own, and record it.
+
+    Args:
+        node: the node, with its containerd.
+        settings: tell the log and its level.
+        effective: what the configuration comes to.
+        config: the main file, where that is not the node's own.
+        command: another command line, for tests.
+
+    Raises:
+        RefusedError: the socket, the PID file or the log cannot be ours.
+    """
     paths = node.paths
     refuse_socket(paths)
+    refuse_pid_file(paths)
     os.makedirs(paths.run, exist_ok=True)
-    environment = {**os.environ, "PATH": ":".join(node.search_path)}
-    with open(log_path(paths), "ab") as log:
+    # The service manager hears of the supervisor, never of containerd, which would tell it too.
+    inherited = {k: v for k, v in os.environ.items() if k != "NOTIFY_SOCKET"}
+    environment = {**inherited, "PATH": ":".join(node.search_path)}
+    with log.opened(paths, settings.log) as output:
         process = subprocess.Popen(
-            list(command) or arguments(node, log_level),
+            list(command) or arguments(node, settings.log_level, config),
             stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
+            stdout=output,
+            stderr=output,
             cwd="/",
             env=environment,
             start_new_session=True,
@@ -124,8 +202,11 @@ def start(
         str(node.containerd.version) if node.containerd else "",
         effective,
         search_path=node.search_path,
+        config=config,
     )
     State(paths).record_running(running)
+    with open(paths.pid_file, "w", encoding="ascii") as file:  # where k0s looks for it
+        file.write(f"{process.pid}\n")
     return Started(running, process)
 
 
@@ -135,7 +216,7 @@ def stop(paths: Paths, running: Running) -> None:
     if not _gone(running, STOP_SECONDS):
         _signal(running, signal.SIGKILL)
         _gone(running, STOP_SECONDS)
-    for path in (paths.socket, f"{paths.socket}.ttrpc"):
+    for path in (paths.socket, f"{paths.socket}.ttrpc", paths.pid_file):
         with contextlib.suppress(FileNotFoundError):
             os.unlink(path)
     State(paths).record_running(None)
@@ -148,38 +229,16 @@ def _signal(running: Running, number: int) -> None:
 
 
 def _gone(running: Running, seconds: float) -> bool:
-    deadline = time.monotonic() + seconds
-    while alive(running):
-        if time.monotonic() > deadline:
-            return False
-        with contextlib.suppress(ChildProcessError):
-            os.waitpid(running.pid, os.WNOHANG)
-        time.sleep(0.005)
-    return True
-
-
-def log_size(paths: Paths) -> int:
-    """Return the log's size: what a start adds to it comes after."""
+    """Wait for a process's end; its pidfd is readable at once then (pidfd_open(2))."""
     try:
-        return os.stat(log_path(paths)).st_size
-    except OSError:
-        return 0
-
-
-def why(paths: Paths, offset: int) -> str:
-    """Return why containerd or its CRI plugin did not come up, out of what its log says.
-
-    A plugin that failed makes others fail; the first of them names the cause. Source of the
-    format: logrus' text formatter, as containerd 1.7 and 2.x use it.
-    """
+        descriptor = os.pidfd_open(running.pid)
+    except OSError:  # gone already
+        return not alive(running)
     try:
-        with open(log_path(paths), "rb") as file:
-            file.seek(offset)
-            lines = file.read(1 << 20).decode(errors="replace").splitlines()
-    except OSError:
-        return ""
-    failed = [line for line in lines if "failed to load plugin" in line and "cri" in line]
-    if failed and (found := re.search(r'error="((?:[^"\\]|\\.)*)"', failed[0])):
-        return found[1].replace('\\"', '"')
-    telling = [line for line in lines if "level=info" not in line and "level=warning" not in line]
-    return (telling or lines or [""])[-1].removeprefix("containerd: ")
+        if alive(running):
+            select.select([descriptor], [], [], seconds)
+    finally:
+        os.close(descriptor)
+    with contextlib.suppress(ChildProcessError):
+        os.waitpid(running.pid, os.WNOHANG)
+    return not alive(running)

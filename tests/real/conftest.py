@@ -35,6 +35,9 @@ class RealNode:
     containerd: Path
     without: Sequence[str] = ("gvisor", "nvidia", "dockerd", "mirrors")
     python_path: list[Path] = field(default_factory=list)
+    first_on_path: list[Path] = field(default_factory=list)
+    supervised: bool = False
+    """``up`` leaves a supervisor behind, as it does for everybody; most tests do without."""
 
     @property
     def settings(self) -> Path:
@@ -59,9 +62,11 @@ class RealNode:
 
     def environment(self) -> dict[str, str]:
         base = {key: value for key, value in os.environ.items() if not key.startswith("K0SRUNTIME")}
-        path = f"{self.containerd.parent}:{LAB}/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+        first = "".join(f"{folder}:" for folder in self.first_on_path)
+        path = f"{first}{self.containerd.parent}:{LAB}/bin:/usr/sbin:/usr/bin:/sbin:/bin"
         extra = ":".join(str(folder) for folder in self.python_path)
-        return {**base, "PATH": path, "PYTHONPATH": extra, "NO_COLOR": "1"}
+        supervised = {"K0SRUNTIME_SUPERVISOR": str(self.supervised).lower()}
+        return {**base, **supervised, "PATH": path, "PYTHONPATH": extra, "NO_COLOR": "1"}
 
     def command(self, *arguments: str, without: Sequence[str] | None = None) -> list[str]:
         left_out = self.without if without is None else without

@@ -12,7 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.real.conftest import SETTINGS, RealNode, mounts, processes
+from k0sruntime import pipeline
+from k0sruntime.cli.story import Silent
+from k0sruntime.node import Paths
+from k0sruntime.stages import Request
+from tests.real.conftest import LAB, SETTINGS, RealNode, mounts, processes
 
 pytestmark = pytest.mark.real
 
@@ -218,6 +222,59 @@ def test_a_handler_that_fails_its_sandbox_is_rolled_back_and_the_old_ones_are_pr
     assert proof_of(document, "runc") == "pass"
 
 
+def test_a_generation_that_was_never_proved_is_no_way_back(node_2: RealNode) -> None:
+    """``up`` was killed after its files were in place, and before their proof."""
+    node_2.ok("up")
+    good = node_2.files()
+    settings = node_2.settings.read_text()
+    broken = settings + '\n[node.handlers.broken]\nbinary = "/bin/false"\n'
+    node_2.write_settings(broken)
+    asked = Request(
+        Paths.in_sandbox(str(node_2.folder)),
+        without=frozenset(node_2.without),
+        containerd=str(node_2.containerd),
+        start=False,
+    )
+    pipeline.up(asked, Silent())
+    assert node_2.files() != good
+    done = node_2.run("up")
+    assert done.returncode == 6, done.stderr
+    assert "generation 1 is back and proved" in done.stderr
+    assert node_2.files() == {**good, "etc/k0sruntime/config.toml": broken.encode()}
+    assert pid_of(node_2)
+
+
+PROVIDER = """
+from k0sruntime import RuntimeHandler
+
+def contribute_dropin(node):
+    yield RuntimeHandler(name="acme", options={{"BinaryName": {program!r}}})
+"""
+
+
+def test_a_providers_update_whose_handler_fails_its_sandbox_is_rolled_back(
+    node: RealNode, tmp_path: Path
+) -> None:
+    node.python_path = [tmp_path]
+    write_provider(tmp_path, PROVIDER.format(program=str(LAB / "bin/runc")))
+    first = node.ok("up")
+    assert proof_of(first, "acme") == "pass"
+    files = node.files()
+    write_provider(tmp_path, PROVIDER.format(program="/bin/false"))
+    done = node.run("up")
+    assert done.returncode == 6, done.stderr
+    assert "sandbox of handler 'acme'" in done.stderr
+    assert "/bin/false did not terminate successfully" in done.stderr
+    assert "provider acme" in done.stderr
+    assert "generation 1 is back and proved" in done.stderr
+    assert node.files() == files
+    status = node.ok("status")
+    assert status["generation"] == 1
+    proofs = {proof["handler"]: proof["verdict"] for proof in status["proofs"]}
+    assert (proofs["acme"], proofs["runc"], proofs["crun"]) == ("pass", "pass", "pass")
+    assert status["running"]["pid"] != first["running"]["pid"]
+
+
 def test_the_first_up_that_fails_leaves_an_empty_node(node_2: RealNode) -> None:
     node_2.write_settings(
         node_2.settings.read_text() + '[node.handlers.b]\nbinary = "/bin/false"\n'
@@ -344,13 +401,13 @@ def test_an_operators_hosts_file_is_refused_until_it_is_adopted_and_comes_back(
 
 
 def test_another_process_behind_the_socket_is_told_from_ours(node_2: RealNode) -> None:
-    node_2.ok("up")
+    pid = node_2.ok("up")["running"]["pid"]
     record = node_2.folder / "run/k0sruntime/containerd.json"
     kept = record.rename(record.with_suffix(".kept"))
     done = node_2.run("up")
     kept.rename(record)
     assert done.returncode == 3
-    assert "another process already serves this socket" in done.stderr
+    assert f"another process (PID {pid}, {node_2.containerd.resolve()}) already" in done.stderr
 
 
 def test_up_starts_a_containerd_that_was_killed(node_2: RealNode) -> None:

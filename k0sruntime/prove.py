@@ -1,0 +1,100 @@
+"""The proof as the run stage uses it: its target, and a failure that can be taken back."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from k0sruntime.collect import for_provider
+from k0sruntime.errors import Problem
+from k0sruntime.proof import Proven, Target, failures
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from k0sruntime.compose import Composition
+    from k0sruntime.cri import CRI
+    from k0sruntime.node import Node
+    from k0sruntime.stages import Prepared
+
+    Checks = Sequence[Callable[[CRI], list[Proven]]]
+
+
+class NotProvedError(Exception):
+    """What was started does not pass; ``problems`` say why."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        super().__init__("; ".join(problem.message for problem in problems))
+        self.problems = tuple(problems)
+
+
+def target_of(composition: Composition) -> Target:
+    """Return what is to be proved of a composition."""
+    profile = composition.profile.values if composition.profile else {}
+    return Target(
+        composition.handlers,
+        composition.effective,
+        composition.schema,
+        str(profile.get("cgroupDriver", "")),
+    )
+
+
+def checks_of(prepared: Prepared) -> Checks:
+    """Return the providers' own checks, of those whose contributions count."""
+    from k0sruntime.verify import provider_checks
+
+    counting = _counting(prepared)
+    nodes = {
+        record.name: for_provider(prepared.node, record.name, prepared.settings)
+        for record in prepared.collected.records
+        if record.name in counting and "post_start_check" in record.hooks
+    }
+    return provider_checks(prepared.discovered.hooks, nodes)
+
+
+def _counting(prepared: Prepared) -> set[str]:
+    """Return the providers whose contributions count: another runtime reads no drop-ins."""
+    active = {record.name for record in prepared.collected.records if record.state == "active"}
+    if prepared.composition.mode != "remote":
+        return active
+    collected = prepared.collected
+    owners = [item.owner for item in collected.sockets]
+    owners += [item.owner for item in collected.profiles]
+    return active & {owner.provider for owner in owners}
+
+
+def prove(node: Node[Any], target: Target, checks: Checks = (), socket: str = "") -> list[Proven]:
+    """Run all layers of the proof on a socket, the node's own by default.
+
+    Raises:
+        NotProvedError: a layer failed.
+    """
+    from k0sruntime.cri import CRI
+    from k0sruntime.verify import verify
+
+    with CRI(socket or node.paths.socket) as cri:
+        proofs = verify(target, node, cri, checks)
+    failed = failures(proofs)
+    if failed:
+        raise NotProvedError([failed_problem(proof) for proof in failed])
+    return proofs
+
+
+def summary(proofs: Sequence[Proven]) -> str:
+    """Return the verdicts counted, in words."""
+    counts = dict.fromkeys(("pass", "warn", "unknown", "fail"), 0)
+    for proof in proofs:
+        counts[proof.check.verdict] += 1
+    return ", ".join(f"{count} {verdict}" for verdict, count in counts.items() if count)
+
+
+def failed_problem(proof: Proven) -> Problem:
+    """Return a failed verdict as a problem for the screen."""
+    what = f"{proof.check.name} of handler {proof.handler!r}" if proof.handler else proof.check.name
+    return Problem(
+        f"the proof failed: {what}: {proof.check.detail}",
+        place=f"handler {proof.handler}" if proof.handler else "the running CRI",
+        culprit=f"provider {proof.provider}"
+        if not proof.provider.startswith("/")
+        else proof.provider,
+        remedy=proof.check.remedy or "Correct its settings, or leave it out with --without.",
+    )

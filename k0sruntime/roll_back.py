@@ -1,0 +1,143 @@
+"""The way back from a change that failed its proof: old files, then the old containerd proved.
+
+Files of other hands are never written, so what they broke stays where it lies; containerd then
+starts from its last good configuration instead of the files in place.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from k0sruntime import apply as apply_
+from k0sruntime import last_good, on_disk
+from k0sruntime.bounce import start_and_prove
+from k0sruntime.errors import K0sRuntimeError, Problem, RollbackFailedError, RolledBackError
+from k0sruntime.ledger import State
+from k0sruntime.modes import managed, standalone
+from k0sruntime.plan import Ledger
+from k0sruntime.prove import prove, summary, target_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from k0sruntime.node import Node
+    from k0sruntime.node_provider import NodeSettings
+    from k0sruntime.prove import NotProvedError
+    from k0sruntime.stages import Prepared, Story
+
+
+def roll_back(
+    prepared: Prepared, ledger: Ledger, before: Ledger, failure: NotProvedError, story: Story
+) -> NoReturn:
+    """Put the last generation back, run it, prove it, and say so; always raises.
+
+    Args:
+        prepared: what was composed, and what ran before.
+        ledger: the generation that failed.
+        before: the generation to go back to.
+        failure: why.
+        story: told of every step.
+
+    Raises:
+        RolledBackError: the old state is back and proved.
+        RollbackFailedError: it is not; hands are needed.
+    """
+    if prepared.composition.mode == "standalone":
+        before = _last_proved(State(prepared.node.paths), before)
+    story.say(f"going back to generation {before.generation}: {failure.problems[0].message}")
+    way = _managed if prepared.composition.mode == "managed" else _standalone
+    try:
+        back = way(prepared, ledger, before, story)
+    except Exception as exc:
+        problems = getattr(exc, "problems", None) or [Problem(f"{type(exc).__name__}: {exc}")]
+        hands = Problem(
+            "the way back failed as well: hands are needed",
+            place=prepared.node.paths.state,
+            remedy="Mend the cause, then run k0sruntime rollback or up.",
+        )
+        raise RollbackFailedError(hands, *problems, *failure.problems) from exc
+    raise RolledBackError(Problem(f"rolled back: {back}"), *failure.problems) from failure
+
+
+def _last_proved(state: State, before: Ledger) -> Ledger:
+    """Return the generation itself, or the last proved one before it; else the empty node.
+
+    One that was never proved is no way back: ``up`` may have been killed before its proof.
+    """
+    if before.proved:
+        return before
+    for number in reversed(state.generations()):
+        found = state.generation(number) if number <= before.generation else None
+        if found is not None and found.proved:
+            return found
+    return Ledger()
+
+
+def _files(prepared: Prepared, ledger: Ledger, before: Ledger, story: Story) -> None:
+    paths, state = prepared.node.paths, State(prepared.node.paths)
+    with story.stage("roll back") as tell:
+        apply_.go_back(before, paths, state, ledger)
+        tell(f"the files of generation {before.generation} are back")
+
+
+def _standalone(prepared: Prepared, ledger: Ledger, before: Ledger, story: Story) -> str:
+    paths, state = prepared.node.paths, State(prepared.node.paths)
+    running = state.running()
+    if running is not None:
+        standalone.stop(paths, running)
+    _files(prepared, ledger, before, story)
+    was = prepared.observed.running
+    if last_good.load(paths) is None and (was is None or not was.proofs):
+        return "the node is as it was before, without a running containerd"
+    held = start_last_good(prepared.node, prepared.node_settings, before, story)
+    if held:
+        return f"generation {before.generation} is back; {HELD}"
+    return f"generation {before.generation} is back and proved"
+
+
+HELD = "containerd runs on its last good configuration, proved, without what the files say now"
+
+
+def start_last_good(
+    node: Node[Any],
+    settings: NodeSettings,
+    ledger: Ledger,
+    story: Story,
+    run: Callable[..., Any] = start_and_prove,
+) -> bool:
+    """Start containerd with what was last proved, and prove it again.
+
+    It starts from the files in place where they come to the same, and from the kept copy where
+    they do not. Tells whether the copy was needed.
+
+    Raises:
+        NotProvedError: that fails as well.
+        K0sRuntimeError: nothing was ever proved, and the files in place are refused.
+    """
+    good = last_good.load(node.paths)
+    try:
+        composition = on_disk.composed(node, ledger)
+    except K0sRuntimeError:
+        if good is None:
+            raise
+        composition = None
+    if good is None or (composition is not None and not good.differs(composition)):
+        assert composition is not None  # noqa: S101 - for the types: one of the two is there
+        run(node, settings, target_of(composition), None, "start", story)
+        return False
+    story.say("the files in place are not those that were proved: starting from the kept copy")
+    config = last_good.lay_out(node.paths, good)
+    run(node, settings, good.target, None, "start", story, config=config)
+    return True
+
+
+def _managed(prepared: Prepared, ledger: Ledger, before: Ledger, story: Story) -> str:
+    node = prepared.node
+    watched = managed.Watched.now(node.paths)
+    _files(prepared, ledger, before, story)
+    if watched.touched():
+        managed.wait(node, managed.ticks(), prepared.node_settings.bounce_seconds, story)
+    with story.stage("verify") as tell:
+        proofs = prove(node, target_of(on_disk.composed(node, before)))
+        tell(summary(proofs))
+    return f"generation {before.generation} is back, k0s runs it, and it is proved"

@@ -92,13 +92,13 @@ def _next_ledger(plan: Plan, ledger: Ledger) -> Ledger:
     return Ledger(plan.generation, files, ledger.folders)
 
 
-def restore(number: int, paths: Paths, state: State, present: Ledger) -> Ledger:
-    """Put the files of an earlier generation back, as a transaction of its own.
+def generation(number: int, state: State) -> Ledger:
+    """Return a recorded generation.
 
     Generation 0 is the node before us: without a file of ours, and with what we displaced.
 
     Raises:
-        RefusedError: the generation, or a content of it, is not kept any more.
+        RefusedError: there is no such generation any more.
     """
     wanted = state.generation(number) if number else Ledger()
     if wanted is None:
@@ -109,15 +109,35 @@ def restore(number: int, paths: Paths, state: State, present: Ledger) -> Ledger:
                 remedy=f"Take one of {', '.join(map(str, state.generations())) or 'none'}.",
             )
         )
-    return go_back(replace(wanted, generation=number), paths, state, present)
+    return replace(wanted, generation=number)
 
 
-def go_back(wanted: Ledger, paths: Paths, state: State, present: Ledger) -> Ledger:
+def go_back(
+    wanted: Ledger,
+    paths: Paths,
+    state: State,
+    present: Ledger,
+    derived: Mapping[str, bytes] | None = None,
+) -> Ledger:
     """Put the files of a ledger back, as a transaction of its own.
+
+    Args:
+        wanted: the ledger to go back to.
+        paths: the node's paths.
+        state: our own state.
+        present: what we own now.
+        derived: files of the ledger that are made of others, as they must be now: other hands may
+            have changed theirs since.
 
     Raises:
         RefusedError: a content of it is not kept any more.
     """
+    files = dict(wanted.files)
+    for path, content in (derived or {}).items():
+        if path in files:
+            key = state.keep(content)
+            files[path] = replace(files[path], digest=key)
+    wanted = replace(wanted, files=files)
     changes = [
         _restored(path, wanted, present, paths, state)
         for path in sorted({*wanted.files, *present.files})

@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
-from k0sruntime.errors import CRIError, Problem
+from k0sruntime.deferred import deferred
+from k0sruntime.errors import CRIError, K0sRuntimeError, Problem
 from k0sruntime.ledger import State
 from k0sruntime.modes import images, log, standalone
 from k0sruntime.proof import Proven, Target, to_records
@@ -65,11 +66,12 @@ def start_and_prove(
         NotProvedError: it did not come up, or a layer of the proof failed.
     """
     notes: list[str] = []
-    with story.stage("run") as tell:
+    with story.stage("run") as tell, deferred():
         if running is not None and verdict == "bounce":
             importlib.import_module("k0sruntime.cri")  # while the old one still answers
             standalone.stop(node.paths, running)
-        if running is None or verdict == "bounce":
+            running = None
+        if running is None:
             running = _start(node, settings, target.effective, config)
             notes += images.import_bundles(node)
         ran: Ran = {"start": "started", "bounce": "bounced"}.get(verdict, "adopted")  # type: ignore[assignment]
@@ -91,7 +93,10 @@ def _start(
     node: Node[Any], settings: NodeSettings, effective: Mapping[str, Any], config: str
 ) -> Running:
     since = log.mark(node.paths, settings.log)
-    started = standalone.start(node, settings, effective, config)
+    try:
+        started = standalone.start(node, settings, effective, config)
+    except (OSError, K0sRuntimeError) as exc:  # files are in place and nothing runs: go back
+        raise NotProvedError(_problems(exc)) from exc
     from k0sruntime.cri import CRI  # a tenth of a second, spent while containerd boots
 
     with CRI(node.paths.socket) as cri:
@@ -100,6 +105,12 @@ def _start(
         except CRIError as exc:
             raise NotProvedError([_not_up(node, settings, exc, since)]) from exc
     return started.running
+
+
+def _problems(error: Exception) -> tuple[Problem, ...]:
+    if isinstance(error, K0sRuntimeError):
+        return error.problems
+    return (Problem(f"containerd cannot be started: {error}"),)
 
 
 def _not_up(node: Node[Any], settings: NodeSettings, error: CRIError, since: str) -> Problem:

@@ -7,6 +7,7 @@ or an undefined default runtime. It runs on a copy of all files in a folder of i
 from __future__ import annotations
 
 import contextlib
+import platform
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -32,12 +33,18 @@ def begun(composition: Composition, node: Node[Any]) -> Iterator[Callable[[], No
     Yields a function that waits for its verdict, so that files are staged meanwhile. It raises
     ``RefusedError`` with containerd's own words and the files' real names.
     """
-    if node.containerd is None or composition.mode != "standalone":
+    if not _can_ask(node) or composition.mode != "standalone":
         yield lambda: None
         return
     files, names = copy_of(composition)
     with scratch_copy(files, f"{State(node.paths).run}/check") as folder:
-        command = [node.containerd.path, f"--config={folder}/{MAIN}", "config", "dump"]
+        assert node.containerd is not None  # noqa: S101 - for the types
+        command = [
+            node.paths.on_disk(node.containerd.path),
+            f"--config={folder}/{MAIN}",
+            "config",
+            "dump",
+        ]
         asked = begin(command, DUMP_SECONDS)
 
         def approve() -> None:
@@ -49,6 +56,13 @@ def begun(composition: Composition, node: Node[Any]) -> Iterator[Callable[[], No
             yield approve
         finally:
             asked.answer()
+
+
+def _can_ask(node: Node[Any]) -> bool:
+    """Tell whether the node's containerd runs on this machine; an image's may be for another."""
+    return node.containerd is not None and (
+        node.paths.root == "/" or node.arch == platform.machine()
+    )
 
 
 def _problem(stderr: str, names: dict[str, str], node: Node[Any]) -> Problem:

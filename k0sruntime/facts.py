@@ -15,7 +15,7 @@ from k0sruntime import k0s_service
 from k0sruntime.errors import Problem, RefusedError
 from k0sruntime.ledger import State
 from k0sruntime.node import GPU, Node, Paths, Program, Version
-from k0sruntime.processes import alive, identity, running
+from k0sruntime.processes import alive, identity
 from k0sruntime.programs import Asked, begin
 from k0sruntime.real_files import RealFiles
 
@@ -126,7 +126,7 @@ def _mode(paths: Paths, k0s: Program | None) -> Mode:
 
 def _search_path(paths: Paths, settings: NodeSettings) -> tuple[str, ...]:
     path = os.environ.get("PATH", DEFAULT_PATH) if paths.root == "/" else DEFAULT_PATH
-    before = running(paths)
+    before = State(paths).running()
     known = before.search_path if before else ()
     folders = (*settings.path, paths.bin, *path.split(":"), *known)
     return tuple(dict.fromkeys(folder for folder in folders if folder.startswith("/")))

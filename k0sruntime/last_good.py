@@ -17,7 +17,15 @@ from typing import TYPE_CHECKING, Any
 
 from k0sruntime.compose import Handler
 from k0sruntime.errors import Problem
-from k0sruntime.ledger import NONSENSE, State, remove, sync_folder, write_atomically, write_synced
+from k0sruntime.ledger import (
+    NONSENSE,
+    State,
+    remove,
+    remove_folder,
+    sync_folder,
+    write_atomically,
+    write_synced,
+)
 from k0sruntime.loaded import MAIN, copy_of
 from k0sruntime.plan import difference
 from k0sruntime.proof import Target
@@ -78,7 +86,7 @@ def load(paths: Paths) -> LastGood | None:
 
 def lay_out(paths: Paths, good: LastGood) -> str:
     """Lay the copy out and return the path of its main file."""
-    folder = f"{State(paths).run}/last-good"
+    folder = _laid_out(paths)
     os.makedirs(folder, mode=0o700, exist_ok=True)
     for name, text in good.files.items():
         write_synced(f"{folder}/{name}", text.encode(), SECRET)
@@ -89,7 +97,12 @@ def lay_out(paths: Paths, good: LastGood) -> str:
 def forget(paths: Paths) -> None:
     """Forget what was proved: the node shall have nothing of ours."""
     remove(_path(paths))
+    remove_folder(_laid_out(paths))
     release(paths)
+
+
+def _laid_out(paths: Paths) -> str:
+    return f"{State(paths).run}/last-good"
 
 
 def _path(paths: Paths) -> str:
@@ -100,7 +113,7 @@ def hold(paths: Paths, problems: Sequence[Problem], at: str) -> None:
     """Record that the node is held back on its last good configuration, and why."""
     document = {"at": at, "problems": [asdict(problem) for problem in problems]}
     content = json.dumps(document, indent=1).encode()
-    write_atomically(f"{State(paths).run}/held.json", content, SECRET)
+    write_atomically(f"{State(paths).run}/held.json", content)
 
 
 def release(paths: Paths) -> None:

@@ -19,6 +19,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
@@ -66,6 +67,11 @@ def remove(path: str) -> None:
     """Remove a file of our own state, if it is there."""
     with contextlib.suppress(FileNotFoundError):
         os.unlink(path)
+
+
+def remove_folder(path: str) -> None:
+    """Remove a folder of our own state and what is in it, if it is there."""
+    shutil.rmtree(path, ignore_errors=True)
 
 
 def sync_folder(path: str) -> None:
@@ -179,7 +185,7 @@ class State:
             self.forget("containerd")
             return
         content = json.dumps(asdict(running), indent=1, default=str).encode()
-        write_atomically(f"{self.run}/containerd.json", content)
+        write_atomically(f"{self.run}/containerd.json", content, 0o600)  # effective keys
 
     def record(self, name: str) -> dict[str, Any] | None:
         """Read a record that lasts until the machine is started anew.
@@ -199,6 +205,9 @@ class State:
                 document = json.load(file)
         except FileNotFoundError:
             return None
+        except PermissionError as exc:
+            problem = Problem("our own record is for root alone", path, remedy="Run it as root.")
+            raise RefusedError(problem) from exc
         except ValueError as exc:
             raise _spoilt(path, exc) from exc
         if not isinstance(document, dict):

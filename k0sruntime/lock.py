@@ -13,6 +13,7 @@ from k0sruntime.refused import refused_io
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from io import BufferedRandom
 
     from k0sruntime.node import Paths
 
@@ -32,30 +33,60 @@ def locked(paths: Paths, timeout: float, waiting: Callable[[str], None]) -> Iter
         LockedError: the other one is not done in time.
     """
     folder = paths.on_disk(paths.own_run)
-    with refused_io(folder):
-        os.makedirs(folder, exist_ok=True)
-        file = open(f"{folder}/lock", "a+b")  # noqa: SIM115 - closed below, with the lock
-    with file:
-        deadline = time.monotonic() + timeout
-        told = False
-        while not _try_lock(file.fileno()):
-            holder = _holder(file.name)
-            if not told:
-                waiting(f"waiting for {holder}, which holds the node's lock")
-                told = True
-            if time.monotonic() > deadline:
-                raise LockedError(
-                    Problem(
-                        f"the node's lock is held by {holder}",
-                        place=file.name,
-                        remedy="Let it finish, or wait longer with --lock-timeout.",
-                    )
-                )
-            time.sleep(0.05)
+    with _opened(folder, timeout, waiting) as file:
         file.truncate(0)
         file.write(f"{os.getpid()}".encode())
         file.flush()
         yield
+
+
+def holder_of(paths: Paths) -> int:
+    """Return the PID of the command that holds the lock; 0 where none does."""
+    try:
+        with open(f"{paths.on_disk(paths.own_run)}/lock", "rb") as file:
+            if _try_lock(file.fileno()):
+                return 0
+            return int(file.read() or b"0")
+    except (OSError, ValueError):
+        return 0
+
+
+@contextlib.contextmanager
+def _opened(
+    folder: str, timeout: float, waiting: Callable[[str], None]
+) -> Iterator[BufferedRandom]:
+    """Open and lock the file; one that was removed while we waited is made anew."""
+    deadline, told = time.monotonic() + timeout, False
+    while True:
+        with refused_io(folder):
+            os.makedirs(folder, exist_ok=True)
+            file = open(f"{folder}/lock", "a+b")  # noqa: SIM115 - closed below, with the lock
+        with file:
+            while not _try_lock(file.fileno()):
+                holder = _holder(file.name)
+                if not told:
+                    waiting(f"waiting for {holder}, which holds the node's lock")
+                    told = True
+                if time.monotonic() > deadline:
+                    raise LockedError(
+                        Problem(
+                            f"the node's lock is held by {holder}",
+                            place=file.name,
+                            remedy="Let it finish, or wait longer with --lock-timeout.",
+                        )
+                    )
+                time.sleep(0.05)
+            if _still_there(file):
+                yield file
+                return
+
+
+def _still_there(file: BufferedRandom) -> bool:
+    """Tell whether the file that we locked is the one that others would lock."""
+    try:
+        return os.path.samestat(os.stat(file.name), os.fstat(file.fileno()))
+    except FileNotFoundError:
+        return False
 
 
 def _try_lock(descriptor: int) -> bool:

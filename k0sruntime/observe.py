@@ -12,7 +12,7 @@ from k0sruntime.compose import Existing, main_file
 from k0sruntime.errors import Problem, RefusedError
 from k0sruntime.ledger import State
 from k0sruntime.plan import FileState, Observed, digest
-from k0sruntime.processes import alive, identity, start_time
+from k0sruntime.processes import alive, identity, server_of, start_time
 from k0sruntime.real_files import LARGEST, RealFiles, file_state
 from k0sruntime.settings import SettingsFile
 
@@ -43,7 +43,7 @@ def read_settings(paths: Paths, path: str = "") -> SettingsFile:
         raise RefusedError(
             Problem(f"the settings file cannot be read: {exc.strerror}", place=where)
         ) from exc
-    return SettingsFile(where, toml.load(data, where))
+    return SettingsFile(where, toml.load(data, where), data)
 
 
 def owned(paths: Paths) -> Ledger:
@@ -174,7 +174,7 @@ def observe(
         generations[-1] if generations else 0,
         os.path.exists(state.journal),
         gone=_gone(record) if record and not runs else "",
-        replaced=_replaced(runs, containerd) if runs and containerd else "",
+        replaced=_replaced(runs, containerd, paths) if runs and containerd else "",
     )
 
 
@@ -184,7 +184,9 @@ def _gone(record: Running) -> str:
     return f"the containerd that we started is gone; PID {record.pid} is another process now"
 
 
-def _replaced(runs: Running, containerd: Program) -> str:
+def _replaced(runs: Running, containerd: Program, paths: Paths) -> str:
+    if server_of(paths.socket) is None:
+        return f"containerd, PID {runs.pid}, runs, and nobody serves its socket any more"
     if not runs.binary or runs.binary == identity(containerd.path):
         return ""
     return f"containerd {runs.version} runs, {containerd.path} is {containerd.version} now"

@@ -10,13 +10,20 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from k0sruntime import apply as apply_
-from k0sruntime import last_good, on_disk, processes, sandbox, supervisor, transaction
-from k0sruntime.collect import Collected, asked, collect, provider_settings, refuse_broken
+from k0sruntime import (
+    inputs,
+    last_good,
+    processes,
+    request_record,
+    sandbox,
+    supervisor,
+    transaction,
+)
+from k0sruntime.collect import asked, collect, provider_settings, refuse_broken
 from k0sruntime.compose import Composition, compose
 from k0sruntime.discovery import discover
 from k0sruntime.errors import K0sRuntimeError
 from k0sruntime.facts import ask_programs, observe_node
-from k0sruntime.ledger import State
 from k0sruntime.lock import locked
 from k0sruntime.node_provider import NodeSettings
 from k0sruntime.observe import existing, observe, owned, read_settings
@@ -49,14 +56,25 @@ def prepare(request: Request, story: Story) -> Prepared:
         tell(f"active: {', '.join(active)}")
     with story.stage("compose") as tell:
         ledger = owned(request.paths)
-        composition = compose(node, collected, existing(request.paths, ledger))
-        tell(_composed(composition))
+        found = existing(request.paths, ledger)
+        composition = compose(node, collected, found)
+        tell(composed_words(composition))
     with story.stage("plan") as tell:
         observed = observe(composition, request.paths, ledger, node.containerd)
         planned = plan(composition, observed, force=request.force)
         verdict = f"{planned.bounce.verdict}: {planned.bounce.reason}"
         tell(f"{len(planned.pending())} files change; {verdict}")
-    return Prepared(discovered, settings, node, collected, composition, observed, planned)
+    return Prepared(
+        discovered,
+        settings,
+        node,
+        collected,
+        composition,
+        observed,
+        planned,
+        file.data,
+        inputs.of(found, request.paths),
+    )
 
 
 def survey(request: Request, story: Story) -> tuple[Record, ...]:
@@ -111,6 +129,11 @@ def bare_node(request: Request) -> tuple[Node[Any], NodeSettings]:
     return observe_node(request.paths, own, programs, request.mode), own
 
 
+def last_settings(paths: Paths) -> NodeSettings:
+    """Return the host's settings as they were when ``up`` was last asked for."""
+    return bare_settings(Request(paths, request_record.settings_copy(paths)))
+
+
 def bare_settings(request: Request) -> NodeSettings:
     """Return the host's settings; the defaults where the settings file is refused."""
     try:
@@ -133,7 +156,8 @@ def node_settings(file: SettingsFile, request: Request) -> NodeSettings:
     return own
 
 
-def _composed(composition: Composition) -> str:
+def composed_words(composition: Composition) -> str:
+    """Return a composition in a few words, for the story."""
     handlers = ", ".join(handler.name for handler in composition.handlers)
     text = f"{composition.mode}, schema {composition.schema}, {composition.scheme}"
     return f"{text}; handlers: {handlers}" if handlers else text
@@ -147,31 +171,52 @@ def up(request: Request, story: Story) -> Outcome:
     """
     with locked(request.paths, request.lock_timeout, story.say):
         recover(request.paths, story)
-        prepared = prepare(request, story)
-        refuse_other_hands(prepared.plan)
-        if prepared.plan.empty and proved(prepared):
-            outcome = adopt(prepared, story)
-        else:
-            outcome = change(request, prepared, story)
+        try:
+            prepared = prepare(request, story)
+            refuse_other_hands(prepared.plan)
+            _refuse_start(request, prepared)
+            if prepared.plan.empty and proved(prepared):
+                outcome = adopt(prepared, story)
+            else:
+                outcome = change(request, prepared, story)
+        except K0sRuntimeError:
+            _supervised(request, bare_settings(request))  # whatever runs now is stayed with
+            raise
         if request.start:
             last_good.release(request.paths)
-            supervisor.record_request(request)
-        return _supervised(request, prepared, outcome)
+        if request.start and request.remember:
+            request_record.save(request, prepared.settings_text, prepared.inputs)
+        return _stayed_with(request, prepared, outcome)
 
 
-def _supervised(request: Request, prepared: Prepared, outcome: Outcome) -> Outcome:
-    """Leave a supervisor behind, where containerd is ours and nobody said otherwise."""
-    wanted = request.supervise
-    if wanted is None:
-        wanted = prepared.node_settings.supervisor.enabled
+def _refuse_start(request: Request, prepared: Prepared) -> None:
+    """Stop before anything is written where our containerd could not be started or bounced."""
+    if request.start and prepared.composition.mode == "standalone":
+        from k0sruntime.modes import standalone
+
+        to = prepared.node_settings.log
+        standalone.refuse_start(request.paths, prepared.observed.running, to)
+
+
+def _stayed_with(request: Request, prepared: Prepared, outcome: Outcome) -> Outcome:
     if outcome.running is None:
         return outcome
     from k0sruntime.modes import log
 
-    found = supervisor.present(request.paths)
-    pid = found.pid if found else supervisor.ensure(request.paths) if wanted else 0
     where = log.place_of(request.paths, prepared.node_settings.log)
-    return replace(outcome, supervisor=pid, log=where)
+    return replace(outcome, supervisor=_supervised(request, prepared.node_settings), log=where)
+
+
+def _supervised(request: Request, settings: NodeSettings) -> int:
+    """Leave a supervisor behind where a containerd of ours runs and nobody said otherwise.
+
+    Returns its PID, or 0 where there is none.
+    """
+    if not request.start or processes.running(request.paths) is None:
+        return 0
+    wanted = settings.supervisor.enabled if request.supervise is None else request.supervise
+    found = supervisor.present(request.paths)
+    return found.pid if found else supervisor.ensure(request.paths) if wanted else 0
 
 
 def proved(prepared: Prepared) -> bool:
@@ -184,10 +229,7 @@ def proved(prepared: Prepared) -> bool:
 
 def adopt(prepared: Prepared, story: Story) -> Outcome:
     """Take over what runs already: nothing changes, nothing is bounced."""
-    from k0sruntime.modes import standalone
-
     running = prepared.observed.running
-    standalone.refuse_rival(prepared.node.paths, running)
     with story.stage("run") as tell:
         tell(f"adopted PID {running.pid}: nothing to do" if running else "nothing to do")
     return Outcome(
@@ -211,10 +253,9 @@ def change(request: Request, prepared: Prepared, story: Story) -> Outcome:
     ):
         from k0sruntime import gate, run  # while containerd reads a copy of the composition
         from k0sruntime.bounce import Done
-        from k0sruntime.modes import managed, standalone
+        from k0sruntime.modes import managed
 
         gate.refuse(prepared.composition, prepared.node)
-        standalone.refuse_rival(request.paths, prepared.observed.running)
         watched = managed.Watched.now(request.paths)
         ledger = apply_.apply(prepared.plan, request.paths, prepared.observed.ledger, approve)
         tell(f"checked; generation {ledger.generation}, {len(prepared.plan.pending())} files")
@@ -232,52 +273,14 @@ def change(request: Request, prepared: Prepared, story: Story) -> Outcome:
     )
 
 
-def rollback(request: Request, story: Story, generation: int | None) -> Outcome:
-    """Put an earlier generation back, run it and prove it.
-
-    Raises:
-        RefusedError: there is no such generation.
-        RolledBackError: it is not proved any more, and the present one is back.
-    """
-    from k0sruntime import run
-    from k0sruntime.modes import managed
-
-    with locked(request.paths, request.lock_timeout, story.say):
-        recover(request.paths, story)
-        state = State(request.paths)
-        present = state.ledger()
-        wanted = generation or apply_.last_proved(state, present)
-        watched = managed.Watched.now(request.paths)
-        with story.stage("apply") as tell:
-            apply_.restore(wanted, request.paths, state, present)
-            tell(f"the files of generation {wanted} are back")
-        prepared = prepare_from_disk(request, story)
-        done = run.run_and_prove(prepared, state.ledger(), story, watched, before=present)
-        last_good.release(request.paths)
-    return Outcome(
-        prepared.plan, prepared.composition, (), wanted, True, done.ran, done.running, done.proofs
-    )
-
-
-def prepare_from_disk(request: Request, story: Story) -> Prepared:
-    """Compose from the files as they lie there, ours included, without asking any provider."""
-    file = read_settings(request.paths, request.settings)
-    own = node_settings(file, request)
-    programs = ask_programs(request.paths, own)
-    discovered = discover(request.without)
-    settings = {**provider_settings(discovered, file), "node": own}
-    node = observe_node(request.paths, own, programs, request.mode)
-    with story.stage("compose") as tell:
-        ledger = State(request.paths).ledger()
-        composition = on_disk.composed(node, ledger)
-        tell(_composed(composition))
-    observed = observe(composition, request.paths, ledger, node.containerd)
-    planned = plan(composition, observed)
-    return Prepared(discovered, settings, node, Collected(), composition, observed, planned)
-
-
 def recover(paths: Paths, story: Story) -> None:
-    """Undo an apply that was killed, before anything else is done."""
+    """Undo what a killed command has left, before anything else is done."""
+    if paths.root == "/" and processes.running(paths) is None:
+        from k0sruntime.modes import standalone
+
+        found = standalone.find_again(paths)
+        if found is not None:
+            story.say(f"containerd, PID {found.pid}, is ours, and there was no record of it")
     if not transaction.unfinished(paths):
         transaction.undo(paths)  # there may be staged files without a journal
         return
@@ -299,16 +302,23 @@ def down(request: Request, story: Story, *, pods: bool, purge: bool) -> Outcome:
         observed = observe(None, request.paths, ledger)
         planned = plan(NOTHING, observed, force=request.force)
         refuse_other_hands(planned)
-        done = run.stop(request.paths, observed, story, pods=pods)
+        notes = run.take_pods(request.paths, observed, story, remove=pods)
         with story.stage("apply") as tell:
             apply_.apply(planned, request.paths, ledger)
-            last_good.forget(request.paths)
             tell(f"{len(planned.pending())} files removed")
+        done = run.stop(request.paths, observed, story)
+        last_good.forget(request.paths)
         if purge:
             with story.stage("purge") as tell:
                 tell(sandbox.purge(request.paths))
     return Outcome(
-        planned, None, (), planned.generation, bool(planned.pending()), done.ran, notes=done.notes
+        planned,
+        None,
+        (),
+        planned.generation,
+        bool(planned.pending()),
+        done.ran,
+        notes=(*notes, *done.notes),
     )
 
 

@@ -103,7 +103,7 @@ class Observed:
     gone: str = ""
     """What became of the containerd that we started and that runs no more."""
     replaced: str = ""
-    """Another containerd is installed than the one that runs, and which."""
+    """Why the containerd that runs will not do: another one is installed, or it is deaf."""
 
 
 @dataclass(frozen=True)

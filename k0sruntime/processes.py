@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import socket
+import struct
 from typing import TYPE_CHECKING
 
 from k0sruntime.ledger import State
@@ -10,6 +12,10 @@ from k0sruntime.ledger import State
 if TYPE_CHECKING:
     from k0sruntime.node import Paths
     from k0sruntime.plan import Running
+
+
+MARK = "K0SRUNTIME_STARTED_FOR"
+"""Environment variable of a containerd that we started, with the folder of our records."""
 
 
 def running(paths: Paths) -> Running | None:
@@ -43,6 +49,33 @@ def read_pid_file(paths: Paths) -> int | None:
             return int(file.read().strip())
     except (OSError, ValueError):
         return None
+
+
+def server_of(path: str) -> int | None:
+    """Return the PID of the process that serves a Unix socket; ``None`` where nobody does.
+
+    0 is a process that this PID namespace cannot see. Source: unix(7), ``SO_PEERCRED``: whoever
+    called listen(2).
+    """
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
+        client.settimeout(1.0)
+        try:
+            client.connect(path)
+            found = client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+        except OSError:
+            return None
+    return int(struct.unpack("3i", found)[0])
+
+
+def started_for(pid: int) -> str:
+    """Return the state folder of the node for which we started a process; empty for others'."""
+    try:
+        with open(f"/proc/{pid}/environ", "rb") as file:
+            words = file.read().split(b"\0")
+    except OSError:
+        return ""
+    marks = (word.partition(b"=")[2] for word in words if word.startswith(f"{MARK}=".encode()))
+    return os.fsdecode(next(marks, b""))
 
 
 def identity(path: str) -> str:

@@ -81,8 +81,8 @@ def plan_document(plan: Plan, composition: Composition) -> dict[str, Any]:
 
 
 def _secret(change: Any) -> bool:
-    state = change.after or change.before
-    return bool(state and not state.mode & 0o077)
+    states = [state for state in (change.before, change.after) if state]
+    return any(not state.mode & 0o077 for state in states)
 
 
 def plan_text(plan: Plan, composition: Composition) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from k0sruntime import last_good, processes, transaction
-from k0sruntime.errors import K0sRuntimeError, RefusedError
+from k0sruntime.errors import K0sRuntimeError, Problem, RefusedError
 from k0sruntime.ledger import State
 from k0sruntime.lock import locked
 
@@ -23,6 +23,7 @@ def revive(request: Request, story: Story) -> bool:
         LockedError: another command is at work on this node.
         RefusedError: nothing was ever proved here, or it does not pass any more.
     """
+    from k0sruntime.modes import standalone
     from k0sruntime.pipeline import bare_node
     from k0sruntime.prove import NotProvedError
     from k0sruntime.roll_back import start_last_good
@@ -30,9 +31,26 @@ def revive(request: Request, story: Story) -> bool:
     with locked(request.paths, request.lock_timeout, lambda _: None):
         if processes.running(request.paths) is not None:
             return False
+        if standalone.find_again(request.paths) is not None:
+            return False
         transaction.undo(request.paths)
-        story.say("containerd ended: starting it again")
         node, settings = bare_node(request)
+        if node.mode != "standalone":
+            raise RefusedError(
+                Problem(
+                    f"the node is in {node.mode} mode: its containerd is not ours to start",
+                    place="[node] mode",
+                    remedy="Run k0sruntime up.",
+                )
+            )
+        if last_good.load(request.paths) is None and not State(request.paths).ledger().proved:
+            raise RefusedError(
+                Problem(
+                    "nothing was ever proved on this node: there is nothing to start",
+                    place=State(request.paths).folder,
+                    remedy="Run k0sruntime up.",
+                )
+            )
         try:
             start_last_good(node, settings, State(request.paths).ledger(), story)
         except NotProvedError as exc:

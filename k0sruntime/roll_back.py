@@ -6,6 +6,8 @@ starts from its last good configuration instead of the files in place.
 
 from __future__ import annotations
 
+import contextlib
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from k0sruntime import apply as apply_
@@ -14,14 +16,19 @@ from k0sruntime.bounce import start_and_prove
 from k0sruntime.errors import K0sRuntimeError, Problem, RollbackFailedError, RolledBackError
 from k0sruntime.ledger import State
 from k0sruntime.modes import managed, standalone
+from k0sruntime.node import Program, Version
 from k0sruntime.plan import Ledger
+from k0sruntime.processes import identity
 from k0sruntime.prove import prove, summary, target_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
+    from k0sruntime.compose import Composition
+    from k0sruntime.last_good import LastGood
     from k0sruntime.node import Node
     from k0sruntime.node_provider import NodeSettings
+    from k0sruntime.plan import Running
     from k0sruntime.prove import NotProvedError
     from k0sruntime.stages import Prepared, Story
 
@@ -75,8 +82,11 @@ def _last_proved(state: State, before: Ledger) -> Ledger:
 
 def _files(prepared: Prepared, ledger: Ledger, before: Ledger, story: Story) -> None:
     paths, state = prepared.node.paths, State(prepared.node.paths)
+    derived: Mapping[str, bytes] = {}
+    with contextlib.suppress(K0sRuntimeError):  # then the files of that generation as they were
+        derived = on_disk.derived(on_disk.with_generation(prepared.node, before, ledger, state))
     with story.stage("roll back") as tell:
-        apply_.go_back(before, paths, state, ledger)
+        apply_.go_back(before, paths, state, ledger, derived)
         tell(f"the files of generation {before.generation} are back")
 
 
@@ -89,13 +99,23 @@ def _standalone(prepared: Prepared, ledger: Ledger, before: Ledger, story: Story
     was = prepared.observed.running
     if last_good.load(paths) is None and (was is None or not was.proofs):
         return "the node is as it was before, without a running containerd"
-    held = start_last_good(prepared.node, prepared.node_settings, before, story)
+    node = _with_old_containerd(prepared.node, was)
+    held = start_last_good(node, prepared.node_settings, before, story)
     if held:
         return f"generation {before.generation} is back; {HELD}"
     return f"generation {before.generation} is back and proved"
 
 
 HELD = "containerd runs on its last good configuration, proved, without what the files say now"
+
+
+def _with_old_containerd(node: Node[Any], was: Running | None) -> Node[Any]:
+    """Return the node with the containerd that ran before, if it is still installed."""
+    path = was.binary.split(" ")[0] if was else ""
+    version = Version.parse(was.version) if was else None
+    if was is None or version is None or was.binary != identity(path):
+        return node
+    return replace(node, containerd=Program(path, version))
 
 
 def start_last_good(
@@ -121,7 +141,7 @@ def start_last_good(
         if good is None:
             raise
         composition = None
-    if good is None or (composition is not None and not good.differs(composition)):
+    if good is None or (composition is not None and _same(good, composition, node)):
         assert composition is not None  # noqa: S101 - for the types: one of the two is there
         run(node, settings, target_of(composition), None, "start", story)
         return False
@@ -129,6 +149,10 @@ def start_last_good(
     config = last_good.lay_out(node.paths, good)
     run(node, settings, good.target, None, "start", story, config=config)
     return True
+
+
+def _same(good: LastGood, composition: Composition, node: Node[Any]) -> bool:
+    return not good.differs(composition) and on_disk.in_place(composition, node)
 
 
 def _managed(prepared: Prepared, ledger: Ledger, before: Ledger, story: Story) -> str:

@@ -51,6 +51,7 @@ def run_and_prove(
     if prepared.plan.bounce.verdict == "stop" and prepared.observed.running:
         _send_supervisor_away(paths)
         _stop(paths, prepared.observed.running, story)
+        last_good.forget(paths)
     if mode == "remote":
         return _prove_remote(prepared, ledger, story)
     try:
@@ -161,14 +162,17 @@ def _prove_remote(prepared: Prepared, ledger: Ledger, story: Story) -> Done:
     return done
 
 
-def stop(paths: Paths, observed: Observed, story: Story, *, pods: bool) -> Done:
-    """Stop the containerd that we started; with ``pods`` also what runs in it."""
+def take_pods(paths: Paths, observed: Observed, story: Story, *, remove: bool) -> tuple[str, ...]:
+    """Stop and remove what runs in our containerd, or say how much of it lives on."""
+    left = _pods(paths, remove=remove, story=story) if observed.running else 0
+    return (f"{left} pods live on without containerd; the next up takes them over",) * bool(left)
+
+
+def stop(paths: Paths, observed: Observed, story: Story) -> Done:
+    """Stop the containerd that we started, and the supervisor that would start it again."""
     notes = _send_supervisor_away(paths)
     if observed.running is None:
         return Done(notes=tuple(notes))
-    left = _pods(paths, remove=pods, story=story)
-    if left:
-        notes.append(f"{left} pods live on without containerd; the next up takes them over")
     _stop(paths, observed.running, story)
     return Done("stopped", notes=tuple(notes))
 

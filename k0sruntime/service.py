@@ -24,6 +24,7 @@ PLACES: dict[Init, str] = {
     "systemd": "/etc/systemd/system/k0sruntime.service",
     "openrc": "/etc/init.d/k0sruntime",
 }
+MARK = "# Written by k0sruntime install-service."
 NEXT: dict[Init, str] = {
     "systemd": "systemctl daemon-reload && systemctl enable --now k0sruntime",
     "openrc": "rc-update add k0sruntime && rc-service k0sruntime start",
@@ -48,13 +49,39 @@ def init_of(files: Files) -> Init:
     )
 
 
+def refuse(files: Files, place: str, *, sandbox: str) -> None:
+    """Stop where the definition must not be written.
+
+    Raises:
+        RefusedError: for a sandbox, or over a file that we did not write.
+    """
+    if sandbox:
+        raise RefusedError(
+            Problem(
+                "a sandbox has no service of its own on this machine",
+                place=place,
+                remedy="Take the text with --print, and install it under another name.",
+            )
+        )
+    content = files.read(place)
+    if content is not None and MARK.encode() not in content:
+        raise RefusedError(
+            Problem(
+                "a service of this name is there, and we did not write it",
+                place=place,
+                culprit="a foreign file",
+                remedy="Move it away, or take the text with --print.",
+            )
+        )
+
+
 def text(init: Init, command: Sequence[str]) -> str:
     """Return the service's definition for a command line."""
     return _unit(command) if init == "systemd" else _script(command)
 
 
 def _unit(command: Sequence[str]) -> str:
-    return f"""# Written by k0sruntime install-service.
+    return f"""{MARK}
 [Unit]
 Description=containerd for k0s, composed and proved by k0sruntime
 Documentation=https://github.com/k0sruntime/k0sruntime
@@ -99,7 +126,7 @@ def _script(command: Sequence[str]) -> str:
     program, *arguments = command
     quoted = " ".join("'" + word.replace("'", "'\\''") + "'" for word in arguments)
     return f"""#!/sbin/openrc-run
-# Written by k0sruntime install-service.
+{MARK}
 
 name="k0sruntime"
 description="containerd for k0s, composed and proved by k0sruntime"

@@ -38,6 +38,8 @@ class SettingsFile:
 
     path: str
     tables: Mapping[str, Any]
+    data: bytes = b""
+    """The file itself; empty where there is none."""
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 if TYPE_CHECKING:
@@ -43,6 +43,8 @@ class Request:
     containerd: str = ""
     force: bool = False
     lock_timeout: float = 60.0
+    remember: bool = True
+    """A person asked, not the supervisor: it is what a supervisor keeps the node at."""
     supervise: bool | None = None
     """Leave a supervisor behind; ``None``: as the settings say."""
     start: bool = True
@@ -60,6 +62,10 @@ class Prepared:
     composition: Composition
     observed: Observed
     plan: Plan
+    settings_text: bytes = b""
+    """The settings file as it was read."""
+    inputs: Mapping[str, str] = field(default_factory=dict)
+    """The fingerprint of the files of other hands that this was composed from."""
 
     @property
     def node_settings(self) -> NodeSettings:

@@ -1,7 +1,8 @@
 """The supervisor seen from outside: whether one runs, starting one, and sending it away.
 
-One supervisor a node: it holds a lock for as long as it lives, and a record says who it is. A
-command that wants containerd stopped sends it away first, else it would start containerd again.
+One supervisor a node: it holds a lock for as long as it lives, and whoever starts one takes the
+lock first and hands it over, so that there is no instant at which nobody knows of it. A command
+that wants containerd stopped sends it away first, else it would start containerd again.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import subprocess
 import sys
 import time
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from k0sruntime.errors import Problem, RefusedError
 from k0sruntime.ledger import State, write_atomically
@@ -25,17 +26,18 @@ from k0sruntime.refused import refused_io
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from k0sruntime.node import Mode, Paths
-    from k0sruntime.stages import Request
+    from k0sruntime.node import Paths
 
 LEAVE = signal.SIGUSR1
 """Tells a supervisor to end and leave containerd alone; SIGTERM stops containerd as well."""
 LEAVE_SECONDS = 10.0
+PLACE = "K0SRUNTIME_SUPERVISOR_PLACE"
+"""Environment variable with the descriptor of the lock that a detached supervisor is handed."""
 
 
 @dataclass(frozen=True)
 class Supervisor:
-    """A supervisor as it recorded itself, dead or alive."""
+    """A supervisor as it is recorded, dead or alive."""
 
     pid: int
     start_time: int
@@ -47,7 +49,7 @@ class Supervisor:
     @property
     def alive(self) -> bool:
         """It runs: same PID, same start time."""
-        return start_time(self.pid) == self.start_time
+        return not self.gave_up and start_time(self.pid) == self.start_time
 
 
 def log_path(paths: Paths) -> str:
@@ -79,86 +81,82 @@ def record(paths: Paths, supervisor: Supervisor | None) -> None:
     write_atomically(f"{State(paths).run}/supervisor.json", content)
 
 
-def record_request(request: Request) -> None:
-    """Record what ``up`` was asked for last; a supervisor keeps the node at that."""
-    document = {
-        "settings": request.settings,
-        "without": sorted(request.without),
-        "mode": request.mode,
-        "containerd": request.containerd,
-    }
-    state = State(request.paths)
-    if state.record("request") != document:
-        write_atomically(f"{state.run}/request.json", json.dumps(document, indent=1).encode())
-
-
-def last_request(request: Request) -> Request:
-    """Return what ``up`` was asked for last, or ``request`` where that is not known."""
-    from dataclasses import replace
-
-    found: dict[str, Any] | None = State(request.paths).record("request")
-    if found is None:
-        return request
-    mode: Mode | None = found["mode"]
-    return replace(
-        request,
-        settings=found["settings"],
-        without=frozenset(found["without"]),
-        mode=mode,
-        containerd=found["containerd"],
-    )
-
-
 def ensure(paths: Paths) -> int:
-    """Leave a supervisor behind, where none runs; return its PID.
+    """Leave a supervisor behind, unless one runs; return its PID.
 
-    It is recorded before it has begun, so that a ``down`` right after this finds it.
+    Raises:
+        RefusedError: the system refuses the lock or the log.
     """
+    try:
+        lock = _take(paths)
+    except RefusedError:
+        found = present(paths)
+        if found is None:
+            raise
+        return found.pid
     where = [f"--sandbox={paths.sandbox}"] if paths.sandbox else []
     environment = {k: v for k, v in os.environ.items() if k != "NOTIFY_SOCKET"}
-    with refused_io(log_path(paths)), open(log_path(paths), "ab") as output:
+    with (
+        os.fdopen(lock, "ab"),
+        refused_io(log_path(paths)),
+        open(log_path(paths), "ab") as output,
+    ):
         process = subprocess.Popen(
-            [sys.executable, "-m", "k0sruntime", "supervise", "--detached", *where],
+            [sys.executable, "-m", "k0sruntime", "supervise", *where],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
             cwd="/",
-            env=environment,
+            env={**environment, PLACE: str(lock)},
+            pass_fds=[lock],
             start_new_session=True,
         )
-    record(paths, Supervisor(process.pid, start_time(process.pid) or 0, detached=True))
+        record(paths, Supervisor(process.pid, start_time(process.pid) or 0, detached=True))
     return process.pid
 
 
 @contextlib.contextmanager
-def place(paths: Paths, *, detached: bool) -> Iterator[None]:
-    """Be the node's supervisor; a detached one makes room for one in the foreground.
+def place(paths: Paths) -> Iterator[None]:
+    """Be the node's supervisor; one that ``up`` has left behind makes room for us.
 
     Raises:
         RefusedError: another one runs, and stays.
     """
-    found = present(paths)
-    if found and found.detached and not detached and found.pid != os.getpid():
-        send_away(paths)
+    handed = os.environ.pop(PLACE, "")
+    if not handed:
+        found = present(paths)
+        if found and found.detached:
+            send_away(paths)
+    with os.fdopen(int(handed) if handed else _take(paths), "ab"):
+        if not handed:
+            own = Supervisor(os.getpid(), start_time(os.getpid()) or 0, detached=False)
+            record(paths, own)
+        yield
+
+
+def _take(paths: Paths) -> int:
+    """Take the supervisor's lock and return its descriptor.
+
+    Raises:
+        RefusedError: somebody has it.
+    """
     folder = paths.on_disk(paths.own_run)
     with refused_io(folder):
         os.makedirs(folder, exist_ok=True)
-        lock = open(f"{folder}/supervisor.lock", "ab")  # noqa: SIM115 - closed below
-    with lock:
-        try:
-            fcntl.flock(lock.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            who = present(paths)
-            raise RefusedError(
-                Problem(
-                    "another supervisor runs on this node",
-                    place=f"PID {who.pid}" if who else lock.name,
-                    remedy="Let it be: k0sruntime up changes the node all the same; or stop it.",
-                )
-            ) from None
-        own = Supervisor(os.getpid(), start_time(os.getpid()) or 0, detached)
-        record(paths, own)
-        yield
+        lock = os.open(f"{folder}/supervisor.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(lock)
+        who = present(paths)
+        raise RefusedError(
+            Problem(
+                "another supervisor runs on this node",
+                place=f"PID {who.pid}" if who else f"{folder}/supervisor.lock",
+                remedy="Let it be: k0sruntime up changes the node all the same; or stop it.",
+            )
+        ) from None
+    return lock
 
 
 def send_away(paths: Paths) -> Supervisor | None:
@@ -168,7 +166,7 @@ def send_away(paths: Paths) -> Supervisor | None:
         RefusedError: it does not end.
     """
     found = present(paths)
-    if found is None:
+    if found is None or found.pid == os.getpid():
         return None
     with contextlib.suppress(ProcessLookupError):
         os.kill(found.pid, LEAVE)
@@ -192,5 +190,5 @@ def send_away(paths: Paths) -> Supervisor | None:
 def give_up(paths: Paths, why: Sequence[Problem]) -> None:
     """Record that the supervisor ends by itself, and why."""
     text = "; ".join(problem.message for problem in why)
-    own = Supervisor(os.getpid(), start_time(os.getpid()) or 0, False, text)
-    record(paths, own)
+    with contextlib.suppress(OSError):  # a full disk must not hide the reason
+        record(paths, Supervisor(os.getpid(), start_time(os.getpid()) or 0, False, text))

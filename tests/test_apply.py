@@ -74,6 +74,10 @@ class Node:
         ]
 
 
+def restore(number: int, paths: Paths, state: State, present: Ledger) -> Ledger:
+    return apply_.go_back(apply_.generation(number, state), paths, state, present)
+
+
 def untouched(path: Path) -> tuple[int, int, int]:
     """Return what a write would change; a read may change the time of access."""
     found = path.stat()
@@ -401,7 +405,7 @@ def test_an_unfinished_journal_is_undone_wherever_it_stopped(
 def test_a_generation_is_put_back_with_contents_and_modes(node: Node) -> None:
     first = node.apply(OLD)
     second = node.apply(NEW)
-    apply_.restore(first.generation, node.paths, node.state, second)
+    restore(first.generation, node.paths, node.state, second)
     assert node.tree() == OLD
     assert node.state.ledger().generation == first.generation
     assert node.litter() == []
@@ -409,14 +413,14 @@ def test_a_generation_is_put_back_with_contents_and_modes(node: Node) -> None:
 
 def test_generation_0_is_a_node_without_a_file_of_ours(node: Node) -> None:
     ledger = node.apply(OLD)
-    apply_.restore(0, node.paths, node.state, ledger)
+    restore(0, node.paths, node.state, ledger)
     assert node.tree() == {}
 
 
 def test_a_generation_that_never_was_is_refused(node: Node) -> None:
     ledger = node.apply(OLD)
     with pytest.raises(RefusedError, match="there is no generation 7"):
-        apply_.restore(7, node.paths, node.state, ledger)
+        restore(7, node.paths, node.state, ledger)
     assert node.tree() == OLD
 
 
@@ -426,7 +430,7 @@ def test_a_generation_whose_content_is_lost_is_refused_and_nothing_changes(node:
     for path in (node.folder / "var/lib/k0sruntime/objects").iterdir():
         path.unlink()
     with pytest.raises(RefusedError, match="kept file is missing"):
-        apply_.restore(1, node.paths, node.state, ledger)
+        restore(1, node.paths, node.state, ledger)
     assert node.tree() == NEW
 
 
@@ -435,14 +439,14 @@ def test_going_back_to_equal_files_is_recorded(node: Node) -> None:
     node.apply(NEW)
     third = node.apply(OLD)
     assert third.generation == 3
-    apply_.restore(first.generation, node.paths, node.state, third)
+    restore(first.generation, node.paths, node.state, third)
     assert node.state.ledger().generation == first.generation
 
 
 def test_generations_go_on_counting_after_one_was_put_back(node: Node) -> None:
     node.apply(OLD)
     second = node.apply(NEW)
-    apply_.restore(1, node.paths, node.state, second)
+    restore(1, node.paths, node.state, second)
     assert node.apply(NEW).generation == 3
 
 
@@ -477,7 +481,7 @@ def test_an_adopted_file_comes_back_when_the_first_generation_is_not_proved(node
     hand_over(node)
     before = node.state.ledger()
     ledger = node.apply(NEW)
-    apply_.restore(before.generation, node.paths, node.state, ledger)
+    restore(before.generation, node.paths, node.state, ledger)
     assert node.tree() == {MAIN: (USERS, 0o640)}
 
 
@@ -485,7 +489,7 @@ def test_an_adopted_file_comes_back_with_a_generation_before_it(node: Node) -> N
     first = node.apply({DROPIN: OLD[DROPIN]})
     hand_over(node)
     ledger = node.apply(NEW)
-    apply_.restore(first.generation, node.paths, node.state, ledger)
+    restore(first.generation, node.paths, node.state, ledger)
     assert node.tree() == {MAIN: (USERS, 0o640), DROPIN: OLD[DROPIN]}
 
 

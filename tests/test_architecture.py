@@ -68,7 +68,13 @@ WRITERS = {
     "cli/migrate.py",
     "cli/new.py",
 }
-STARTERS = {"programs.py", "supervisor.py", "modes/standalone.py", "lint/config_dump.py"}
+STARTERS = {
+    "programs.py",
+    "supervisor.py",
+    "worker.py",
+    "modes/standalone.py",
+    "lint/config_dump.py",
+}
 
 
 def imports(path: Path) -> set[str]:

@@ -106,6 +106,7 @@ def test_many_problems_stay_on_one_screen_and_the_document_has_them_all() -> Non
 def test_the_document_has_kind_schema_code_name_and_every_part_of_a_problem() -> None:
     assert json.loads(render_error.document(RefusedError(WHOLE))) == {
         "kind": "Error",
+        "error": "RefusedError",
         "schema": 1,
         "exit_code": 3,
         "name": "REFUSED",

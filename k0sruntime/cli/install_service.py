@@ -45,6 +45,7 @@ def command(*, init: Any, only_print: bool, **options: Any) -> int:
         click.echo(text, nl=False)
         return 0
     place = service.PLACES[chosen]
+    service.refuse(RealFiles(asked.paths), place, sandbox=asked.paths.sandbox)
     with refused_io(place):
         mode = 0o644 if chosen == "systemd" else 0o755
         write_atomically(asked.paths.on_disk(place), text.encode(), mode)

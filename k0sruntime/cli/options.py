@@ -16,18 +16,21 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound="Callable[..., Any]")
 
 
+sandbox_option = click.option(
+    "--sandbox",
+    metavar="DIR",
+    type=click.Path(file_okay=False),
+    envvar="K0SRUNTIME_SANDBOX",
+    show_envvar=True,
+    help="Live wholly inside DIR: configuration, data and sockets.",
+)
+
+
 def node_options(function: F) -> F:
     """Add the options that say which node is meant and what it is composed from."""
     for option in reversed(
         (
-            click.option(
-                "--sandbox",
-                metavar="DIR",
-                type=click.Path(file_okay=False),
-                envvar="K0SRUNTIME_SANDBOX",
-                show_envvar=True,
-                help="Live wholly inside DIR: configuration, data and sockets.",
-            ),
+            sandbox_option,
             click.option(
                 "--root",
                 metavar="DIR",
@@ -147,7 +150,7 @@ def request(
 
     return Request(
         paths(sandbox, root),
-        settings or "",
+        os.path.abspath(settings) if settings else "",
         frozenset(without),
         mode,
         os.path.abspath(containerd) if containerd else "",

@@ -35,6 +35,7 @@ def document(error: K0sRuntimeError) -> str:
     return json.dumps(
         {
             "kind": "Error",
+            "error": type(error).__name__,
             "schema": 1,
             "exit_code": int(error.exit_code),
             "name": error.exit_code.name,

@@ -21,9 +21,9 @@ def command(*, generation: int | None, as_json: bool, **options: Any) -> int:
     The files come back as they were, containerd is bounced once and proved. The next up composes
     anew, so change the settings as well.
     """
-    from k0sruntime import pipeline, report
+    from k0sruntime import report, rollback
 
     asked = request(**options)
-    outcome = pipeline.rollback(asked, Stderr(), generation)
+    outcome = rollback.rollback(asked, Stderr(), generation)
     click.echo((report.up_document if as_json else report.up_text)(outcome, asked.paths))
     return 0

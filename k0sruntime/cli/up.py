@@ -10,6 +10,8 @@ from k0sruntime.cli.options import change_options, json_option, node_options, re
 from k0sruntime.cli.story import Stderr
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from k0sruntime.stages import Outcome, Request, Story
 
 
@@ -38,9 +40,31 @@ if TYPE_CHECKING:
     show_envvar=True,
     help="Leave a supervisor behind  [default: as [node.supervisor] says, which is yes]",
 )
+@click.option(
+    "--last-good",
+    is_flag=True,
+    envvar="K0SRUNTIME_LAST_GOOD",
+    show_envvar=True,
+    help="Only start what was last proved, whatever the files say now; nothing is written.",
+)
+@click.option(
+    "--supervised",
+    is_flag=True,
+    hidden=True,
+    envvar="K0SRUNTIME_SUPERVISED",
+    show_envvar=True,
+    help="The supervisor asks, and not a person: it is not remembered.",
+)
 @json_option
 def command(
-    *, dry_run: bool, foreground: bool, supervise: bool | None, as_json: bool, **options: Any
+    *,
+    dry_run: bool,
+    foreground: bool,
+    supervise: bool | None,
+    last_good: bool,
+    supervised: bool,
+    as_json: bool,
+    **options: Any,
 ) -> int:
     """Compose, check, write, start and prove the node's container runtime.
 
@@ -52,7 +76,9 @@ def command(
 
     from k0sruntime import pipeline, report, sandbox
 
-    asked = replace(request(**options), supervise=supervise)
+    if foreground and (options["root"] or last_good or dry_run):
+        raise click.UsageError("--foreground excludes --root, --last-good and --dry-run.")
+    asked = replace(request(**options), supervise=supervise, remember=not supervised)
     story = Stderr()
     if dry_run:
         prepared = pipeline.prepare(asked, story)
@@ -60,6 +86,8 @@ def command(
         text = report.plan_text(prepared.plan, prepared.composition)
         click.echo(report.dumps("Plan", **document) if as_json else text)
         return 0
+    if last_good:
+        return _last_good(asked, story, as_json=as_json)
     sandbox.mark_sandbox(asked.paths)
 
     def show(outcome: Outcome) -> None:
@@ -71,23 +99,39 @@ def command(
     return 0
 
 
-def _stay(asked: Request, story: Story, show: Any) -> int:
+def _last_good(asked: Request, story: Story, *, as_json: bool) -> int:
+    from k0sruntime import processes, report, revive
+
+    started = revive.revive(asked, story)
+    running = report.running_document(processes.running(asked.paths))
+    if as_json:
+        click.echo(report.dumps("LastGood", started=started, running=running))
+    elif running:
+        click.echo(f"containerd {running['version']} {'started' if started else 'runs already'}")
+    return 0
+
+
+def _stay(asked: Request, story: Story, show: Callable[[Outcome], None]) -> int:
     """Be the supervisor; where ``up`` is refused, on what was last proved."""
-    from k0sruntime import pipeline, revive, supervise, supervisor
+    from k0sruntime import last_good, pipeline, revive, supervise, supervisor
+    from k0sruntime.bounce import now
     from k0sruntime.cli import render_error
     from k0sruntime.errors import K0sRuntimeError
     from k0sruntime.sd_notify import notify
 
-    with supervisor.place(asked.paths, detached=False):
+    orders = supervise.listen()
+    with supervisor.place(asked.paths):
         try:
             outcome = pipeline.up(asked, story)
         except K0sRuntimeError as exc:
             revive.or_last_good(asked, exc, story)
-            supervise.hold(asked, exc)
+            last_good.hold(asked.paths, exc.problems, now())
             click.echo(render_error.text(exc), err=True)
         else:
             show(outcome)
             if outcome.running is None:  # another runtime serves the CRI: nothing to stay with
+                supervisor.record(asked.paths, None)
                 notify("READY=1")
                 return 0
-        return supervise.stay(asked, story, pipeline.bare_settings(asked).supervisor)
+        settings = pipeline.bare_settings(asked).supervisor
+        return supervise.stay(asked.paths, story, settings, orders)

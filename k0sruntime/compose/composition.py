@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from k0sruntime.collect import Collected
     from k0sruntime.contributions import CRISocket, KubeletProfile
-    from k0sruntime.node import Mode, Node, Schema, Scheme
+    from k0sruntime.node import Mode, Node, Paths, Schema, Scheme
 
 
 @dataclass(frozen=True)
@@ -215,7 +215,7 @@ def _configuration(
         effective = merge_natively((main, *plain, merged), schema)
     # A managed node's main file and merged CRI file are k0s's to write.
     written = () if mode == "managed" else (main, merged)
-    ours = tuple(_desired(layer) for layer in written if layer)
+    ours = tuple(_desired(layer, node.paths) for layer in written if layer)
     return _Configuration(ours, layers, effective, merged)
 
 
@@ -256,9 +256,10 @@ def merge_natively(layers: tuple[Layer, ...], schema: Schema) -> dict[str, Any]:
     return document
 
 
-def _desired(layer: Layer) -> DesiredFile:
-    content = layer.text.encode()
-    return DesiredFile(layer.path, content, "node", _permissions(layer), replaces=True)
+def _desired(layer: Layer, paths: Paths) -> DesiredFile:
+    # The merged CRI file has what drop-ins say, and those may be for their owner alone.
+    mode = 0o600 if layer.path == paths.cri_file else _permissions(layer)
+    return DesiredFile(layer.path, layer.text.encode(), "node", mode, replaces=True)
 
 
 def _permissions(layer: Layer) -> int:

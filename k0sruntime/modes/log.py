@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import shutil
 import socket
 import time
 from typing import TYPE_CHECKING, Literal
@@ -58,19 +59,43 @@ def opened(paths: Paths, to: LogTo) -> Iterator[int]:
         with open(path, "ab") as file:
             yield file.fileno()
         return
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as stream:
-        try:
-            stream.connect(JOURNAL)
-            stream.sendall(f"{IDENTIFIER}\n\n{_INFO}\n0\n0\n0\n0\n".encode())
-        except OSError as exc:
-            raise RefusedError(
-                Problem(
-                    f"the journal cannot be reached: {exc.strerror}",
-                    place=JOURNAL,
-                    remedy="Set [node] log = 'file', or start systemd-journald.",
-                )
-            ) from exc
+    with _journal() as stream:
         yield stream.fileno()
+
+
+def refuse(to: LogTo) -> None:
+    """Stop where the log cannot be opened.
+
+    Raises:
+        RefusedError: the journal was asked for, and there is none.
+    """
+    if to == "journal":
+        _journal().close()
+
+
+def _journal() -> socket.socket:
+    stream = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        stream.connect(JOURNAL)
+        stream.sendall(f"{IDENTIFIER}\n\n{_INFO}\n0\n0\n0\n0\n".encode())
+    except OSError as exc:
+        stream.close()
+        raise RefusedError(
+            Problem(
+                f"the journal cannot be reached: {exc.strerror}",
+                place=JOURNAL,
+                remedy="Set [node] log = 'file', or start systemd-journald.",
+            )
+        ) from exc
+    return stream
+
+
+def shorten(path: str) -> None:
+    """Set a log aside that grew too large under a process that goes on writing to its end."""
+    with contextlib.suppress(OSError):
+        if os.stat(path).st_size > LARGEST:
+            shutil.copyfile(path, f"{path}.1")
+            os.truncate(path, 0)
 
 
 def mark(paths: Paths, to: LogTo) -> str:

@@ -10,8 +10,6 @@ import contextlib
 import os
 import select
 import signal
-import socket
-import struct
 import subprocess
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -20,11 +18,20 @@ from k0sruntime.errors import Problem, RefusedError
 from k0sruntime.ledger import State
 from k0sruntime.modes import log
 from k0sruntime.plan import Running
-from k0sruntime.processes import alive, identity, read_pid_file, start_time
+from k0sruntime.processes import (
+    MARK,
+    alive,
+    identity,
+    read_pid_file,
+    server_of,
+    start_time,
+    started_for,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from k0sruntime.modes.log import LogTo
     from k0sruntime.node import Node, Paths
     from k0sruntime.node_provider import NodeSettings
 
@@ -62,11 +69,16 @@ def arguments(node: Node[Any], log_level: str, config: str = "") -> list[str]:
     ]
 
 
-def refuse_socket(paths: Paths) -> None:
-    """Stop where the socket cannot be ours: too long a path, or another process behind it.
+def refuse_start(paths: Paths, running: Running | None, to: LogTo) -> None:
+    """Stop before anything is written where containerd could not be started or bounced.
+
+    Args:
+        paths: the node's paths.
+        running: the containerd of ours that runs, if one does.
+        to: where containerd shall log to.
 
     Raises:
-        RefusedError: says which of the two.
+        RefusedError: too long a path, another process at the socket or in the PID file, no journal.
     """
     longest = f"{paths.socket}.ttrpc"
     if len(longest.encode()) > SOCKET_LIMIT:
@@ -77,7 +89,16 @@ def refuse_socket(paths: Paths) -> None:
                 remedy="Use a folder with a shorter path.",
             )
         )
+    log.refuse(to)
     served = server_of(paths.socket)
+    if running is None:
+        _refuse_server(paths, served)
+        _refuse_pid_file(paths)
+    elif served not in (running.pid, 0, None):
+        raise RefusedError(_rival(paths, running, served))
+
+
+def _refuse_server(paths: Paths, served: int | None) -> None:
     if served is None:
         return
     raise RefusedError(
@@ -90,20 +111,29 @@ def refuse_socket(paths: Paths) -> None:
     )
 
 
-def server_of(path: str) -> int | None:
-    """Return the PID of the process that serves a Unix socket; ``None`` where nobody does.
+def _rival(paths: Paths, running: Running, served: int | None) -> Problem:
+    return Problem(
+        f"PID {served} serves this socket, and the containerd that we started,"
+        f" PID {running.pid}, runs without one",
+        place=paths.socket,
+        culprit="a containerd started by hand",
+        remedy="Stop the other one; then k0sruntime down and up.",
+    )
 
-    0 is a process that this PID namespace cannot see. Source: unix(7), ``SO_PEERCRED``: whoever
-    called listen(2).
+
+def find_again(paths: Paths) -> Running | None:
+    """Return a containerd that we started and have no record of, and record it.
+
+    A command may be killed, or find the disk full, between a start and its record. The process
+    itself says for which node it was started.
     """
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
-        client.settimeout(1.0)
-        try:
-            client.connect(path)
-            found = client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
-        except OSError:
-            return None
-    return int(struct.unpack("3i", found)[0])
+    pid = server_of(paths.socket)
+    born = start_time(pid) if pid else None
+    if not pid or born is None or started_for(pid) != State(paths).folder:
+        return None
+    found = Running(pid, born, identity(os.path.realpath(f"/proc/{pid}/exe")), "")
+    State(paths).record_running(found)
+    return found
 
 
 def _named(pid: int) -> str:
@@ -113,26 +143,7 @@ def _named(pid: int) -> str:
         return f"another process (PID {pid})" if pid else "another process"
 
 
-def refuse_rival(paths: Paths, running: Running | None) -> None:
-    """Stop where our containerd runs and another process serves its socket.
-
-    Raises:
-        RefusedError: names both.
-    """
-    if running is None or server_of(paths.socket) in (running.pid, 0, None):
-        return
-    raise RefusedError(
-        Problem(
-            f"PID {server_of(paths.socket)} serves this socket, and the containerd that"
-            f" we started, PID {running.pid}, runs without one",
-            place=paths.socket,
-            culprit="a containerd started by hand",
-            remedy="Stop the other one; then k0sruntime down and up.",
-        )
-    )
-
-
-def refuse_pid_file(paths: Paths) -> None:
+def _refuse_pid_file(paths: Paths) -> None:
     """Stop where k0s's PID file names a living containerd that is not ours; a stale one is fine.
 
     Raises:
@@ -179,12 +190,12 @@ def start(
         RefusedError: the socket, the PID file or the log cannot be ours.
     """
     paths = node.paths
-    refuse_socket(paths)
-    refuse_pid_file(paths)
+    refuse_start(paths, None, settings.log)
     os.makedirs(paths.run, exist_ok=True)
     # The service manager hears of the supervisor, never of containerd, which would tell it too.
     inherited = {k: v for k, v in os.environ.items() if k != "NOTIFY_SOCKET"}
-    environment = {**inherited, "PATH": ":".join(node.search_path)}
+    known = {"PATH": ":".join(node.search_path), MARK: State(paths).folder}
+    environment = {**inherited, **known}
     with log.opened(paths, settings.log) as output:
         process = subprocess.Popen(
             list(command) or arguments(node, settings.log_level, config),
@@ -204,9 +215,14 @@ def start(
         search_path=node.search_path,
         config=config,
     )
-    State(paths).record_running(running)
-    with open(paths.pid_file, "w", encoding="ascii") as file:  # where k0s looks for it
-        file.write(f"{process.pid}\n")
+    try:
+        State(paths).record_running(running)
+        with open(paths.pid_file, "w", encoding="ascii") as file:  # where k0s looks for it
+            file.write(f"{process.pid}\n")
+    except BaseException:  # nobody would know of it
+        process.kill()
+        process.wait()
+        raise
     return Started(running, process)
 
 

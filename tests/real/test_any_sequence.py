@@ -27,7 +27,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from k0sruntime import pipeline, processes, transaction
+from k0sruntime import pipeline, processes, rollback, transaction
 from k0sruntime.cli.story import Silent
 from k0sruntime.cri import CRI
 from k0sruntime.errors import K0sRuntimeError, RefusedError, RolledBackError
@@ -170,7 +170,7 @@ class Sequence(RuleBasedStateMachine):
     def rollback(self, force: bool) -> None:
         try:
             with self.changing():
-                pipeline.rollback(self.request(force=force), Silent(), None)
+                rollback.rollback(self.request(force=force), Silent(), None)
         except K0sRuntimeError:
             return
         self.edited = False

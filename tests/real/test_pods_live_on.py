@@ -152,7 +152,7 @@ def test_many_edits_at_once_come_to_one_bounce_and_edits_of_hosts_to_none(
         second = wait_for_pid(node_2, first)
         time.sleep(4)
         assert pid_of(node_2) == second, "one bounce, and no more"
-        wait_for_story(node_2, "configuration has changed")
+        wait_for_story(node_2, "changed by another hand")
     finally:
         process.terminate()
         assert process.wait(30) == 0

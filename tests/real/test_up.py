@@ -401,13 +401,50 @@ def test_an_operators_hosts_file_is_refused_until_it_is_adopted_and_comes_back(
 
 
 def test_another_process_behind_the_socket_is_told_from_ours(node_2: RealNode) -> None:
+    run = node_2.folder / "run/k0s"
+    run.mkdir(parents=True)
+    (node_2.folder / "var/by-hand.toml").write_text(
+        'version = 3\ndisabled_plugins = ["io.containerd.nri.v1.nri"]\n'
+        f'[plugins."io.containerd.internal.v1.opt"]\npath = "{node_2.folder}/var/opt"\n'
+    )
+    by_hand = subprocess.Popen(
+        [
+            node_2.containerd,
+            f"--root={node_2.folder}/var/root",
+            f"--state={node_2.folder}/var/state",
+            f"--address={node_2.socket}",
+            f"--config={node_2.folder}/var/by-hand.toml",
+        ],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        for _ in range(200):
+            if node_2.socket.exists():
+                break
+            time.sleep(0.05)
+        done = node_2.run("up")
+        assert done.returncode == 3, done.stderr
+        exe = node_2.containerd.resolve()
+        assert f"another process (PID {by_hand.pid}, {exe}) already serves" in done.stderr
+        assert set(node_2.files()) == {"etc/k0sruntime/config.toml"}, "nothing was written"
+        assert by_hand.poll() is None
+    finally:
+        by_hand.terminate()
+        by_hand.wait(30)
+
+
+def test_a_containerd_of_ours_without_a_record_is_known_again(node_2: RealNode) -> None:
+    """A command was killed between a start and its record."""
     pid = node_2.ok("up")["running"]["pid"]
-    record = node_2.folder / "run/k0sruntime/containerd.json"
-    kept = record.rename(record.with_suffix(".kept"))
+    (node_2.folder / "run/k0sruntime/containerd.json").unlink()
     done = node_2.run("up")
-    kept.rename(record)
-    assert done.returncode == 3
-    assert f"another process (PID {pid}, {node_2.containerd.resolve()}) already" in done.stderr
+    assert done.returncode == 0, done.stderr
+    assert f"containerd, PID {pid}, is ours, and there was no record of it" in done.stderr
+    assert len([line for line in processes(node_2.folder) if "--address=" in line]) == 1
+    (node_2.folder / "run/k0sruntime/containerd.json").unlink()
+    assert node_2.ok("down")["ran"] == "stopped"
+    assert not processes(node_2.folder)
 
 
 def test_up_starts_a_containerd_that_was_killed(node_2: RealNode) -> None:

@@ -1,0 +1,70 @@
+"""What ``up`` was asked for last: a supervisor keeps the node at that, whatever is edited since.
+
+``/run/k0sruntime/request.json`` has the options and the fingerprint of the files of other hands;
+``settings.toml`` beside it is the settings file as it was.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from k0sruntime.ledger import NONSENSE, State, write_atomically
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from k0sruntime.node import Paths
+    from k0sruntime.stages import Request
+
+SECRET = 0o600
+
+
+@dataclass(frozen=True)
+class LastRequest:
+    """What ``up`` was asked for last."""
+
+    options: tuple[str, ...]
+    """Options of the command line that ask for the same again."""
+    inputs: Mapping[str, str]
+    """The fingerprint of what other hands had laid there."""
+
+
+def save(request: Request, settings: bytes, inputs: Mapping[str, str]) -> None:
+    """Record an ``up`` that was done."""
+    state = State(request.paths)
+    copy = settings_copy(request.paths)
+    options = [f"--settings={copy}", *(f"--without={name}" for name in sorted(request.without))]
+    options += [f"--mode={request.mode}"] if request.mode else []
+    options += [f"--containerd={request.containerd}"] if request.containerd else []
+    document = {"options": options, "inputs": dict(inputs)}
+    if _read(copy) != settings:
+        write_atomically(copy, settings, SECRET)
+    if state.record("request") != document:
+        content = json.dumps(document, indent=1).encode()
+        write_atomically(f"{state.run}/request.json", content)
+
+
+def settings_copy(paths: Paths) -> str:
+    """Return the path of the settings file as it was."""
+    return f"{State(paths).run}/settings.toml"
+
+
+def last(paths: Paths) -> LastRequest:
+    """Return what was asked for last; nothing in particular where that is not known."""
+    try:
+        document = State(paths).record("request")
+        if document is not None:
+            return LastRequest(tuple(document["options"]), dict(document["inputs"]))
+    except NONSENSE:
+        pass
+    return LastRequest((), {})
+
+
+def _read(path: str) -> bytes | None:
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except OSError:
+        return None

@@ -1,0 +1,74 @@
+"""Going back to a generation on request: the pipeline from compose on, without any provider."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from k0sruntime import apply as apply_
+from k0sruntime import last_good, on_disk
+from k0sruntime.collect import Collected
+from k0sruntime.discovery import Discovered
+from k0sruntime.hooks import Hooks
+from k0sruntime.ledger import State
+from k0sruntime.lock import locked
+from k0sruntime.observe import observe
+from k0sruntime.pipeline import bare_node, composed_words, recover
+from k0sruntime.plan import plan
+from k0sruntime.stages import Outcome, Prepared
+
+if TYPE_CHECKING:
+    from k0sruntime.plan import Ledger
+    from k0sruntime.stages import Request, Story
+
+
+def rollback(request: Request, story: Story, generation: int | None) -> Outcome:
+    """Put an earlier generation back, run it and prove it; asks no provider.
+
+    Raises:
+        RefusedError: there is no such generation, or the node cannot live with it; nothing was
+            written.
+        RolledBackError: it is not proved any more, and the present one is back.
+    """
+    from k0sruntime import gate, run
+    from k0sruntime.modes import managed
+
+    with locked(request.paths, request.lock_timeout, story.say):
+        recover(request.paths, story)
+        state = State(request.paths)
+        present = state.ledger()
+        wanted = apply_.generation(generation or apply_.last_proved(state, present), state)
+        with story.stage("compose") as tell:
+            prepared = _prepare_from(request, wanted, present, state)
+            gate.refuse(prepared.composition, prepared.node)
+            tell(composed_words(prepared.composition))
+        watched = managed.Watched.now(request.paths)
+        with story.stage("apply") as tell:
+            derived = on_disk.derived(prepared.composition)
+            after = apply_.go_back(wanted, request.paths, state, present, derived)
+            tell(f"the files of generation {wanted.generation} are back")
+        if not request.start:
+            return Outcome(prepared.plan, prepared.composition, (), wanted.generation, True)
+        done = run.run_and_prove(prepared, after, story, watched, before=present)
+        last_good.release(request.paths)
+    return Outcome(
+        prepared.plan,
+        prepared.composition,
+        (),
+        wanted.generation,
+        True,
+        done.ran,
+        done.running,
+        done.proofs,
+        done.notes,
+    )
+
+
+def _prepare_from(request: Request, wanted: Ledger, present: Ledger, state: State) -> Prepared:
+    """Compose a generation with the files of other hands as they lie there now."""
+    node, own = bare_node(request)
+    composition = on_disk.with_generation(node, wanted, present, state)
+    observed = observe(composition, request.paths, present, node.containerd)
+    planned = plan(composition, observed)
+    settings = {"node": own}
+    discovered = Discovered((), Hooks())
+    return Prepared(discovered, settings, node, Collected(), composition, observed, planned)

@@ -24,11 +24,26 @@ if TYPE_CHECKING:
     from k0sruntime.contributions import RuntimeHandler as RuntimeHandler
     from k0sruntime.errors import CRIError as CRIError
     from k0sruntime.errors import Inactive as Inactive
+    from k0sruntime.errors import K0sRuntimeError as K0sRuntimeError
     from k0sruntime.errors import Problem as Problem
     from k0sruntime.errors import Refused as Refused
+    from k0sruntime.here import files_here as files_here
+    from k0sruntime.here import this_node as this_node
     from k0sruntime.hookspecs import Provider as Provider
     from k0sruntime.hookspecs import RunningCRI as RunningCRI
+    from k0sruntime.node import Files as Files
     from k0sruntime.node import Node as Node
+    from k0sruntime.node import Version as Version
+    from k0sruntime.pulls import Resolution as Resolution
+    from k0sruntime.pulls import ResolvedHost as ResolvedHost
+    from k0sruntime.pulls import count_certificates as count_certificates
+    from k0sruntime.pulls import has_private_key as has_private_key
+    from k0sruntime.pulls import resolve_image as resolve_image
+    from k0sruntime.pulls import resolve_registry as resolve_registry
+    from k0sruntime.reach import Reached as Reached
+    from k0sruntime.reach import ReachTarget as ReachTarget
+    from k0sruntime.reach import client_certificate_fault as client_certificate_fault
+    from k0sruntime.reach import reach_endpoints as reach_endpoints
     from k0sruntime.settings import Settings as Settings
 
 _HOMES = {
@@ -39,18 +54,33 @@ _HOMES = {
     "ConfigFile": "contributions",
     "Download": "binaries",
     "DropIn": "contributions",
+    "Files": "node",
     "Host": "contributions",
     "HostsFile": "contributions",
     "Inactive": "errors",
+    "K0sRuntimeError": "errors",
     "KubeletProfile": "contributions",
     "Node": "node",
     "Problem": "errors",
     "Provider": "hookspecs",
+    "ReachTarget": "reach",
+    "Reached": "reach",
     "Refused": "errors",
+    "Resolution": "pulls",
+    "ResolvedHost": "pulls",
     "RunningCRI": "hookspecs",
     "RuntimeHandler": "contributions",
     "Settings": "settings",
+    "Version": "node",
     "VersionCheck": "binaries",
+    "client_certificate_fault": "reach",
+    "count_certificates": "pulls",
+    "files_here": "here",
+    "has_private_key": "pulls",
+    "reach_endpoints": "reach",
+    "resolve_image": "pulls",
+    "resolve_registry": "pulls",
+    "this_node": "here",
 }
 
 __all__ = ["CONTRACT", "__version__", *sorted(_HOMES)]  # noqa: PLE0604 - names, checked by a test

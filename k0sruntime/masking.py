@@ -6,6 +6,8 @@ import re
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from k0sruntime.compose.layers import Path
 
 MASK = "****"
@@ -15,12 +17,32 @@ SECRET_TABLES = ("header", "headers")
 """Tables whose values are sent to registries, credentials among them."""
 _SETTING = re.compile(rf"^([-+ ]?\s*(?:{'|'.join(SECRET_KEYS)})\s*=\s*)(?!\s*{{).+$", re.IGNORECASE)
 _LONGEST_WORD = 40
+_SECRET_HEADER = re.compile(
+    r"auth|token|cookie|secret|password|passwd|credential|signature|session|key", re.IGNORECASE
+)
+_SECRET_VALUE = re.compile(r"(bearer|basic|digest|negotiate|token)\s|\S{20,}", re.IGNORECASE)
+"""Schemes of ``Authorization`` under whatever name, and words too long for a plain one."""
 
 
 def value(path: Path, found: Any) -> Any:
     """Return a key's value as it may be shown."""
     secret = path[-1].lower() in SECRET_KEYS or any(part in SECRET_TABLES for part in path[:-1])
     return MASK if secret and found is not None and found != {} else found
+
+
+def holds_secret(table: Mapping[str, Any]) -> bool:
+    """Tell whether a configuration holds credentials of registries, or headers for them."""
+    return any(
+        (key.lower() in SECRET_KEYS and isinstance(inner, str) and inner != "")
+        or (key in SECRET_TABLES and bool(inner))
+        or (isinstance(inner, dict) and holds_secret(inner))
+        for key, inner in table.items()
+    )
+
+
+def header(name: str, content: str) -> str:
+    """Return a header's value as it may be shown: masked where it can let somebody in."""
+    return MASK if _SECRET_HEADER.search(name) or _SECRET_VALUE.match(content) else content
 
 
 def diff(text: str, *, whole: bool) -> str:

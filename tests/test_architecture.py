@@ -30,6 +30,7 @@ PURE = [
     "service.py",
     "loaded.py",
     *(str(path.relative_to(PACKAGE)) for path in (PACKAGE / "compose").rglob("*.py")),
+    *(str(path.relative_to(PACKAGE)) for path in (PACKAGE / "pulls").rglob("*.py")),
     *(
         str(path.relative_to(PACKAGE))
         for path in (PACKAGE / "lint").rglob("*.py")
@@ -203,3 +204,14 @@ def test_what_a_vendor_imports_is_what_is_promised() -> None:
 
     for promised in k0sruntime.__all__:
         assert getattr(k0sruntime, promised) is not None
+
+
+PLUGINS = sorted((PACKAGE.parent / "plugins").glob("*/k0sruntime_*/**/*.py"))
+
+
+@pytest.mark.parametrize("path", PLUGINS, ids=lambda path: f"{path.parent.name}/{path.name}")
+def test_a_provider_uses_nothing_that_a_vendor_could_not(path: Path) -> None:
+    import k0sruntime
+
+    found = [name for name in imports(path) if name.split(".")[0] == "k0sruntime"]
+    assert {name.partition(".")[2] for name in found} - {""} <= set(k0sruntime.__all__)

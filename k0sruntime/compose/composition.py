@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from k0sruntime import masking
 from k0sruntime.binaries import Binary, Installation, installations
 from k0sruntime.compose import dropins, files, k0s, main_file, manifests, merge_patch, native
 from k0sruntime.compose import schema as schema_
@@ -99,7 +100,7 @@ def compose(node: Node[Any], collected: Collected, existing: Existing) -> Compos
     _refuse_taken(ours, foreign)
     result = _configuration(node, mode, schema, scheme, existing, (*ours, *foreign))
     written = tuple(
-        DesiredFile(layer.path, layer.text.encode(), layer.owner.provider)
+        DesiredFile(layer.path, layer.text.encode(), layer.owner.provider, _permissions(layer))
         for layer in ours
         if layer.owner
     )
@@ -265,8 +266,13 @@ def merge_natively(layers: tuple[Layer, ...], schema: Schema) -> dict[str, Any]:
 
 def _desired(layer: Layer, paths: Paths) -> DesiredFile:
     # The merged CRI file has what drop-ins say, and those may be for their owner alone.
-    mode = 0o600 if layer.path == paths.cri_file else 0o644
+    mode = 0o600 if layer.path == paths.cri_file else _permissions(layer)
     return DesiredFile(layer.path, layer.text.encode(), "node", mode, replaces=True)
+
+
+def _permissions(layer: Layer) -> int:
+    """Return a file's permission bits: credentials are for root's eyes only."""
+    return 0o600 if masking.holds_secret(layer.document) else 0o644
 
 
 def _without_equals(existing: Existing, ours: tuple[Layer, ...]) -> dict[str, bytes]:

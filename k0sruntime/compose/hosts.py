@@ -2,7 +2,8 @@
 
 Root keys come first (after a ``[host.…]`` header they would belong to that host), every host is a
 table header of its own (inline tables are dropped by 2.x), and a host's header table follows it
-at once (otherwise 2.x lists the host twice). Source: containerd 2.3
+at once (otherwise 2.x lists the host twice). A file without hosts has an empty table of them, for
+1.7 wants one. Source: containerd 2.3
 ``core/remotes/docker/config/hosts.go``.
 """
 
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 
     from k0sruntime.contributions import Host, HostsFile, Owner
 
+NO_HOSTS = "[host]"
+"""An empty table: without any, containerd 1.7 refuses the whole file (``invalid host tree``)."""
+
 
 def render(file: HostsFile, owner: Owner) -> str:
     """Return the text of ``hosts.toml``."""
@@ -29,6 +33,8 @@ def render(file: HostsFile, owner: Owner) -> str:
     for host in file.hosts:
         table = f"host.{_string(host.url)}"
         lines += ["", f"[{table}]", *_keys(host), *_header(host, f"{table}.header")]
+    if not file.hosts:
+        lines += ["", NO_HOSTS]
     return "\n".join(lines) + "\n"
 
 
@@ -37,7 +43,9 @@ def _keys(host: Host) -> list[str]:
     if host.ca:
         lines.append(f"ca = {_array(host.ca)}")
     if host.client:
-        lines.append(f"client = [{', '.join(_array(pair) for pair in host.client)}]")
+        # An empty key would be read as the folder itself, and fail every pull.
+        pairs = (_array((certificate, key or certificate)) for certificate, key in host.client)
+        lines.append(f"client = [{', '.join(pairs)}]")
     if host.skip_verify:
         lines.append("skip_verify = true")
     if host.override_path:

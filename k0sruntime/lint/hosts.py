@@ -66,13 +66,13 @@ def split_host(case: Case) -> Iterator[Hit]:
 
 
 def trailing_slash(case: Case) -> Iterator[Hit]:
-    """Find URLs that end in a slash: containerd asks them for ``//v2``."""
+    """Find URLs that end in a slash: their path becomes ``//v2``."""
     for file in case.hosts():
         for key, url in urls(file):
             if url.endswith("/"):
                 yield Hit(
                     file,
-                    f"{url!r} ends in a slash: containerd asks for {url}/v2",
+                    f"{url!r} ends in a slash: its path becomes {url}/v2",
                     "Take the slash away.",
                     key,
                 )
@@ -129,9 +129,7 @@ RULES = (
         inline_host,
     ),
     Rule("K0R702", "split-host", "a host's table behind another host", "untidy", split_host),
-    Rule(
-        "K0R703", "trailing-slash", "a URL that ends in a slash", "silently ignored", trailing_slash
-    ),
+    Rule("K0R703", "trailing-slash", "a URL that ends in a slash", "untidy", trailing_slash),
     Rule("K0R704", "host-without-scheme", "a host without a scheme", "silently ignored", no_scheme),
     Rule(
         "K0R705",

@@ -98,7 +98,8 @@ def tls_over_http(case: Case) -> Iterator[Hit]:
             if not isinstance(url, str) or not url.startswith("http://") or _port(url) == "80":
                 continue
             for name in ("skip_verify", "ca", "client"):
-                if table.get(name):
+                # Even `skip_verify = false` and `ca = []` are keys of TLS to containerd.
+                if name in table and (name != "client" or table[name]):
                     yield Hit(
                         file,
                         f"{name} makes containerd try HTTPS first at {url}",

@@ -87,7 +87,7 @@ def test_every_key_of_a_host_is_written() -> None:
             "http://m/p": {
                 "capabilities": ["pull"],
                 "ca": ["a.crt", "b.crt"],
-                "client": [["c.crt", "c.key"], ["d.pem", ""]],
+                "client": [["c.crt", "c.key"], ["d.pem", "d.pem"]],
                 "skip_verify": True,
                 "header": {"A": ["1", "2"]},
                 "override_path": True,
@@ -95,6 +95,13 @@ def test_every_key_of_a_host_is_written() -> None:
             }
         }
     }
+
+
+def test_a_file_without_hosts_has_an_empty_table_of_them() -> None:
+    """Otherwise containerd 1.7 refuses it, and asks the upstream."""
+    text = hosts.render(HostsFile(registry="r", server=UPSTREAM), OWNER)
+    assert toml.load(text.encode(), "x")["host"] == {}
+    assert text.endswith("\n[host]\n")
 
 
 def test_what_is_not_asked_for_is_not_written() -> None:

@@ -228,7 +228,7 @@ def test_credentials_in_an_url_are_masked() -> None:
         {"/c/certs.d/a/hosts.toml": '[host."https://user:secret@m/"]\ncapabilities = ["x"]\n'}
     )
     findings = check(gather(["/c/certs.d"], files), K136, files)
-    assert {finding.rule.code for finding in findings} == {"K0R703", "K0R709"}
+    assert {finding.rule.code for finding in findings} == {"K0R703", "K0R709", "K0R719"}
     assert "secret" not in str([(f.message, f.key, f.remedy) for f in findings])
 
 

@@ -2,28 +2,53 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from k0sruntime import Inactive
+from k0sruntime import CRIError, Inactive, Refused
 from k0sruntime.compose.hosts import render
 from k0sruntime.contributions import Owner
 from k0sruntime.errors import RefusedError
 from k0sruntime.settings import SettingsFile, convert
 from k0sruntime.testing import MadeUpFiles, make_node
-from k0sruntime_mirrors import provider
+from k0sruntime_mirrors import checks, provider
+from k0sruntime_mirrors.provider import PROBE_HOST, PROBE_REGISTRY, hosts_files
 from k0sruntime_mirrors.settings import Endpoint, Registry
 
-PEM = "-----BEGIN CERTIFICATE-----\nabc\n-----END CERTIFICATE-----\n"
+CASE = next(Path(__file__).parents[3].glob("tests/cases/hosts/ca-list/certs.d/docker.io"))
+PEM = (CASE / "a.crt").read_text()
+KEY = "-----BEGIN PRIVATE KEY-----\nMC4=\n-----END PRIVATE KEY-----\n"
+EMPTY = "-----BEGIN CERTIFICATE-----\nabc\n-----END CERTIFICATE-----\n"
 
 
 def hosts(registries, files=None):
     node = make_node("mirrors", registries, files=files)
-    return {file.registry: file for file in provider.contribute_hosts(node)}
+    found = {file.registry: file for file in provider.contribute_hosts(node)}
+    assert not registries or found.pop(PROBE_REGISTRY).server.url == PROBE_HOST
+    return found
 
 
-def checked(registries, files=None):
+def checked(registries, files=None, answer=f'Head "{PROBE_HOST}": connection refused'):
+    """Return the checks of the files and the folder; made-up endpoints are not asked."""
     node = make_node("mirrors", registries, files=files)
-    return [(check.verdict, check.detail) for check in provider.post_start_check(node, None)]
+    files = hosts_files(node)
+    found = [*checks.in_place(node, files), checks.folder_is_read(node, FakeCRI(answer))]
+    return [(check.verdict, check.detail) for check in found]
+
+
+class FakeCRI:
+    """Stands in for a containerd that refuses the pull of the proof's registry."""
+
+    def __init__(self, answer):
+        self.answer = answer
+
+    def pull(self, image):
+        assert image == f"{PROBE_REGISTRY}/probe:1"
+        raise CRIError("UNKNOWN", self.answer)
+
+
+READ = ("pass", "it looks into /etc/k0s/containerd.d/certs.d")
 
 
 def test_without_a_registry_it_rests_and_says_what_to_set():
@@ -78,10 +103,14 @@ def test_two_cas_of_one_name_do_not_overwrite_each_other():
     assert file.files == {"ca.crt": PEM, "ca-2.crt": PEM + "\n"}
 
 
-@pytest.mark.parametrize(("files", "told"), [({}, "cannot be read"), ({"/ca": "no"}, "no PEM")])
+@pytest.mark.parametrize(
+    ("files", "told"),
+    [({}, "cannot be read"), ({"/ca": "no"}, "no cert"), ({"/ca": EMPTY}, "no cert")],
+)
 def test_a_ca_that_containerd_would_fail_on_is_refused(files, told):
-    with pytest.raises(ValueError, match=told):
+    with pytest.raises(Refused, match=told) as refused:
         hosts({"docker.io": Registry(endpoints=["https://m"], ca="/ca")}, MadeUpFiles(files))
+    assert refused.value.problems[0].place == '/etc/k0sruntime/config.toml: [mirrors."docker.io"]'
 
 
 @pytest.mark.parametrize(
@@ -159,12 +188,12 @@ def test_a_registrys_defaults_apply_to_endpoints_that_are_urls_and_to_no_others(
 
 
 def test_client_certificates_are_named_where_they_lie_and_never_copied():
-    files = MadeUpFiles({"/c.crt": PEM, "/c.key": "-----BEGIN PRIVATE KEY-----\n"})
-    endpoint = Endpoint(url="https://m", client=[("/c.crt", "/c.key"), ("/c.crt", "")])
+    files = MadeUpFiles({"/c.crt": PEM, "/c.key": KEY, "/c.pem": PEM + KEY})
+    endpoint = Endpoint(url="https://m", client=[("/c.crt", "/c.key"), ("/c.pem", "")])
     file = hosts({"docker.io": Registry(endpoints=[endpoint])}, files)["docker.io"]
-    assert file.hosts[0].client == [("/c.crt", "/c.key"), ("/c.crt", "")]
+    assert file.hosts[0].client == [("/c.crt", "/c.key"), ("/c.pem", "/c.pem")]
     assert file.files == {}
-    with pytest.raises(ValueError, match=r"/c\.key cannot be read"):
+    with pytest.raises(Refused, match=r"/c\.key cannot be read"):
         hosts({"docker.io": Registry(endpoints=[endpoint])}, MadeUpFiles({"/c.crt": PEM}))
 
 
@@ -188,10 +217,11 @@ def test_the_check_looks_for_each_hosts_file_where_containerd_does():
     registries = {"r.local:5000": Registry(endpoints=["https://m.example"])}
     path = "/etc/k0s/containerd.d/certs.d/r.local_5000_/hosts.toml"
     there = MadeUpFiles({path: '[host."https://m.example"]'})
-    assert checked(registries, there) == [("pass", f"{path} is in place")]
-    assert checked(registries) == [("fail", f"{path} is missing")]
+    assert checked(registries, there) == [("pass", f"{path} is in place"), READ]
+    assert checked(registries) == [("fail", f"{path} is missing"), READ]
     other = MadeUpFiles({path: '[host."https://m.example.org"]'})
-    assert checked(registries, other) == [("fail", f"{path} does not name https://m.example")]
+    told = f"{path} does not name https://m.example"
+    assert checked(registries, other) == [("fail", told), READ]
 
 
 def test_the_check_knows_what_the_host_writes():
@@ -200,7 +230,9 @@ def test_the_check_knows_what_the_host_writes():
     (file,) = hosts(registries).values()
     text = render(file, Owner("mirrors", "k0sruntime-mirrors", "1", "contribute_hosts"))
     path = "/etc/k0s/containerd.d/certs.d/docker.io/hosts.toml"
-    assert [verdict for verdict, _ in checked(registries, MadeUpFiles({path: text}))] == ["pass"]
+    assert [verdict for verdict, _ in checked(registries, MadeUpFiles({path: text}))] == [
+        "pass"
+    ] * 2
 
 
 def test_the_check_misses_a_ca_that_every_pull_would_fail_without():
@@ -208,6 +240,6 @@ def test_the_check_misses_a_ca_that_every_pull_would_fail_without():
     folder = "/etc/k0s/containerd.d/certs.d/quay.io"
     contents = {"/ca.crt": PEM, f"{folder}/hosts.toml": '[host."https://m"]'}
     told = f"{folder}/ca.crt is missing: every pull fails"
-    assert checked(registries, MadeUpFiles(contents)) == [("fail", told)]
+    assert checked(registries, MadeUpFiles(contents)) == [("fail", told), READ]
     contents[f"{folder}/ca.crt"] = PEM
-    assert [verdict for verdict, _ in checked(registries, MadeUpFiles(contents))] == ["pass"]
+    assert [verdict for verdict, _ in checked(registries, MadeUpFiles(contents))] == ["pass"] * 2

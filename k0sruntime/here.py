@@ -1,0 +1,47 @@
+"""The node that this machine is, and its files, for a provider's own commands.
+
+A hook is given its node; a command such as ``k0sruntime-mirrors resolve`` has to ask for it.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from k0sruntime.hookspecs import Provider
+    from k0sruntime.node import Files, Node
+
+
+def files_here() -> Files:
+    """Return a read-only look at this machine's files."""
+    from k0sruntime.node import Paths
+    from k0sruntime.real_files import RealFiles
+
+    return RealFiles(Paths())
+
+
+def this_node(name: str, provider: Provider[Any], *, sandbox: str = "") -> Node[Any]:
+    """Return the facts of this machine, with one provider's own settings.
+
+    Args:
+        name: the provider's name, as its entry point has it.
+        provider: the provider.
+        sandbox: the folder of ``--sandbox``; empty for the node itself.
+
+    Raises:
+        K0sRuntimeError: the settings file is wrong, or a program that it names does not answer.
+    """
+    from k0sruntime.facts import ask_programs, observe_node
+    from k0sruntime.node import Paths
+    from k0sruntime.node_provider import NodeSettings
+    from k0sruntime.observe import read_settings
+    from k0sruntime.settings import convert
+
+    paths = Paths.in_sandbox(os.path.abspath(sandbox)) if sandbox else Paths()
+    file = read_settings(paths)
+    own = convert(file, name, provider.settings)
+    settings: NodeSettings = convert(file, "node", NodeSettings)
+    node = observe_node(paths, settings, ask_programs(paths, settings))
+    return replace(node, provider=name, settings=own)

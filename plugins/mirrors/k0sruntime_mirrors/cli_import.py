@@ -1,0 +1,88 @@
+"""``k0sruntime-mirrors import``."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import click
+
+from k0sruntime_mirrors.told import REFUSED, tell
+
+if TYPE_CHECKING:
+    from k0sruntime_mirrors.imported import Imported
+
+
+@click.command(name="import")
+@click.argument("source", metavar="FILE", type=click.Path(exists=True))
+@click.option(
+    "--disable-default-registry-endpoint",
+    "mirror_only",
+    is_flag=True,
+    show_envvar=True,
+    help="k3s runs with this option: the registries themselves are never asked.",
+)
+@click.option(
+    "--leave-out",
+    is_flag=True,
+    show_envvar=True,
+    help="Leave out what containerd cannot do, say so, and print the rest.",
+)
+@click.option(
+    "--output",
+    metavar="PATH",
+    type=click.Path(dir_okay=False),
+    show_envvar=True,
+    help="Write the settings to a new file that only its owner reads, secrets included.",
+)
+def command(*, source: str, mirror_only: bool, leave_out: bool, output: str | None) -> int:
+    """Print the settings that FILE comes to.
+
+    FILE is k3s's registries.yaml, or a folder of hosts files such as /etc/containerd/certs.d.
+    Passwords, tokens and headers are masked in what is printed; --output keeps them.
+    """
+    from k0sruntime_mirrors import write
+
+    found = _imported(source, mirror_only=mirror_only)
+    if found.refused:
+        tell(found.refused, "left out" if leave_out else "error")
+        if not leave_out:
+            hint = "nothing is printed; --leave-out goes on without it"
+            click.echo(f"(exit {REFUSED}: {hint})", err=True)
+            return REFUSED
+    for note in dict.fromkeys(found.notes):
+        click.echo(f"note: {note}", err=True)
+    head = f"# From {source}. These tables belong into /etc/k0sruntime/config.toml.\n\n"
+    if not found.tables:
+        click.echo("note: no registry is left to be set", err=True)
+    click.echo(head + write.text(write.masked(found.tables)), nl=False)
+    if output:
+        _write(output, head + write.text(found.tables))
+        click.echo(f"written to {output}", err=True)
+    elif write.masked(found.tables) != found.tables:
+        click.echo("note: secrets are masked here; --output PATH writes them", err=True)
+    return 0
+
+
+def _imported(source: str, *, mirror_only: bool) -> Imported:
+    from k0sruntime_mirrors import k3s, tree
+
+    if os.path.isdir(source):
+        from k0sruntime import files_here
+
+        return tree.read(os.path.abspath(source), files_here())
+    try:
+        with open(source, encoding="utf-8") as file:
+            text = file.read()
+    except (OSError, UnicodeDecodeError) as exc:
+        raise click.FileError(source, str(exc)) from exc
+    return k3s.read(text, source, mirror_only=mirror_only)
+
+
+def _write(path: str, text: str) -> None:
+    """Write a new file; one that is there is left alone."""
+    try:
+        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(text)
+    except OSError as exc:
+        raise click.FileError(path, exc.strerror) from exc

@@ -1,0 +1,106 @@
+"""``k0sruntime-mirrors resolve``."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING
+
+import click
+
+from k0sruntime_mirrors.told import REFUSED
+
+if TYPE_CHECKING:
+    from k0sruntime import Resolution, Version
+
+NEWEST = "2.3"
+"""The containerd that is meant where nothing says otherwise."""
+
+
+@click.command(name="resolve")
+@click.argument("image")
+@click.option(
+    "--certs-d",
+    metavar="DIR",
+    type=click.Path(exists=True, file_okay=False),
+    envvar="K0SRUNTIME_CERTS_D",
+    show_envvar=True,
+    help="The folder of hosts files, read as containerd 2.3 reads it  [default: the node's, as its"
+    " own containerd reads it]",
+)
+@click.option(
+    "--containerd",
+    metavar="VERSION",
+    envvar="K0SRUNTIME_CONTAINERD_VERSION",
+    show_envvar=True,
+    help="As this one reads it, such as 1.7.",
+)
+@click.option(
+    "--sandbox",
+    metavar="DIR",
+    type=click.Path(exists=True, file_okay=False),
+    envvar="K0SRUNTIME_SANDBOX",
+    show_envvar=True,
+    help="The node is the one that lives inside DIR.",
+)
+@click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    envvar="K0SRUNTIME_JSON",
+    show_envvar=True,
+    help="Print a JSON document instead.",
+)
+def command(
+    *, image: str, certs_d: str | None, containerd: str | None, sandbox: str | None, as_json: bool
+) -> int:
+    """Show what containerd does for IMAGE: which hosts it asks, in which order, and how.
+
+    Exits with 3 where every pull would fail. What containerd silently does in another way than
+    the files seem to say is a warning. Nothing is asked over the network.
+    """
+    from k0sruntime import files_here, resolve_image
+    from k0sruntime_mirrors import show
+
+    if certs_d and sandbox:
+        raise click.UsageError("--certs-d and --sandbox exclude each other.")
+    certs, version = _node(certs_d, containerd, sandbox or "")
+    found = _with_pairs(resolve_image(image, certs, files_here(), version))
+    if as_json:
+        click.echo(json.dumps(show.document(found, str(version)), indent=2))
+    else:
+        click.echo(show.text(found, certs, containerd or str(version)))
+    return REFUSED if found.failures else 0
+
+
+def _node(certs_d: str | None, containerd: str | None, sandbox: str) -> tuple[str, Version]:
+    """Return the folder of hosts files, and the containerd that reads it.
+
+    Raises:
+        click.UsageError: no version.
+    """
+    from k0sruntime import Version, this_node
+    from k0sruntime_mirrors.provider import provider
+
+    version = Version.parse(containerd or NEWEST)
+    if version is None:
+        raise click.UsageError(f"--containerd {containerd!r} is no version such as {NEWEST}.")
+    if certs_d:
+        return os.path.abspath(certs_d), version
+    node = this_node("mirrors", provider, sandbox=sandbox)
+    if node.containerd and not containerd:
+        version = node.containerd.version
+    return node.paths.certs, version
+
+
+def _with_pairs(found: Resolution) -> Resolution:
+    """Add client certificates that do not fit their keys: they fail every pull as well."""
+    from dataclasses import replace
+
+    from k0sruntime import client_certificate_fault
+
+    pairs = dict.fromkeys(pair for host in found.hosts for pair in host.client)
+    faults = tuple(fault for pair in pairs if (fault := client_certificate_fault(*pair)))
+    if not faults:
+        return found
+    return replace(found, hosts=(), asked=(), failures=(*found.failures, *faults))

@@ -1,0 +1,67 @@
+"""Credentials go where containerd reads them: ``registry.configs."<host>".auth``.
+
+A hosts file has no place for them. containerd looks them up by the host of the URL that it asks.
+Source: containerd 2.3 ``internal/cri/config/config.go`` (``AuthConfig``) and
+``internal/cri/server/images/image_pull.go``; 1.7 ``pkg/cri``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from k0sruntime import Problem, Refused
+from k0sruntime_mirrors.urls import UPSTREAMS, address, host_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from k0sruntime_mirrors.settings import Auth, Registry
+
+
+def configs(registries: Mapping[str, Registry], place: str) -> dict[str, Any]:
+    """Return the table ``registry.configs``: host to ``{"auth": …}``.
+
+    Raises:
+        Refused: two registries give one host different credentials.
+    """
+    found: dict[str, Any] = {}
+    owners: dict[str, str] = {}
+    problems = []
+    for name, registry in sorted(registries.items()):
+        for host, auth in _of(name, registry):
+            table = {"auth": _table(auth)}
+            if found.setdefault(host, table) != table:
+                problems.append(
+                    Problem(
+                        f"{host} has other credentials under {owners[host]}",
+                        place=f'{place}: [mirrors."{name}"]',
+                        remedy="Give a host the same credentials everywhere: containerd has one.",
+                    )
+                )
+            owners.setdefault(host, name)
+    if problems:
+        raise Refused(*problems)
+    return found
+
+
+def _of(name: str, registry: Registry) -> Iterator[tuple[str, Auth]]:
+    for item in registry.tables:
+        if item.auth:
+            yield host_of(item.target), item.auth
+    server = registry.server
+    if server and not isinstance(server, str) and server.auth:
+        yield host_of(server.target), server.auth
+    if registry.auth:
+        url = server if isinstance(server, str) else server.target
+        upstream = url or UPSTREAMS.get(name, "")
+        yield host_of(address(upstream)) if upstream else name, registry.auth
+
+
+def _table(auth: Auth) -> dict[str, str]:
+    given = {
+        "username": auth.username,
+        "password": auth.password,
+        "auth": auth.auth,
+        "identitytoken": auth.identity_token,
+    }
+    return {key: value for key, value in given.items() if value}

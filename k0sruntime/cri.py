@@ -47,7 +47,8 @@ class CRI:
                 ("grpc.max_receive_message_length", MAX_MESSAGE),
                 ("grpc.initial_reconnect_backoff_ms", 20),
                 ("grpc.max_reconnect_backoff_ms", 50),
-                ("grpc.min_reconnect_backoff_ms", 20),
+                # The limit of one attempt: a busy containerd may take long to greet us.
+                ("grpc.min_reconnect_backoff_ms", 5000),
                 ("grpc.enable_http_proxy", 0),
             ],
         )
@@ -89,7 +90,8 @@ class CRI:
                 if not alive():
                     raise CRIError("ABORTED", "the process ended") from exc
                 if time.monotonic() > deadline:
-                    raise CRIError("DEADLINE_EXCEEDED", f"no answer in {seconds:g} s") from exc
+                    text = f"no answer in {seconds:g} s: {exc.code}: {exc}"
+                    raise CRIError("DEADLINE_EXCEEDED", text) from exc
                 time.sleep(0.005)
             else:
                 return

@@ -25,6 +25,7 @@ from k0sruntime.ledger import (
     sync_folder,
     write_atomically,
     write_synced,
+    write_volatile,
 )
 from k0sruntime.loaded import MAIN, copy_of
 from k0sruntime.plan import difference
@@ -113,7 +114,7 @@ def hold(paths: Paths, problems: Sequence[Problem], at: str) -> None:
     """Record that the node is held back on its last good configuration, and why."""
     document = {"at": at, "problems": [asdict(problem) for problem in problems]}
     content = json.dumps(document, indent=1).encode()
-    write_atomically(f"{State(paths).run}/held.json", content)
+    write_volatile(f"{State(paths).run}/held.json", content)
 
 
 def release(paths: Paths) -> None:

@@ -63,6 +63,26 @@ def write_synced(path: str, content: bytes, mode: int, owner: tuple[int, int] = 
         os.fsync(file.fileno())
 
 
+def write_volatile(path: str, content: bytes, mode: int = 0o644) -> None:
+    """Write a record below ``/run``: whole or not at all, and without waiting for a disk.
+
+    A new start of the machine ends it, so it need not survive one; and containerd, which boots at
+    the same time, has the disk for itself.
+    """
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    temporary = f"{path}.new"
+    try:
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
+        with os.fdopen(descriptor, "wb") as file:
+            os.fchmod(file.fileno(), mode)
+            file.write(content)
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+        raise
+
+
 def remove(path: str) -> None:
     """Remove a file of our own state, if it is there."""
     with contextlib.suppress(FileNotFoundError):
@@ -185,7 +205,7 @@ class State:
             self.forget("containerd")
             return
         content = json.dumps(asdict(running), indent=1, default=str).encode()
-        write_atomically(f"{self.run}/containerd.json", content, 0o600)  # effective keys
+        write_volatile(f"{self.run}/containerd.json", content, 0o600)  # effective keys
 
     def record(self, name: str) -> dict[str, Any] | None:
         """Read a record that lasts until the machine is started anew.

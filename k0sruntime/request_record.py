@@ -11,7 +11,7 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from k0sruntime.ledger import NONSENSE, State, write_atomically
+from k0sruntime.ledger import NONSENSE, State, write_volatile
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,10 +43,10 @@ def save(request: Request, settings: bytes, inputs: Mapping[str, str]) -> None:
     options += [f"--cache={os.path.abspath(request.cache)}"] if request.cache else []
     document = {"options": options, "inputs": dict(inputs)}
     if _read(copy) != settings:
-        write_atomically(copy, settings, SECRET)
+        write_volatile(copy, settings, SECRET)
     if state.record("request") != document:
         content = json.dumps(document, indent=1).encode()
-        write_atomically(f"{state.run}/request.json", content)
+        write_volatile(f"{state.run}/request.json", content)
 
 
 def settings_copy(paths: Paths) -> str:

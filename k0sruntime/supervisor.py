@@ -19,7 +19,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from k0sruntime.errors import Problem, RefusedError
-from k0sruntime.ledger import State, write_atomically
+from k0sruntime.ledger import State, write_volatile
 from k0sruntime.processes import start_time
 from k0sruntime.refused import refused_io
 
@@ -78,7 +78,7 @@ def record(paths: Paths, supervisor: Supervisor | None) -> None:
         State(paths).forget("supervisor")
         return
     content = json.dumps(asdict(supervisor), indent=1).encode()
-    write_atomically(f"{State(paths).run}/supervisor.json", content)
+    write_volatile(f"{State(paths).run}/supervisor.json", content)
 
 
 def ensure(paths: Paths) -> int:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from k0sruntime.hooks import Hooks
     from k0sruntime.node import Node
 
+ANSWER_SECONDS = 2.0
+"""A CRI that runs answers at once; a busy machine may need more than one attempt."""
 ELF_MACHINES = {"x86_64": 62, "aarch64": 183}
 """``e_machine`` of an ELF header by architecture (elf.h)."""
 
@@ -70,6 +72,7 @@ def provider_checks(
 
 def _ready(cri: CRI) -> Iterator[Proven]:
     try:
+        cri.wait(ANSWER_SECONDS, lambda: True)
         name, version = cri.runtime()
         ready, message = cri.conditions().get("RuntimeReady", (False, "not told"))
     except CRIError as exc:

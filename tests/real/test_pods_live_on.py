@@ -70,7 +70,7 @@ def alive(pid: int) -> bool:
         return False
 
 
-def test_through_changes_refusals_a_roll_back_and_a_bounce(node_2: RealNode, pod: int) -> None:
+def test_through_changes_refusals_roll_backs_and_bounces(node_2: RealNode, pod: int) -> None:
     first = pid_of(node_2)
     dropin = node_2.dropins / "vendor.toml"
     dropin.write_text(HANDLER.format(name="more") + 'runtime_type = "io.containerd.runc.v2"\n')
@@ -86,6 +86,12 @@ def test_through_changes_refusals_a_roll_back_and_a_bounce(node_2: RealNode, pod
     good = node_2.settings.read_text()
     node_2.write_settings(good + '\n[node.handlers.broken]\nbinary = "/bin/false"\n')
     assert node_2.run("up").returncode == 6
+    assert pid_now(node_2) == pod
+
+    node_2.write_settings(good + "\n[node.handlers.more]\n")
+    node_2.ok("up")
+    assert pid_now(node_2) == pod
+    assert node_2.ok("rollback")["ran"] == "bounced"
     assert pid_now(node_2) == pod
 
     node_2.write_settings(good)

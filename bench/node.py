@@ -41,6 +41,7 @@ class Node:
         images.mkdir(parents=True)
         shutil.copy(LAB / "images/probe.tar", images)
         self.socket = self.folder / "run/k0s/containerd.sock"
+        self.main_file = self.folder / "etc/k0s/containerd.toml"
 
     def __enter__(self) -> Node:  # noqa: PYI034 - typing.Self needs Python 3.11
         """Return itself."""
@@ -86,7 +87,7 @@ class Node:
         Asked for every millisecond, from the first question without an answer to the first with.
         """
         settings = self.folder / "etc/k0sruntime/config.toml"
-        settings.write_text(f"{SETTINGS}[node.handlers.n{number}]\n")
+        settings.write_text(f"{SETTINGS}[node.handlers.n{number % 2}]\n")
         with (
             CRI(str(self.socket)) as cri,
             subprocess.Popen(
@@ -123,12 +124,15 @@ def environment() -> dict[str, str]:
     return {**kept, "PATH": path, "K0SRUNTIME_SUPERVISOR": "no"}
 
 
-def bare_to_ready(config: str = "version = 3\n") -> float:
-    """Start a containerd without us and return the seconds until its CRI answers."""
+def bare_to_ready(config: str = "") -> float:
+    """Start a containerd without us and return the seconds until its CRI answers.
+
+    ``config`` is the main file to start it with; by default one that sets nothing.
+    """
     with tempfile.TemporaryDirectory(prefix="k0sr-", dir="/tmp") as name:
         folder = Path(name)
         (folder / "config.toml").write_text(
-            f'{config}[plugins."io.containerd.nri.v1.nri"]\ndisable = true\n'
+            'version = 3\n[plugins."io.containerd.nri.v1.nri"]\ndisable = true\n'
             f'[plugins."io.containerd.internal.v1.opt"]\npath = "{name}/opt"\n'
         )
         socket = folder / "c.sock"
@@ -139,7 +143,7 @@ def bare_to_ready(config: str = "version = 3\n") -> float:
                 f"--root={name}/root",
                 f"--state={name}/state",
                 f"--address={socket}",
-                f"--config={name}/config.toml",
+                f"--config={config or folder / 'config.toml'}",
             ],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

@@ -6,7 +6,6 @@ the plan.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from k0sruntime import apply as apply_
@@ -18,7 +17,7 @@ from k0sruntime import (
     request_record,
     sandbox,
     service,
-    supervisor,
+    supervised,
     transaction,
 )
 from k0sruntime.collect import asked, collect, provider_settings, refuse_broken
@@ -184,14 +183,14 @@ def up(request: Request, story: Story) -> Outcome:
             else:
                 outcome = change(request, prepared, story)
         except K0sRuntimeError:
-            _supervised(request, bare_settings(request))  # whatever runs now is stayed with
+            supervised.ensure(request, bare_settings(request))  # whatever runs now is stayed with
             raise
         if request.start:
             last_good.release(request.paths)
         if request.start and request.remember:
             request_record.save(request, prepared.settings_text, prepared.inputs)
         outcome = provide.tidied(prepared, outcome)
-        return _stayed_with(request, prepared, outcome)
+        return supervised.stayed_with(request, prepared.node_settings, outcome)
 
 
 def _refuse_start(request: Request, prepared: Prepared) -> None:
@@ -201,27 +200,6 @@ def _refuse_start(request: Request, prepared: Prepared) -> None:
 
         to = prepared.node_settings.log
         standalone.refuse_start(request.paths, prepared.observed.running, to)
-
-
-def _stayed_with(request: Request, prepared: Prepared, outcome: Outcome) -> Outcome:
-    if outcome.running is None:
-        return outcome
-    from k0sruntime.modes import log
-
-    where = log.place_of(request.paths, prepared.node_settings.log)
-    return replace(outcome, supervisor=_supervised(request, prepared.node_settings), log=where)
-
-
-def _supervised(request: Request, settings: NodeSettings) -> int:
-    """Leave a supervisor behind where a containerd of ours runs and nobody said otherwise.
-
-    Returns its PID, or 0 where there is none.
-    """
-    if not request.start or processes.running(request.paths) is None:
-        return 0
-    wanted = settings.supervisor.enabled if request.supervise is None else request.supervise
-    found = supervisor.present(request.paths)
-    return found.pid if found else supervisor.ensure(request.paths) if wanted else 0
 
 
 def proved(prepared: Prepared) -> bool:

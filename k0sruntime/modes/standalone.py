@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from k0sruntime.errors import Problem, RefusedError
-from k0sruntime.ledger import State
+from k0sruntime.ledger import State, remove, write_volatile
 from k0sruntime.modes import log
 from k0sruntime.plan import Running
 from k0sruntime.processes import (
@@ -27,6 +27,7 @@ from k0sruntime.processes import (
     start_time,
     started_for,
 )
+from k0sruntime.refused import refused_io
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
 
 STOP_SECONDS = 20.0
 """containerd stops its plugins within ten seconds at most; then it is killed."""
+ROOM = 1 << 16
+"""So many bytes the records of a start may take together."""
 SOCKET_LIMIT = 107
 """Longest path of a Unix socket on Linux, without the closing zero byte (unix(7))."""
 
@@ -90,12 +93,27 @@ def refuse_start(paths: Paths, running: Running | None, to: LogTo) -> None:
             )
         )
     log.refuse(to)
+    _refuse_full(paths)
     served = server_of(paths.socket)
     if running is None:
         _refuse_server(paths, served)
         _refuse_pid_file(paths)
     elif served not in (running.pid, 0, None):
         raise RefusedError(_rival(paths, running, served))
+
+
+def _refuse_full(paths: Paths) -> None:
+    """Stop where there is no room for the record of what is about to be started.
+
+    Raises:
+        RefusedError: says which folder is full, read-only or forbidden.
+    """
+    probe = f"{State(paths).run}/room"
+    with refused_io(probe):
+        try:
+            write_volatile(probe, bytes(ROOM))
+        finally:
+            remove(probe)
 
 
 def _refuse_server(paths: Paths, served: int | None) -> None:

@@ -347,3 +347,35 @@ def test_rollback_in_an_image_starts_nothing(tmp_path: Path) -> None:
     dropin = tmp_path / "etc/k0s/containerd.d/k0sruntime-node.toml"
     assert "more" not in dropin.read_text()
     assert not processes(tmp_path)
+
+
+@pytest.fixture
+def small_run(node_2: RealNode) -> Iterator[RealNode]:
+    """A node whose ``/run`` is a small file system of its own."""
+    run = node_2.folder / "run"
+    run.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "run", run], check=True)
+    yield node_2
+    (run / "filler").unlink(missing_ok=True)
+    node_2.run("down", "--pods", "--force")
+    subprocess.run(["umount", "-l", run], check=True)
+
+
+def test_a_full_run_is_told_before_containerd_is_stopped(small_run: RealNode) -> None:
+    small_run.supervised = True
+    pid = small_run.ok("up")["running"]["pid"]
+    small_run.write_settings(small_run.settings.read_text() + MORE)
+    files = small_run.files()
+    with (small_run.folder / "run/filler").open("wb", buffering=0) as file:
+        try:
+            while file.write(b"x" * 1024):
+                pass
+        except OSError:
+            pass
+    done = small_run.run("up")
+    assert done.returncode == 3, done.stderr
+    assert "No space left on device; nothing was changed" in done.stderr
+    assert small_run.files() == files
+    assert containerd_pid(small_run) == pid
+    (small_run.folder / "run/filler").unlink()
+    assert small_run.ok("up")["ran"] == "bounced"

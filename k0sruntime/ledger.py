@@ -20,6 +20,7 @@ import contextlib
 import json
 import os
 import shutil
+import time
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from k0sruntime.node import Paths
+
+
+KEPT_GENERATIONS = 50
+KEPT_SECONDS = 90 * 24 * 3600.0
+"""So long a content stays that no generation names any more."""
 
 
 def write_atomically(path: str, content: bytes, mode: int = 0o644) -> None:
@@ -155,6 +161,30 @@ class State:
         return sorted(
             int(n.removesuffix(".json")) for n in names if n.removesuffix(".json").isdigit()
         )
+
+    def prune(self) -> None:
+        """Forget old generations, and contents that none needs and nobody touched for long.
+
+        The newest generations stay, the present one, and the last that was proved. A content that
+        no generation names may be a file that somebody edited, kept when it was overwritten.
+        """
+        known = {number: self.generation(number) for number in self.generations()}
+        proved = [number for number, found in known.items() if found and found.proved]
+        stay = {*list(known)[-KEPT_GENERATIONS:], *proved[-1:], self.ledger().generation}
+        for number in known.keys() - stay:
+            remove(f"{self.folder}/generations/{number}.json")
+        ledgers = [self.ledger(), *(found for n, found in known.items() if found and n in stay)]
+        needed = {
+            key
+            for ledger in ledgers
+            for owned in ledger.files.values()
+            for key in (owned.digest, owned.displaced)
+        }
+        oldest = time.time() - KEPT_SECONDS
+        for key in set(os.listdir(f"{self.folder}/objects")) - needed:
+            path = f"{self.folder}/objects/{key}"
+            if os.stat(path).st_mtime < oldest:
+                remove(path)
 
     def keep(self, content: bytes) -> str:
         """Keep a content and return its digest."""

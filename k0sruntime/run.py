@@ -6,6 +6,7 @@ the proof; a failure goes back the same way and proves what it went back to.
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
 from k0sruntime import last_good, next_start, supervisor
@@ -63,6 +64,8 @@ def run_and_prove(
         roll_back(prepared, ledger, before or prepared.observed.ledger, exc, story)
     if done.proofs:
         State(paths).save(as_proved(ledger))
+        with contextlib.suppress(OSError):  # what is not needed may stay
+            State(paths).prune()
     if mode == "standalone":
         last_good.save(paths, prepared.composition, target_of(prepared.composition))
     return done

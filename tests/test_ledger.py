@@ -169,3 +169,26 @@ def test_the_record_of_an_image_root_lies_in_the_image(tmp_path: Path) -> None:
     state = State(Paths(root=str(tmp_path)))
     state.save(LEDGER)
     assert (tmp_path / "var/lib/k0sruntime/ledger.json").exists()
+
+
+def test_old_generations_go_and_those_that_may_be_needed_stay(
+    state: State, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ledger_, "KEPT_GENERATIONS", 3)
+    for number in range(1, 11):
+        key = state.keep(f"content {number}".encode())
+        files = {"/a": OwnedFile(key, "a", 0o644)}
+        state.save(Ledger(number, files, proved=number == 2))
+    edited = state.keep(b"somebody edited this")
+    state.prune()
+    assert state.generations() == [2, 8, 9, 10]
+    assert state.kept(edited), "it may be wanted yet"
+    assert state.kept(digest(b"content 2"))
+
+    monkeypatch.setattr(ledger_, "KEPT_SECONDS", -1.0)
+    state.prune()
+    for number in (2, 8, 9, 10):
+        assert state.kept(digest(f"content {number}".encode()))
+    for gone in (edited, digest(b"content 5")):
+        with pytest.raises(RefusedError):
+            state.kept(gone)

@@ -8,6 +8,7 @@ import error there stops everything without a name.
 from __future__ import annotations
 
 import re
+import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -64,7 +65,7 @@ def discover(without: Collection[str] = (), path: Sequence[str] | None = None) -
     """
     hooks = Hooks()
     node = Record("node", GROUP, __version__, "active", summary=NodeProvider.summary)
-    found = [_register(node, NodeProvider(), hooks)]
+    found = [register(node, NodeProvider(), hooks)]
     entries = sorted(_entries(path), key=lambda entry: (entry.name, entry.distribution))
     taken = [entry.name for entry in entries]
     for entry in entries:
@@ -83,6 +84,18 @@ def discover(without: Collection[str] = (), path: Sequence[str] | None = None) -
             record = _load(entry, record, hooks)
         found.append(record)
     return Discovered(tuple(found), hooks, tuple(_left_out_in_vain(without, taken)))
+
+
+def installed(path: Sequence[str] | None = None) -> tuple[Record, ...]:
+    """Return all providers that are installed, importing none; the host's own is left out.
+
+    Args:
+        path: folders with distributions instead of ``sys.path``.
+    """
+    return tuple(
+        Record(entry.name, entry.distribution, entry.version, "active")
+        for entry in sorted(_entries(path), key=lambda entry: (entry.name, entry.distribution))
+    )
 
 
 def _left_out_in_vain(without: Collection[str], names: Sequence[str]) -> Iterator[str]:
@@ -210,6 +223,7 @@ def _load(entry: _Entry, record: Record, hooks: Hooks) -> Record:
     if reason := _incompatible(entry.requires):
         remedy = f"Install a version of {record.distribution} that fits k0sruntime {__version__}."
         return replace(record, state="incompatible", reason=reason, remedy=remedy)
+    began = time.monotonic()
     try:
         plugin = bounded(entry.point.load, IMPORT_SECONDS)
     except KeyboardInterrupt:
@@ -218,7 +232,9 @@ def _load(entry: _Entry, record: Record, hooks: Hooks) -> Record:
         return _broken(record, f"its import gave {exc}")
     except BaseException as exc:  # noqa: BLE001 - a plugin may raise SystemExit at import
         return _broken(record, f"its import failed: {cause(exc)}")
-    return _register(record, plugin, hooks)
+    seconds = time.monotonic() - began
+    record = replace(record, seconds=seconds, module=entry.point.module)
+    return register(record, plugin, hooks)
 
 
 def _incompatible(requires: Sequence[str]) -> str:
@@ -246,8 +262,12 @@ def _incompatible(requires: Sequence[str]) -> str:
     return ""
 
 
-def _register(record: Record, plugin: object, hooks: Hooks) -> Record:
-    """Look at a provider and take it in; a look may run the provider's own code."""
+def register(record: Record, plugin: object, hooks: Hooks) -> Record:
+    """Look at a provider and take it in; a look may run the provider's own code.
+
+    Returns the record with what the provider says of itself; never raises: one that cannot be
+    used is ``broken`` or ``incompatible``, with the reason.
+    """
     try:
         record = replace(
             record,

@@ -74,10 +74,17 @@ class Provider(Generic[S]):
         settings: class of the provider's own table in ``/etc/k0sruntime/config.toml``, a
             ``k0sruntime.Settings``; ``Node.settings`` is an instance of it.
         summary: one line for ``k0sruntime providers``.
+        contract: the contract that it is written for, ``(major, minor)``; ``None``: it does not
+            say. A host with another major, or with an older minor, refuses it with a sentence
+            that tells what to install.
+        optional_hooks: hooks of a newer contract that it implements and can do without; a host
+            that does not know them leaves them alone instead of refusing the provider.
     """
 
     settings: ClassVar[Any] = Settings
     summary: ClassVar[str] = ""
+    contract: ClassVar[tuple[int, int] | None] = None
+    optional_hooks: ClassVar[tuple[str, ...]] = ()
 
     def contribute_dropin(
         self,

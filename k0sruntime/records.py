@@ -24,6 +24,12 @@ class Record:
     summary: str = ""
     settings: Any = None
     remedy: str = ""
+    contract: tuple[int, int] | None = None
+    """The contract that it says it is written for."""
+    seconds: float = 0.0
+    """How long its import took."""
+    module: str = ""
+    """The module that its entry point names."""
 
     @property
     def origin(self) -> str:

@@ -29,6 +29,7 @@ COMMANDS = {
     "adopt": "Take a foreign file over that lies under a name of ours; the original is kept.",
     "rollback": "Go back to an earlier generation.",
     "install-service": "Install the service that runs up --foreground at boot.",
+    "new": "Write a new provider: a distribution that installs, passes its tests and conforms.",
     "export": "Print what belongs to the cluster: worker profile, RuntimeClasses.",
 }
 """Name and help of every command; each lives in the module of its name."""

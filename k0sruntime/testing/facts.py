@@ -1,0 +1,87 @@
+"""What the probe saw of a provider, as data that goes from one process to another."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+Note = tuple[str, str]
+"""A kind (``write``, ``socket``, ``process``) and what was done."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is to be probed.
+
+    Attributes:
+        provider: its name.
+        settings: path of a settings file that has its table; empty: its defaults.
+        nodes: path of a Python file whose ``NODES`` are further nodes; may be empty.
+    """
+
+    provider: str
+    settings: str = ""
+    nodes: str = ""
+
+
+@dataclass(frozen=True)
+class OnNode:
+    """One provider on one made-up node."""
+
+    label: str
+    state: str
+    """``active``, ``inactive``, ``refused`` or ``failed``."""
+    reason: str = ""
+    failed: str = ""
+    """What went wrong, in a hook or when it was composed."""
+    seconds: float = 0.0
+    notes: list[Note] = field(default_factory=list)
+    again: bool = True
+    """A second call in the same process said the same."""
+    said: list[str] = field(default_factory=list)
+    files: dict[str, str] = field(default_factory=dict)
+    handlers: list[str] = field(default_factory=list)
+    findings: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Checked:
+    """One run of a provider's own check against a made-up CRI."""
+
+    cri: str
+    verdicts: list[str] = field(default_factory=list)
+    failed: str = ""
+    seconds: float = 0.0
+    notes: list[Note] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Facts:
+    """All that the probe saw."""
+
+    state: str
+    reason: str = ""
+    distribution: str = ""
+    import_seconds: float = 0.0
+    import_notes: list[Note] = field(default_factory=list)
+    import_changes: list[str] = field(default_factory=list)
+    """What of the process was another after the import."""
+    settings_problem: str = ""
+    nodes: list[OnNode] = field(default_factory=list)
+    conflicts: list[str] = field(default_factory=list)
+    checked: list[Checked] = field(default_factory=list)
+    left: list[str] = field(default_factory=list)
+    sources: dict[str, str] = field(default_factory=dict)
+    printed: str = ""
+    """What came out on standard output and standard error."""
+
+
+def from_document(document: dict[str, object]) -> Facts:
+    """Return facts as JSON brought them."""
+    plain = {**document}
+    plain["nodes"] = [OnNode(**node) for node in _list(document["nodes"])]
+    plain["checked"] = [Checked(**checked) for checked in _list(document["checked"])]
+    return Facts(**plain)  # type: ignore[arg-type]
+
+
+def _list(value: object) -> list[dict[str, object]]:
+    return value if isinstance(value, list) else []

@@ -1,0 +1,283 @@
+"""The kit's hands: everything that is asked of one provider, in a process of its own.
+
+``python -m k0sruntime.testing.probe REQUEST RESULT`` imports the provider, asks it on made-up
+nodes, composes, judges, applies into an empty folder and takes it away again, and writes down what
+it saw. It judges nothing: ``checks.py`` does.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import runpy
+import signal
+import sys
+import tempfile
+import threading
+import time
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING, Any
+
+from k0sruntime import compose as compose_
+from k0sruntime import toml
+from k0sruntime.apply import apply
+from k0sruntime.collect import collect, for_provider, provider_settings
+from k0sruntime.compose import Composition, Existing
+from k0sruntime.discovery import discover, installed
+from k0sruntime.errors import CRIError, K0sRuntimeError
+from k0sruntime.guard import cause
+from k0sruntime.lint import check
+from k0sruntime.lint.composed import subject_of, target_of
+from k0sruntime.node import Paths
+from k0sruntime.node_provider import NodeSettings
+from k0sruntime.observe import observe
+from k0sruntime.plan import Ledger, plan
+from k0sruntime.sandbox import purge
+from k0sruntime.settings import SettingsFile
+from k0sruntime.testing.composed import mode_of
+from k0sruntime.testing.facts import Checked, Facts, OnNode, Request
+from k0sruntime.testing.made_up_cri import MadeUpCRI
+from k0sruntime.testing.nodes import LINES, bare_node, make_node
+from k0sruntime.testing.watch import Watch
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from k0sruntime.collect import Collected
+    from k0sruntime.discovery import Discovered
+    from k0sruntime.node import Node
+
+CHECK_SECONDS = 10.0
+"""A made-up CRI answers at once; who takes longer waits for something else."""
+BARE = "a node with nothing on it"
+
+
+def probe(request: Request) -> Facts:
+    """Ask one provider everything and return what was seen."""
+    watch = Watch()
+    before = _process_state()
+    others = {record.name for record in installed()} - {request.provider}
+    discovered = discover(others)
+    record = next(r for r in discovered.records if r.name == request.provider)
+    facts = Facts(
+        record.state,
+        record.reason,
+        record.distribution,
+        record.seconds,
+        watch.take(),
+        _changes(before, _process_state()),
+    )
+    if record.state != "active":
+        return facts
+    try:
+        settings = _settings(discovered, request)
+    except K0sRuntimeError as exc:
+        return replace(facts, settings_problem=str(exc))
+    nodes = [_on_node(label, node, discovered, settings, watch) for label, node in _nodes(request)]
+    facts = replace(facts, nodes=[seen for seen, _ in nodes])
+    if any("no answer within" in seen.failed for seen, _ in nodes):
+        return facts  # it hangs; what follows would take for ever and tell no more
+    active = [node for seen, node in nodes if seen.state == "active" and seen.files]
+    together = discover()
+    return replace(
+        facts,
+        conflicts=_conflicts(together, request, [node for _, node in nodes]),
+        checked=[*_checked(discovered, settings, active[:1], request.provider, watch)],
+        left=_left(discovered, settings, request.provider),
+        sources=_sources(record.module),
+    )
+
+
+def _process_state() -> dict[str, object]:
+    """Return what an import must not change: folder, environment, signals, threads, umask."""
+    umask = os.umask(0o022)
+    os.umask(umask)
+    return {
+        "the working folder": os.getcwd(),
+        "the environment": dict(os.environ),
+        "signal handlers": [signal.getsignal(number) for number in signal.valid_signals()],
+        "running threads": threading.active_count(),
+        "the umask": umask,
+        "sys.path": list(sys.path),
+    }
+
+
+def _changes(before: Mapping[str, object], after: Mapping[str, object]) -> list[str]:
+    return [name for name, value in after.items() if value != before[name]]
+
+
+def _settings(discovered: Discovered, request: Request) -> dict[str, Any]:
+    """Return the provider's settings: its table of the given file, else its defaults."""
+    table = {}
+    if request.settings:
+        with open(request.settings, "rb") as file:
+            table = toml.load(file.read(), request.settings)
+    wanted = {key: value for key, value in table.items() if key == request.provider}
+    found = provider_settings(discovered, SettingsFile(request.settings, wanted))
+    return {**found, "node": NodeSettings()}
+
+
+def _nodes(request: Request, **more: Any) -> Iterator[tuple[str, Node[Any]]]:
+    """Yield the nodes on which the provider is asked, the barest first."""
+    yield BARE, replace(bare_node("", None), **more)
+    for line in LINES:
+        for words, binaries in (("without programs", False), ("with programs", True)):
+            made = make_node("", None, line=line, binaries=binaries, mode=mode_of(line), **more)
+            yield f"{_words(line)} {words}", made
+    for words, facts in (("aarch64", {"arch": "aarch64"}), ("with a GPU", {"gpu": "nvidia"})):
+        made = make_node("", None, binaries=True, mode="managed", **facts, **more)
+        yield f"{_words('1.36')} on {words}", made
+    own = runpy.run_path(request.nodes)["NODES"] if request.nodes else {}
+    for label, facts in own.items():
+        yield label, make_node("", None, **{"mode": "managed", **facts, **more})
+
+
+def _words(line: str) -> str:
+    k0s, containerd = LINES[line]
+    return f"k0s {line} (containerd {containerd})" if k0s else f"containerd {containerd}"
+
+
+def _on_node(
+    label: str,
+    node: Node[Any],
+    discovered: Discovered,
+    settings: Mapping[str, Any],
+    watch: Watch,
+) -> tuple[OnNode, Node[Any]]:
+    """Ask the provider twice on one node, and compose and judge what it says."""
+    name = _only(discovered)
+    watch.take()
+    began = time.monotonic()
+    try:
+        collected = collect(discovered, node, settings)
+        seconds, said = time.monotonic() - began, _said(collected, name)
+        again = said == _said(collect(discovered, node, settings), name)
+    except K0sRuntimeError as exc:
+        seconds = time.monotonic() - began
+        failed = "; ".join(problem.message for problem in exc.problems)
+        kind = "refused" if exc.exit_code == 3 else "failed"
+        return OnNode(label, kind, failed=failed, seconds=seconds, notes=watch.take()), node
+    notes = watch.take()
+    record = next(r for r in collected.records if r.name == name)
+    seen = OnNode(label, record.state, record.reason, "", seconds, notes, again, said)
+    if record.state != "active":
+        return seen, node
+    try:
+        composition = compose_.compose(node, collected, Existing())
+    except K0sRuntimeError as exc:
+        return replace(seen, failed="; ".join(p.message for p in exc.problems)), node
+    files = {f.path: f.content.decode() for f in composition.files if f.owner == name}
+    handlers = [handler.name for handler in composition.handlers if handler.owner == name]
+    findings = _findings(composition, node, name)
+    return replace(seen, files=files, handlers=handlers, findings=findings), node
+
+
+def _only(discovered: Discovered) -> str:
+    return next(r.name for r in discovered.records if r.state != "blocked" and r.name != "node")
+
+
+def _said(collected: Collected, name: str) -> list[str]:
+    """Return what a provider contributed, as text that two calls can be compared by."""
+    kinds = (collected.parts, collected.hosts, collected.sockets, collected.profiles)
+    return [repr(item.value) for kind in kinds for item in kind if item.owner.provider == name]
+
+
+def _findings(composition: Composition, node: Node[Any], name: str) -> list[str]:
+    target = target_of(composition, node)
+    if target is None or composition.mode == "remote":
+        return []
+    found = check(subject_of(composition, node.paths), target, node.files)
+    ours = [f for f in found if f.culprit.startswith(f"{name} (")]
+    return [f"{f.rule.code} {f.rule.name}: {f.message} ({f.path}:{f.line})" for f in ours]
+
+
+def _conflicts(together: Discovered, request: Request, nodes: list[Node[Any]]) -> list[str]:
+    """Return what the provider has against the others that are installed, on any node."""
+    found = []
+    record = next(r for r in together.records if r.name == request.provider)
+    if record.state == "duplicate":
+        found.append(record.reason)
+    for node in nodes:
+        try:
+            settings = _settings(together, request)
+            compose_.compose(node, collect(together, node, settings), Existing())
+        except K0sRuntimeError as exc:
+            if exc.exit_code == 5:
+                found += [p.message for p in exc.problems if f"{request.provider} (" in p.culprit]
+    return list(dict.fromkeys(found))
+
+
+def _checked(
+    discovered: Discovered,
+    settings: Mapping[str, Any],
+    nodes: list[Node[Any]],
+    name: str,
+    watch: Watch,
+) -> Iterator[Checked]:
+    """Run the provider's own check against a CRI that answers, and one that does not."""
+    deaf = CRIError("UNAVAILABLE", "connection refused")
+    for node in nodes:
+        own = for_provider(replace(node, probe_image="probe:1"), name, settings)
+        for label, cri in (("answers", MadeUpCRI()), ("does not answer", MadeUpCRI(fails=deaf))):
+            watch.take()
+            began, failed, verdicts = time.monotonic(), "", []
+            try:
+                found = discovered.hooks.post_start_check(name, own, cri, CHECK_SECONDS)
+                verdicts = [item.value.verdict for item in found]
+            except K0sRuntimeError as exc:
+                failed = exc.problems[0].message
+            yield Checked(label, verdicts, failed, time.monotonic() - began, watch.take())
+
+
+def _left(discovered: Discovered, settings: Mapping[str, Any], name: str) -> list[str]:
+    """Apply what the provider contributes into an empty folder, take it away, see what is left."""
+    left: list[str] = []
+    with tempfile.TemporaryDirectory(prefix="k0sruntime-conformance-") as root:
+        paths = Paths(root=root)
+        node = make_node("", None, binaries=True, mode="managed", paths=paths, gpu="nvidia")
+        try:
+            composition = compose_.compose(node, collect(discovered, node, settings), Existing())
+            ledger = apply(plan(composition, observe(composition, paths, Ledger())), paths, Ledger())
+            nothing = Composition("standalone", 3, "native")
+            apply(plan(nothing, observe(None, paths, ledger)), paths, ledger)
+            purge(paths)
+        except K0sRuntimeError as exc:
+            return [f"it could not be tried: {problem.message}" for problem in exc.problems]
+        for folder, folders, files in os.walk(root):
+            below = [f"{folder}/{entry}" for entry in files]
+            below += [f"{folder}/{entry}" for entry in folders if not os.listdir(f"{folder}/{entry}")]
+            left += [path[len(root) :] for path in below]
+    ours = f"{paths.config_files}/{name}"
+    return sorted(path for path in left if path not in OWN_FOLDERS or path.startswith(ours))
+
+
+OWN_FOLDERS = ("/var/lib", "/run", "/etc", "/var", "/var/lib/k0s", "/run/k0s")
+"""The host's way to its own state; a node has these anyway."""
+
+
+def _sources(module: str) -> dict[str, str]:
+    """Return the provider's own modules: path to source."""
+    package = module.partition(".")[0]
+    found = {}
+    for name, loaded in list(sys.modules.items()):
+        path = getattr(loaded, "__file__", None)
+        if name.partition(".")[0] == package and path and path.endswith(".py"):
+            with open(path, encoding="utf-8") as file:
+                found[path] = file.read()
+    return found
+
+
+def main(request: str, result: str) -> None:
+    """Read a request, probe, and write the result down; what went wrong here as well."""
+    try:
+        facts = probe(Request(**json.loads(request)))
+    except Exception as exc:  # noqa: BLE001 - told by the check that reads it
+        facts = Facts("broken", f"the kit could not go on: {cause(exc)}")
+    document = json.dumps(asdict(facts))
+    descriptor = os.open(result, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    os.write(descriptor, document.encode())
+    os.close(descriptor)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

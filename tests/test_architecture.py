@@ -75,6 +75,7 @@ WRITERS = {
     "supervisor.py",
     "cli/migrate.py",
     "cli/new.py",
+    "testing/kept.py",
 }
 STARTERS = {
     "programs.py",
@@ -82,6 +83,7 @@ STARTERS = {
     "worker.py",
     "modes/standalone.py",
     "lint/config_dump.py",
+    "testing/fresh.py",
 }
 
 

@@ -118,9 +118,7 @@ def files(made: Scaffold) -> dict[str, str]:
 
 def _words(made: Scaffold) -> dict[str, str]:
     if made.runtime_type:
-        runs = (
-            f'            runtime_type="{made.runtime_type}",\n            runtime_path=program,'
-        )
+        runs = f'            runtime_type="{made.runtime_type}",\n            runtime_path=program,'
         kind = "shim"
     else:
         runs = '            options={"BinaryName": program},'

@@ -80,7 +80,7 @@ def imports_without_side_effects(seen: Seen) -> Iterator[str]:
 def answers_in_time(seen: Seen) -> Iterator[str]:
     """Look only at what ``node`` has; a hook that waits keeps the whole node waiting."""
     for node in seen.first.nodes:
-        if "no answer within" in node.failed or node.seconds > COLLECT_SECONDS:
+        if node.hangs or node.seconds > COLLECT_SECONDS:
             yield f"{node.label}: {node.failed or f'{node.seconds:.1f} s'}"
 
 
@@ -189,9 +189,7 @@ def _checked(seen: Seen) -> list[Checked]:
 def _strings(source: str) -> Iterator[tuple[int, str]]:
     """Yield a module's strings with their lines; docstrings may explain what they like."""
     tree = ast.parse(source)
-    said = {
-        id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)
-    }
+    said = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
     for node in ast.walk(tree):
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in said:
             yield node.lineno, node.value

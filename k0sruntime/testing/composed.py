@@ -75,9 +75,7 @@ def texts(composition: Composition, provider: str = "") -> dict[str, str]:
     }
 
 
-def snapshots(
-    provider: object, name: str, settings: Any, **node: Any
-) -> dict[str, dict[str, str]]:
+def snapshots(provider: object, name: str, settings: Any, **node: Any) -> dict[str, dict[str, str]]:
     """Return a provider's files on every line: line to path to text.
 
     Args:

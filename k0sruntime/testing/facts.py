@@ -16,11 +16,13 @@ class Request:
         provider: its name.
         settings: path of a settings file that has its table; empty: its defaults.
         nodes: path of a Python file whose ``NODES`` are further nodes; may be empty.
+        brief: only what is needed to compare two processes.
     """
 
     provider: str
     settings: str = ""
     nodes: str = ""
+    brief: bool = False
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,11 @@ class OnNode:
     files: dict[str, str] = field(default_factory=dict)
     handlers: list[str] = field(default_factory=list)
     findings: list[str] = field(default_factory=list)
+
+    @property
+    def hangs(self) -> bool:
+        """A hook did not come back."""
+        return "no answer within" in self.failed
 
 
 @dataclass(frozen=True)
@@ -74,14 +81,7 @@ class Facts:
     printed: str = ""
     """What came out on standard output and standard error."""
 
-
-def from_document(document: dict[str, object]) -> Facts:
-    """Return facts as JSON brought them."""
-    plain = {**document}
-    plain["nodes"] = [OnNode(**node) for node in _list(document["nodes"])]
-    plain["checked"] = [Checked(**checked) for checked in _list(document["checked"])]
-    return Facts(**plain)  # type: ignore[arg-type]
-
-
-def _list(value: object) -> list[dict[str, object]]:
-    return value if isinstance(value, list) else []
+    @property
+    def hangs(self) -> bool:
+        """A hook did not come back on some node."""
+        return any(node.hangs for node in self.nodes)

@@ -145,9 +145,7 @@ def _with(files: MadeUpFiles | None, binaries: bool | Iterable[str]) -> MadeUpFi
     if not binaries:
         return found
     programs = tuple(f"{PROGRAMS}/{name}" for name in binaries)
-    return MadeUpFiles(
-        found.contents, (*found.executables, *programs), found.sockets, found.modes
-    )
+    return MadeUpFiles(found.contents, (*found.executables, *programs), found.sockets, found.modes)
 
 
 def bare_node(provider: str, settings: S) -> Node[S]:

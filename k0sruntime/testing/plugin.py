@@ -110,13 +110,32 @@ class _Provider(pytest.Collector):
         if self._seen is None:
             from k0sruntime.testing.checks import Seen
             from k0sruntime.testing.facts import Request
-            from k0sruntime.testing.fresh import probed
+            from k0sruntime.testing.fresh import probed_twice
 
             config = self.config
             files = _file(config, "settings"), _file(config, "nodes")
             request = Request(self.provider, *files)
-            self._seen = Seen(self.provider, probed(request, 1), probed(request, 2))
+            self._seen = Seen(self.provider, *probed_twice(request))
         return self._seen
+
+
+@pytest.fixture
+def k0sruntime_snapshots(request: pytest.FixtureRequest) -> Callable[[Any, str], None]:
+    """Compare what ``testing.snapshots`` returned with the files in a folder.
+
+    ``compare(found, folder)``: the folder lies beside the test; ``--k0sruntime-update`` writes it.
+    """
+    from k0sruntime.testing import kept
+
+    def compare(found: dict[str, dict[str, str]], folder: str) -> None:
+        whole = str(request.path.parent / folder)
+        if request.config.getoption("--k0sruntime-update"):
+            kept.write(found, whole)
+        elif differences := kept.differences(found, whole):
+            more = "\n".join(differences)
+            pytest.fail(f"{more}\n  do: look at it, then pytest --k0sruntime-update", pytrace=False)
+
+    return compare
 
 
 class BrokenPromiseError(Exception):

@@ -7,7 +7,6 @@ it saw. It judges nothing: ``checks.py`` does.
 
 from __future__ import annotations
 
-import json
 import os
 import runpy
 import signal
@@ -15,8 +14,10 @@ import sys
 import tempfile
 import threading
 import time
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from k0sruntime import compose as compose_
 from k0sruntime import toml
@@ -73,17 +74,21 @@ def probe(request: Request) -> Facts:
         settings = _settings(discovered, request)
     except K0sRuntimeError as exc:
         return replace(facts, settings_problem=str(exc))
-    nodes = [_on_node(label, node, discovered, settings, watch) for label, node in _nodes(request)]
+    nodes: list[tuple[OnNode, Node[Any]]] = []
+    for label, node in _nodes(request):
+        nodes.append((_on_node(label, node, discovered, settings, watch), node))
+        if nodes[-1][0].hangs:
+            break  # what follows would take for ever and tell no more
     facts = replace(facts, nodes=[seen for seen, _ in nodes])
-    if any("no answer within" in seen.failed for seen, _ in nodes):
-        return facts  # it hangs; what follows would take for ever and tell no more
+    if request.brief or facts.hangs:
+        return facts
     active = [node for seen, node in nodes if seen.state == "active" and seen.files]
     together = discover()
     return replace(
         facts,
         conflicts=_conflicts(together, request, [node for _, node in nodes]),
         checked=[*_checked(discovered, settings, active[:1], request.provider, watch)],
-        left=_left(discovered, settings, request.provider),
+        left=_left(discovered, settings),
         sources=_sources(record.module),
     )
 
@@ -124,9 +129,10 @@ def _nodes(request: Request, **more: Any) -> Iterator[tuple[str, Node[Any]]]:
         for words, binaries in (("without programs", False), ("with programs", True)):
             made = make_node("", None, line=line, binaries=binaries, mode=mode_of(line), **more)
             yield f"{_words(line)} {words}", made
-    for words, facts in (("aarch64", {"arch": "aarch64"}), ("with a GPU", {"gpu": "nvidia"})):
+    special: dict[str, Any] = {"on aarch64": {"arch": "aarch64"}, "with a GPU": {"gpu": "nvidia"}}
+    for words, facts in special.items():
         made = make_node("", None, binaries=True, mode="managed", **facts, **more)
-        yield f"{_words('1.36')} on {words}", made
+        yield f"{_words('1.36')} {words}", made
     own = runpy.run_path(request.nodes)["NODES"] if request.nodes else {}
     for label, facts in own.items():
         yield label, make_node("", None, **{"mode": "managed", **facts, **more})
@@ -143,7 +149,7 @@ def _on_node(
     discovered: Discovered,
     settings: Mapping[str, Any],
     watch: Watch,
-) -> tuple[OnNode, Node[Any]]:
+) -> OnNode:
     """Ask the provider twice on one node, and compose and judge what it says."""
     name = _only(discovered)
     watch.take()
@@ -156,20 +162,20 @@ def _on_node(
         seconds = time.monotonic() - began
         failed = "; ".join(problem.message for problem in exc.problems)
         kind = "refused" if exc.exit_code == 3 else "failed"
-        return OnNode(label, kind, failed=failed, seconds=seconds, notes=watch.take()), node
+        return OnNode(label, kind, failed=failed, seconds=seconds, notes=watch.take())
     notes = watch.take()
     record = next(r for r in collected.records if r.name == name)
     seen = OnNode(label, record.state, record.reason, "", seconds, notes, again, said)
-    if record.state != "active":
-        return seen, node
+    if record.state != "active" or label == BARE:  # no schema could be chosen for a bare node
+        return seen
     try:
         composition = compose_.compose(node, collected, Existing())
     except K0sRuntimeError as exc:
-        return replace(seen, failed="; ".join(p.message for p in exc.problems)), node
+        return replace(seen, failed="; ".join(p.message for p in exc.problems))
     files = {f.path: f.content.decode() for f in composition.files if f.owner == name}
     handlers = [handler.name for handler in composition.handlers if handler.owner == name]
     findings = _findings(composition, node, name)
-    return replace(seen, files=files, handlers=handlers, findings=findings), node
+    return replace(seen, files=files, handlers=handlers, findings=findings)
 
 
 def _only(discovered: Discovered) -> str:
@@ -220,16 +226,20 @@ def _checked(
         own = for_provider(replace(node, probe_image="probe:1"), name, settings)
         for label, cri in (("answers", MadeUpCRI()), ("does not answer", MadeUpCRI(fails=deaf))):
             watch.take()
-            began, failed, verdicts = time.monotonic(), "", []
+            began, failed = time.monotonic(), ""
+            verdicts: list[str] = []
             try:
                 found = discovered.hooks.post_start_check(name, own, cri, CHECK_SECONDS)
-                verdicts = [item.value.verdict for item in found]
+                verdicts += [item.value.verdict for item in found]
             except K0sRuntimeError as exc:
                 failed = exc.problems[0].message
-            yield Checked(label, verdicts, failed, time.monotonic() - began, watch.take())
+            seconds = time.monotonic() - began
+            yield Checked(label, verdicts, failed, seconds, watch.take())
+            if seconds > CHECK_SECONDS:
+                return
 
 
-def _left(discovered: Discovered, settings: Mapping[str, Any], name: str) -> list[str]:
+def _left(discovered: Discovered, settings: Mapping[str, Any]) -> list[str]:
     """Apply what the provider contributes into an empty folder, take it away, see what is left."""
     left: list[str] = []
     with tempfile.TemporaryDirectory(prefix="k0sruntime-conformance-") as root:
@@ -237,22 +247,21 @@ def _left(discovered: Discovered, settings: Mapping[str, Any], name: str) -> lis
         node = make_node("", None, binaries=True, mode="managed", paths=paths, gpu="nvidia")
         try:
             composition = compose_.compose(node, collect(discovered, node, settings), Existing())
-            ledger = apply(plan(composition, observe(composition, paths, Ledger())), paths, Ledger())
+            wanted = plan(composition, observe(composition, paths, Ledger()))
+            ledger = apply(wanted, paths, Ledger())
             nothing = Composition("standalone", 3, "native")
             apply(plan(nothing, observe(None, paths, ledger)), paths, ledger)
             purge(paths)
         except K0sRuntimeError as exc:
             return [f"it could not be tried: {problem.message}" for problem in exc.problems]
         for folder, folders, files in os.walk(root):
-            below = [f"{folder}/{entry}" for entry in files]
-            below += [f"{folder}/{entry}" for entry in folders if not os.listdir(f"{folder}/{entry}")]
-            left += [path[len(root) :] for path in below]
-    ours = f"{paths.config_files}/{name}"
-    return sorted(path for path in left if path not in OWN_FOLDERS or path.startswith(ours))
+            empty = [entry for entry in folders if not os.listdir(f"{folder}/{entry}")]
+            left += [f"{folder}/{entry}"[len(root) :] for entry in (*files, *empty)]
+    return sorted(path for path in left if path not in OWN_FOLDERS)
 
 
-OWN_FOLDERS = ("/var/lib", "/run", "/etc", "/var", "/var/lib/k0s", "/run/k0s")
-"""The host's way to its own state; a node has these anyway."""
+OWN_FOLDERS = ("/etc", "/run", "/var", "/var/lib")
+"""The way to the host's own state; every node has these."""
 
 
 def _sources(module: str) -> dict[str, str]:
@@ -270,12 +279,11 @@ def _sources(module: str) -> dict[str, str]:
 def main(request: str, result: str) -> None:
     """Read a request, probe, and write the result down; what went wrong here as well."""
     try:
-        facts = probe(Request(**json.loads(request)))
+        facts = probe(msgspec.json.decode(request, type=Request))
     except Exception as exc:  # noqa: BLE001 - told by the check that reads it
         facts = Facts("broken", f"the kit could not go on: {cause(exc)}")
-    document = json.dumps(asdict(facts))
     descriptor = os.open(result, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    os.write(descriptor, document.encode())
+    os.write(descriptor, msgspec.json.encode(facts))
     os.close(descriptor)
 
 

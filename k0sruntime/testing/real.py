@@ -40,7 +40,7 @@ class Parts:
 def runs_for_real(provider: str, parts: Parts) -> Iterator[str]:
     """Run each handler of a provider in a real sandbox, and see that ``down`` takes all away.
 
-    Look at the verdicts with ``k0sruntime up --sandbox DIR`` and ``k0sruntime verify --sandbox DIR``.
+    Look at it with ``k0sruntime up --sandbox DIR`` and ``k0sruntime verify --sandbox DIR``.
 
     Raises:
         NotSeenError: no containerd, no root, or the provider rests on this machine.
@@ -49,7 +49,7 @@ def runs_for_real(provider: str, parts: Parts) -> Iterator[str]:
         raise NotSeenError("no containerd at hand; name one with --k0sruntime-containerd")
     if os.geteuid() != 0:
         raise NotSeenError("a real containerd needs root")
-    folder = tempfile.mkdtemp(prefix="k0sr-", dir="/tmp")  # noqa: S108 - a socket's path is short
+    folder = tempfile.mkdtemp(prefix="k0sr-", dir="/tmp")  # a socket's path must be short
     try:
         if parts.images:
             images = f"{folder}/var/lib/k0s/images"

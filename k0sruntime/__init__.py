@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from k0sruntime.contributions import ConfigFile as ConfigFile
     from k0sruntime.contributions import CRISocket as CRISocket
     from k0sruntime.contributions import DropIn as DropIn
+    from k0sruntime.contributions import HandlerExtension as HandlerExtension
     from k0sruntime.contributions import Host as Host
     from k0sruntime.contributions import HostsFile as HostsFile
     from k0sruntime.contributions import KubeletProfile as KubeletProfile
@@ -55,6 +56,7 @@ _HOMES = {
     "Download": "binaries",
     "DropIn": "contributions",
     "Files": "node",
+    "HandlerExtension": "contributions",
     "Host": "contributions",
     "HostsFile": "contributions",
     "Inactive": "errors",

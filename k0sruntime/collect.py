@@ -16,6 +16,7 @@ from k0sruntime.contributions import (
     Contribution,
     CRISocket,
     DropIn,
+    HandlerExtension,
     HostsFile,
     KubeletProfile,
     RuntimeHandler,
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from k0sruntime.records import Record
     from k0sruntime.settings import SettingsFile
 
-Part = RuntimeHandler | DropIn | Binary | ConfigFile
+Part = RuntimeHandler | HandlerExtension | DropIn | Binary | ConfigFile
 
 
 @dataclass(frozen=True)

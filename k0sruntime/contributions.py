@@ -87,6 +87,46 @@ class RuntimeHandler:
             raise ValueError(f"scheduling of handler {self.name} knows no {unknown[0]!r}")
 
 
+@dataclass(frozen=True, kw_only=True)
+class HandlerExtension:
+    """Keys for the handler of another provider, such as a snapshotter for ``runsc``.
+
+    Where nobody defines the handler it has no effect, and the operator is told. A key that the
+    handler has already, with another value, is a conflict of the two providers.
+
+    Attributes:
+        handler: the name of the handler.
+        snapshotter: the snapshotter of its pods; empty: as it is.
+        options: further options of its shim.
+        keys: any other key of the handler's table, in containerd's own spelling.
+    """
+
+    handler: str
+    snapshotter: str = ""
+    options: Table = field(default_factory=dict)
+    keys: Table = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Check the name, and that something is extended by plain values."""
+        check_name("handler", self.handler, HANDLER_NAME)
+        _make_plain(self, f"options for handler {self.handler}", "options")
+        _make_plain(self, f"keys for handler {self.handler}", "keys")
+        for key in ("options", "snapshotter", "runtime_type"):
+            if key in self.keys:
+                raise ValueError(f"keys for handler {self.handler} must not hold {key!r}")
+        if not (self.snapshotter or self.options or self.keys):
+            raise ValueError(f"the extension of handler {self.handler!r} extends nothing")
+
+    def table(self) -> dict[str, Value]:
+        """Return the keys as they stand in the handler's table."""
+        found: dict[str, Value] = dict(self.keys)
+        if self.options:
+            found["options"] = self.options
+        if self.snapshotter:
+            found["snapshotter"] = self.snapshotter
+        return found
+
+
 def _check_absolute(kind: str, path: str) -> None:
     if path and not path.startswith("/"):
         raise ValueError(f"{kind} must be an absolute path, not {path!r}")

@@ -14,15 +14,15 @@ from typing import TYPE_CHECKING, Any
 
 import importlib_metadata
 
-from k0sruntime.__about__ import __version__
+from k0sruntime.__about__ import CONTRACT, __version__
+from k0sruntime.choice import Choice
 from k0sruntime.guard import DeadlineError, bounded, cause, one_line
 from k0sruntime.hooks import Hooks, InvalidProviderError, implemented
 from k0sruntime.node_provider import NodeProvider
 from k0sruntime.records import Record
-from k0sruntime.settings import nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Collection, Sequence
 
 GROUP = "k0sruntime"
 IMPORT_SECONDS = 10.0
@@ -56,13 +56,17 @@ class Discovered:
         return tuple(record.name for record in self.records)
 
 
-def discover(without: Collection[str] = (), path: Sequence[str] | None = None) -> Discovered:
+def discover(
+    without: Choice | Collection[str] = (), path: Sequence[str] | None = None
+) -> Discovered:
     """Find, import and register all providers; the built-in ``node`` is the first.
 
     Args:
-        without: names of providers that the operator blocks; they are not imported.
+        without: what the operator says about the providers, or names of those that are blocked;
+            one that is blocked is not imported.
         path: folders with distributions instead of ``sys.path``.
     """
+    choice = without if isinstance(without, Choice) else Choice(without)
     hooks = Hooks()
     node = Record("node", GROUP, __version__, "active", summary=NodeProvider.summary)
     found = [register(node, NodeProvider(), hooks)]
@@ -70,8 +74,8 @@ def discover(without: Collection[str] = (), path: Sequence[str] | None = None) -
     taken = [entry.name for entry in entries]
     for entry in entries:
         record = Record(entry.name, entry.distribution, entry.version, "active")
-        if entry.name in without:
-            record = replace(record, state="blocked", reason="left out with --without")
+        if blocked := choice.blocked(entry.name):
+            record = replace(record, state="blocked", reason=blocked)
         elif entry.name == "node":
             record = replace(
                 record, state="duplicate", reason="the name belongs to the host itself"
@@ -83,7 +87,7 @@ def discover(without: Collection[str] = (), path: Sequence[str] | None = None) -
         else:
             record = _load(entry, record, hooks)
         found.append(record)
-    return Discovered(tuple(found), hooks, tuple(_left_out_in_vain(without, taken)))
+    return Discovered(tuple(found), hooks, tuple(choice.notes(taken)))
 
 
 def installed(path: Sequence[str] | None = None) -> tuple[Record, ...]:
@@ -96,15 +100,6 @@ def installed(path: Sequence[str] | None = None) -> tuple[Record, ...]:
         Record(entry.name, entry.distribution, entry.version, "active")
         for entry in sorted(_entries(path), key=lambda entry: (entry.name, entry.distribution))
     )
-
-
-def _left_out_in_vain(without: Collection[str], names: Sequence[str]) -> Iterator[str]:
-    for name in sorted(set(without) - set(names)):
-        if name == "node":
-            yield "--without node has no effect: it is the host's own provider"
-        else:
-            near = nearest(name, names)
-            yield f"--without {name} has no effect: no such provider is installed. {near}".rstrip()
 
 
 @dataclass(frozen=True)
@@ -231,7 +226,11 @@ def _load(entry: _Entry, record: Record, hooks: Hooks) -> Record:
     except DeadlineError as exc:
         return _broken(record, f"its import gave {exc}")
     except BaseException as exc:  # noqa: BLE001 - a plugin may raise SystemExit at import
-        return _broken(record, f"its import failed: {cause(exc)}")
+        record = _broken(record, f"its import failed: {cause(exc)}")
+        if isinstance(exc, ImportError) and (exc.name or "").partition(".")[0] == GROUP:
+            remedy = f"It is written for another k0sruntime than {__version__}. {record.remedy}"
+            record = replace(record, remedy=remedy)
+        return record
     seconds = time.monotonic() - began
     record = replace(record, seconds=seconds, module=entry.point.module)
     return register(record, plugin, hooks)
@@ -274,7 +273,10 @@ def register(record: Record, plugin: object, hooks: Hooks) -> Record:
             summary=one_line(getattr(plugin, "summary", "") or ""),
             settings=getattr(plugin, "settings", None),
             hooks=implemented(plugin),
+            contract=_contract(plugin),
         )
+        if misfit := _misfit(record):
+            return misfit
         hooks.register(record, plugin)
     except InvalidProviderError as exc:
         return _broken(record, one_line(exc))
@@ -283,6 +285,39 @@ def register(record: Record, plugin: object, hooks: Hooks) -> Record:
     except BaseException as exc:  # noqa: BLE001 - as at its import
         return _broken(record, f"it raises when it is looked at: {cause(exc)}")
     return record
+
+
+def _contract(plugin: object) -> tuple[int, int] | None:
+    """Return the contract that a provider says it is written for.
+
+    Raises:
+        InvalidProviderError: it is no pair of numbers.
+    """
+    said = getattr(plugin, "contract", None)
+    if said is None:
+        return None
+    if isinstance(said, tuple | list) and [type(part) for part in said] == [int, int]:
+        return said[0], said[1]
+    raise InvalidProviderError(f"its contract must be (major, minor), such as {CONTRACT}")
+
+
+def _misfit(record: Record) -> Record | None:
+    """Return the record of a provider that is written for another contract, with what to do."""
+    if record.contract is None:
+        return None
+    major, minor = record.contract
+    if major == CONTRACT[0] and minor <= CONTRACT[1]:
+        return None
+    has = f"this k0sruntime {__version__} has {CONTRACT[0]}.{CONTRACT[1]}"
+    reason = f"it is written for contract {major}.{minor}, and {has}"
+    newer = (major, minor) > CONTRACT
+    remedy = (
+        f"Update k0sruntime, or install an older {record.distribution}"
+        if newer
+        else f"Update {record.distribution}: contract {major} is no longer served"
+    )
+    remedy += f"; or go on with --without {record.name}."
+    return replace(record, state="incompatible", reason=reason, remedy=remedy)
 
 
 def _broken(record: Record, reason: str) -> Record:

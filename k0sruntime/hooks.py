@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import difflib
 import inspect
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import pluggy
 
+from k0sruntime.__about__ import CONTRACT
 from k0sruntime.binaries import Binary
 from k0sruntime.contributions import (
     Check,
@@ -21,13 +22,14 @@ from k0sruntime.contributions import (
     Contribution,
     CRISocket,
     DropIn,
+    HandlerExtension,
     HostsFile,
     KubeletProfile,
     Owner,
     RuntimeHandler,
 )
 from k0sruntime.errors import Inactive, Problem, ProviderError, Refused, RefusedError
-from k0sruntime.guard import bounded, cause
+from k0sruntime.guard import bounded, cause, one_line
 from k0sruntime.hookspecs import HOOKS, Provider
 from k0sruntime.settings import is_kind
 
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
     from k0sruntime.records import Record
 
 T = TypeVar("T")
+Part = RuntimeHandler | HandlerExtension | DropIn | Binary | ConfigFile
 
 PROJECT = "k0sruntime"
 COLLECT_SECONDS = 5.0
@@ -47,6 +50,9 @@ CHECK_SECONDS = 60.0
 """Deadline of one provider's ``post_start_check``."""
 MAX_VALUES = 1000
 """More contributions than this from one hook call are a runaway generator."""
+
+RESERVED = ("contribute_",)
+"""How hooks of a newer contract may begin; a helper must not."""
 
 hookspec = pluggy.HookspecMarker(PROJECT)
 
@@ -76,7 +82,8 @@ class _Manager(pluggy.PluginManager):
     """Takes every function with a hook's name for an implementation; no marker is needed."""
 
     def parse_hookspec_opts(self, module_or_class: object, name: str) -> Any:
-        return {} if module_or_class is Provider and name in HOOKS else None
+        ours = inspect.isclass(module_or_class) and issubclass(module_or_class, Provider)
+        return {} if ours and name in HOOKS else None
 
     def parse_hookimpl_opts(self, plugin: object, name: str) -> Any:
         if name not in HOOKS:
@@ -103,9 +110,15 @@ def implemented(plugin: object) -> tuple[str, ...]:
 class Hooks:
     """The providers' hooks, asked one provider at a time."""
 
-    def __init__(self) -> None:
+    def __init__(self, contract: type[Provider[Any]] = Provider) -> None:
+        """Serve a contract.
+
+        Args:
+            contract: the class with the hooks; one of a newer minor may give them more arguments,
+                which older providers need not name.
+        """
         self._manager = _Manager(PROJECT)
-        self._manager.add_hookspecs(Provider)
+        self._manager.add_hookspecs(contract)
         self._plugins: dict[str, _Registered] = {}
 
     def register(self, record: Record, plugin: object) -> None:
@@ -138,8 +151,9 @@ class Hooks:
         self._plugins[record.name] = _Registered(record, shown)
 
     def _refuse_unknown_hooks(self, plugin: object) -> None:
+        optional = tuple(getattr(plugin, "optional_hooks", ()))
         for name in dir(plugin):
-            if name.startswith("_") or name in HOOKS or hasattr(Provider, name):
+            if name.startswith("_") or name in (*HOOKS, *optional) or hasattr(Provider, name):
                 continue
             function = inspect.getattr_static(plugin, name)
             if not inspect.isroutine(function):
@@ -147,16 +161,17 @@ class Hooks:
             near = difflib.get_close_matches(name, HOOKS, n=1, cutoff=0.8)
             if near:
                 raise InvalidProviderError(f"it has no hook {name!r}; did you mean {near[0]!r}?")
-            if hasattr(function, f"{PROJECT}_impl"):
+            if name.startswith(RESERVED) or hasattr(function, f"{PROJECT}_impl"):
+                major, minor = CONTRACT
                 raise InvalidProviderError(
-                    f"there is no hook {name!r}; known are {', '.join(HOOKS)}"
+                    f"contract {major}.{minor} has no hook {name!r}, only {', '.join(HOOKS)};"
+                    " for a hook of a newer contract update k0sruntime, or list it in"
+                    " optional_hooks; begin a helper's name with an underscore"
                 )
 
-    def contribute_dropin(
-        self, provider: str, node: Node[Any]
-    ) -> list[Contribution[RuntimeHandler | DropIn | Binary | ConfigFile]]:
+    def contribute_dropin(self, provider: str, node: Node[Any]) -> list[Contribution[Part]]:
         """Ask one provider for handlers, drop-in keys, binaries and configuration files."""
-        kinds = (RuntimeHandler, DropIn, Binary, ConfigFile)
+        kinds = (RuntimeHandler, HandlerExtension, DropIn, Binary, ConfigFile)
         return self._ask(provider, "contribute_dropin", kinds, COLLECT_SECONDS, node=node)
 
     def contribute_hosts(self, provider: str, node: Node[Any]) -> list[Contribution[HostsFile]]:
@@ -238,8 +253,12 @@ def provider_error(owner: Owner, message: str) -> ProviderError:
 
 
 def _refused(owner: Owner, problem: Problem) -> Problem:
-    where = problem.place or f"[{owner.provider}] of the settings"
-    return replace(problem, place=where, culprit=str(owner))
+    return Problem(
+        one_line(problem.message),
+        one_line(problem.place) or f"[{owner.provider}] of the settings",
+        str(owner),
+        one_line(problem.remedy),
+    )
 
 
 def _values(result: object) -> list[object]:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         ConfigFile,
         CRISocket,
         DropIn,
+        HandlerExtension,
         HostsFile,
         KubeletProfile,
         RuntimeHandler,
@@ -89,7 +90,7 @@ class Provider(Generic[S]):
     def contribute_dropin(
         self,
         node: Node[S],  # noqa: ARG002 - the contract names it
-    ) -> Iterable[RuntimeHandler | DropIn | Binary | ConfigFile]:
+    ) -> Iterable[RuntimeHandler | HandlerExtension | DropIn | Binary | ConfigFile]:
         """Contribute to containerd's configuration.
 
         Purity: a function of ``node`` alone. No clock, no network, no writes, no processes; it is
@@ -98,7 +99,9 @@ class Provider(Generic[S]):
         binaries and configuration files that they need. The host writes them to files named after
         the provider, in the node's schema.
         Conflicts: two handlers of one name, or two values for one key, are refused with both
-        providers named. The same value twice is none. Arrays replace, they never append.
+        providers named. The same value twice is none. Arrays replace, they never append. The
+        operator may settle whose handler counts: ``[node] prefer``. Keys of another provider's
+        handler, such as its snapshotter, are a ``HandlerExtension``.
         Nothing to do: raise ``Inactive("reason")``. What the settings ask for and this node cannot
         do: raise ``Refused(Problem("…", remedy="…"))``, before anything is written.
 

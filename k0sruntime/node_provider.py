@@ -73,6 +73,12 @@ class NodeSettings(Settings, frozen=True):
     """Path of the containerd to run; empty: k0s's own, else the first on PATH."""
     k0s: str = ""
     """k0s line to write for, such as ``1.36``; empty: asked of the k0s found."""
+    providers: list[str] | None = None
+    """The only providers that may be used; absent: every one that is installed."""
+    without: list[str] = []
+    """Providers that may not be used; they are not even imported."""
+    prefer: list[str] = []
+    """Whose handler, hosts file or CRI socket counts where two providers want the same."""
     path: list[str] = []
     """Folders searched for programs before all others, and put first on containerd's PATH."""
     pause_image: str = ""

@@ -20,6 +20,7 @@ from k0sruntime import (
     supervised,
     transaction,
 )
+from k0sruntime.choice import Choice
 from k0sruntime.collect import asked, collect, provider_settings, refuse_broken
 from k0sruntime.compose import Composition, compose
 from k0sruntime.discovery import discover
@@ -29,6 +30,7 @@ from k0sruntime.lock import locked
 from k0sruntime.node_provider import NodeSettings
 from k0sruntime.observe import existing, observe, owned, read_settings
 from k0sruntime.plan import plan, refuse_other_hands
+from k0sruntime.precedence import settle
 from k0sruntime.proof import from_records
 from k0sruntime.real_files import RealFiles
 from k0sruntime.settings import SettingsFile, convert
@@ -45,7 +47,7 @@ def prepare(request: Request, story: Story) -> Prepared:
         file = read_settings(request.paths, request.settings)
         own = node_settings(file, request)
         programs = ask_programs(request.paths, own)  # they answer while we discover
-        discovered = discover(request.without)
+        discovered = discover(chosen(request, own))
         for note in discovered.notes:
             story.say(note)
         refuse_broken(discovered.records)
@@ -53,7 +55,9 @@ def prepare(request: Request, story: Story) -> Prepared:
         tell(f"{len(discovered.usable())} of {len(discovered.records)} providers")
     with story.stage("collect") as tell:
         node = observe_node(request.paths, own, programs, request.mode)
-        collected = collect(discovered, node, settings)
+        collected, notes = settle(collect(discovered, node, settings), own.prefer)
+        for note in notes:
+            story.say(note)
         active = [r.name for r in collected.records if r.state == "active"]
         tell(f"active: {', '.join(active)}")
     with story.stage("compose") as tell:
@@ -79,12 +83,17 @@ def prepare(request: Request, story: Story) -> Prepared:
     )
 
 
+def chosen(request: Request, own: NodeSettings) -> Choice:
+    """Return which providers may be used: what the command line says, and ``[node]``."""
+    return Choice(request.without, request.no_providers, own.providers, own.without)
+
+
 def survey(request: Request, story: Story) -> tuple[Record, ...]:
     """Return all providers with their state on this node, broken ones included."""
     file = read_settings(request.paths, request.settings)
     own = node_settings(file, request)
     programs = ask_programs(request.paths, own)
-    discovered = discover(request.without)
+    discovered = discover(chosen(request, own))
     for note in discovered.notes:
         story.say(note)
     settings = {**provider_settings(discovered, file), "node": own}

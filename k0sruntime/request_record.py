@@ -37,6 +37,7 @@ def save(request: Request, settings: bytes, inputs: Mapping[str, str]) -> None:
     state = State(request.paths)
     copy = settings_copy(request.paths)
     options = [f"--settings={copy}", *(f"--without={name}" for name in sorted(request.without))]
+    options += ["--no-providers"] if request.no_providers else []
     options += [f"--mode={request.mode}"] if request.mode else []
     options += [f"--containerd={request.containerd}"] if request.containerd else []
     options += ["--offline"] if request.offline else []

@@ -42,6 +42,8 @@ class Request:
     settings: str = ""
     """Path of the settings file, where it is not the node's own."""
     without: frozenset[str] = frozenset()
+    no_providers: bool = False
+    """None but the host's own."""
     mode: Mode | None = None
     containerd: str = ""
     force: bool = False

@@ -83,6 +83,8 @@ def _command_line(options: dict[str, Any]) -> list[str]:
     for name in ("sandbox", "settings", "containerd"):
         if options[name]:
             words.append(f"--{name}={os.path.abspath(options[name])}")
+    if options["no_providers"]:
+        words.append("--no-providers")
     if options["mode"]:
         words.append(f"--mode={options['mode']}")
     return [*words, *(f"--without={name}" for name in options["without"])]

@@ -70,6 +70,13 @@ def node_options(function: F) -> F:
                 show_envvar=True,
                 help="Leave a provider out; may be given more than once.",
             ),
+            click.option(
+                "--no-providers",
+                is_flag=True,
+                envvar="K0SRUNTIME_NO_PROVIDERS",
+                show_envvar=True,
+                help="Import no provider but the host's own.",
+            ),
         )
     ):
         function = option(function)
@@ -161,6 +168,7 @@ def request(
     containerd: str | None = None,
     mode: Any = None,
     without: tuple[str, ...] = (),
+    no_providers: bool = False,
     force: bool = False,
     lock_timeout: float = 60.0,
     offline: bool = False,
@@ -173,6 +181,7 @@ def request(
         paths(sandbox, root),
         os.path.abspath(settings) if settings else "",
         frozenset(without),
+        no_providers,
         mode,
         os.path.abspath(containerd) if containerd else "",
         force,

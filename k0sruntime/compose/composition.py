@@ -310,8 +310,10 @@ def _handlers(
     tables = {"runc": {}, **schema_.runtimes(effective, schema)}
     owners = {"runc": "containerd"}
     for layer in layers:
-        for name in schema_.runtimes(layer.document, schema):
-            owners[name] = layer.owner.provider if layer.owner else layer.path
+        for name, table in schema_.runtimes(layer.document, schema).items():
+            extends = layer.owner and "runtime_type" not in table  # the handler is another's
+            if not extends:
+                owners[name] = layer.owner.provider if layer.owner else layer.path
     return tuple(
         _handler(owners.get(name, "containerd"), tables[name], declared.get(name), name)
         for name in sorted(tables)

@@ -27,18 +27,22 @@ def refuse(layers: Iterable[Layer], schema: Schema) -> None:
     """
     owned = [(layer, layer.owner) for layer in layers if layer.owner]
     _refuse_one_name(owned)
-    handlers: dict[str, Owner] = {}
+    definers: dict[str, Owner] = {}
     values: dict[Path, tuple[Owner, Any]] = {}
     tables: dict[Path, Owner] = {}
     problems = []
     for layer, owner in owned:
-        for name in schema_.runtimes(layer.document, schema):
-            if name in handlers:
+        taken = set()
+        for name, table in schema_.runtimes(layer.document, schema).items():
+            if "runtime_type" not in table:  # an extension of another's handler
+                continue
+            if name in definers:
                 message = f"two providers define the handler {name!r}"
-                problems.append(conflict(message, handlers[name], owner))
-            handlers.setdefault(name, owner)
+                problems.append(conflict(message, definers[name], owner))
+                taken.add(name)
+            definers.setdefault(name, owner)
         for path, value in leaves(layer.document):
-            if path[2:4] != ("containerd", "runtimes"):  # told by the handler's name
+            if path[2:4] != ("containerd", "runtimes") or path[4:5][0] not in taken:
                 problems += _conflicts(path, value, owner, values, tables)
     if problems:
         raise ConflictError(*problems)

@@ -13,7 +13,7 @@ from k0sruntime.compose import conflicts
 from k0sruntime.compose import schema as schema_
 from k0sruntime.compose.layers import Layer, dotted, leaves
 from k0sruntime.compose.shape import misshapen
-from k0sruntime.contributions import Contribution, DropIn, RuntimeHandler
+from k0sruntime.contributions import Contribution, DropIn, HandlerExtension, RuntimeHandler
 from k0sruntime.errors import ConflictError, Problem, RefusedError
 from k0sruntime.lines import line_of
 from k0sruntime.values import same
@@ -131,7 +131,7 @@ def contributed(
     """
     builders: dict[str, _Builder] = {}
     for part in parts:
-        if isinstance(part.value, DropIn | RuntimeHandler):
+        if isinstance(part.value, DropIn | RuntimeHandler | HandlerExtension):
             builder = builders.setdefault(part.owner.provider, _Builder(part.owner))
             builder.add(part.value)
     layers = _built(builders.values(), schema, paths)
@@ -169,9 +169,13 @@ class _Builder:
         self.images: dict[str, Any] = {}
         self.tables: dict[str, Any] = {}
         self.handlers: dict[str, RuntimeHandler] = {}
+        self.extended: dict[str, dict[str, Any]] = {}
         self.reasoned: list[DropIn] = []
 
-    def add(self, part: DropIn | RuntimeHandler) -> None:
+    def add(self, part: DropIn | RuntimeHandler | HandlerExtension) -> None:
+        if isinstance(part, HandlerExtension):
+            _merge_own(self.extended.setdefault(part.handler, {}), part.table(), self.owner)
+            return
         if isinstance(part, RuntimeHandler):
             if part.name in self.handlers:
                 raise ConflictError(_twice(f"handler {part.name!r}", self.owner))
@@ -188,11 +192,13 @@ class _Builder:
 
     def layers(self, schema: Schema, paths: Paths) -> list[Layer]:
         runtime = dict(self.runtime)
-        if self.handlers:
+        if self.handlers or self.extended:
             tables = {
                 name: schema_.handler_table(handler, schema)
                 for name, handler in self.handlers.items()
             }
+            for name, keys in self.extended.items():
+                _merge_own(tables.setdefault(name, {}), keys, self.owner)
             here = schema_.table_in(runtime, "containerd")
             runtime["containerd"] = {**here, "runtimes": tables}
         found = []

@@ -11,6 +11,7 @@ from k0sruntime.compose import Existing
 from k0sruntime.discovery import Discovered, register
 from k0sruntime.hooks import Hooks
 from k0sruntime.node_provider import NodeProvider, NodeSettings
+from k0sruntime.precedence import settle
 from k0sruntime.records import Record
 from k0sruntime.testing.nodes import LINES, make_node
 
@@ -57,7 +58,8 @@ def compose(
             raise ValueError(record.reason)
         records.append(record)
     settings = {name: kind for name, (_, kind) in wanted.items()}
-    collected = collect(Discovered(tuple(records), hooks), node, settings)
+    asked = collect(Discovered(tuple(records), hooks), node, settings)
+    collected, _ = settle(asked, own.prefer)
     return compose_.compose(node, collected, Existing(dropins=dropins or {}))
 
 

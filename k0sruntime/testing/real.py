@@ -49,16 +49,18 @@ def runs_for_real(provider: str, parts: Parts) -> Iterator[str]:
         raise NotSeenError("no containerd at hand; name one with --k0sruntime-containerd")
     if os.geteuid() != 0:
         raise NotSeenError("a real containerd needs root")
-    folder = tempfile.mkdtemp(prefix="k0sr-", dir="/tmp")  # a socket's path must be short
-    try:
+    # A socket's path must be short.
+    with tempfile.TemporaryDirectory(
+        prefix="k0sr-", dir="/tmp", ignore_cleanup_errors=True
+    ) as folder:
         if parts.images:
             images = f"{folder}/var/lib/k0s/images"
             os.makedirs(images)
             shutil.copy(parts.images, images)
-        yield from _lived(provider, parts, folder)
-    finally:
-        _host(parts, folder, "down", "--pods", "--purge", "--force")
-        shutil.rmtree(folder, ignore_errors=True)
+        try:
+            yield from _lived(provider, parts, folder)
+        finally:
+            _host(parts, folder, "down", "--pods", "--purge", "--force")
 
 
 def _lived(provider: str, parts: Parts, folder: str) -> Iterator[str]:

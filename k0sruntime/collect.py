@@ -48,13 +48,20 @@ class Collected:
 
 
 @dataclass(frozen=True)
-class _Answers:
+class Answers:
+    """What one provider contributed, by hook."""
+
     parts: tuple[Contribution[Part], ...] = ()
     hosts: tuple[Contribution[HostsFile], ...] = ()
     sockets: tuple[Contribution[CRISocket], ...] = ()
     profiles: tuple[Contribution[KubeletProfile], ...] = ()
 
+    def all(self) -> tuple[Contribution[Any], ...]:
+        """Return everything, in the order of the hooks."""
+        return (*self.parts, *self.hosts, *self.sockets, *self.profiles)
+
     def empty(self) -> bool:
+        """Tell whether nothing was contributed."""
         return not (self.parts or self.hosts or self.sockets or self.profiles)
 
 
@@ -113,7 +120,7 @@ def collect(
         RefusedError: everything that providers say this node cannot have.
     """
     records: list[Record] = []
-    answers: list[_Answers] = []
+    answers: list[Answers] = []
     problems: list[Problem] = []
     refused: list[Problem] = []
     for record in discovered.records:
@@ -147,19 +154,24 @@ def collect(
 
 def asked(
     discovered: Discovered, record: Record, node: Node[Any], settings: Mapping[str, Any]
-) -> Record:
-    """Ask one provider and return its record with the state that its answer gives; never raises."""
+) -> tuple[Record, Answers]:
+    """Ask one provider; return its record with the state that its answer gives, and the answer.
+
+    Never raises: a provider that fails is a record that says so.
+    """
     if record.state != "active":
-        return record
+        return record, Answers()
     try:
         own = for_provider(node, record.name, settings)
-        return _answered(record, _ask(discovered.hooks, record.name, own))
+        answer = _ask(discovered.hooks, record.name, own)
+        return _answered(record, answer), answer
     except Inactive as exc:
-        return _inactive(record, exc)
+        return _inactive(record, exc), Answers()
     except ProviderError as exc:
-        return replace(record, state="broken", reason=exc.problems[0].message)
+        return replace(record, state="broken", reason=exc.problems[0].message), Answers()
     except RefusedError as exc:
-        return replace(record, state="inactive", reason=f"refused: {exc.problems[0].message}")
+        reason = f"refused: {exc.problems[0].message}"
+        return replace(record, state="inactive", reason=reason), Answers()
 
 
 def for_provider(node: Node[Any], provider: str, settings: Mapping[str, Any]) -> Node[Any]:
@@ -167,21 +179,21 @@ def for_provider(node: Node[Any], provider: str, settings: Mapping[str, Any]) ->
     return replace(node, provider=provider, settings=settings.get(provider))
 
 
-def _ask(hooks: Hooks, provider: str, node: Node[Any]) -> _Answers:
+def _ask(hooks: Hooks, provider: str, node: Node[Any]) -> Answers:
     asks: tuple[Callable[[str, Node[Any]], list[Any]], ...] = (
         hooks.contribute_dropin,
         hooks.contribute_hosts,
         hooks.cri_socket,
         hooks.kubelet_profile,
     )
-    return _Answers(*(tuple(ask(provider, node)) for ask in asks))
+    return Answers(*(tuple(ask(provider, node)) for ask in asks))
 
 
 def _inactive(record: Record, resting: Inactive) -> Record:
     return replace(record, state="inactive", reason=one_line(resting.reason))
 
 
-def _answered(record: Record, answer: _Answers) -> Record:
+def _answered(record: Record, answer: Answers) -> Record:
     if answer.empty() and set(record.hooks) - {"post_start_check"}:
         return replace(record, state="inactive", reason="it contributed nothing and gave no reason")
     return record

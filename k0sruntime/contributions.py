@@ -10,131 +10,29 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Generic, Literal, TypeVar
+from typing import Generic, Literal, TypeVar, get_args
 
 from k0sruntime.binaries import FILE_NAME
 from k0sruntime.errors import Problem
-from k0sruntime.values import Table, Value, check_name, check_strings, plain_table
+from k0sruntime.guard import one_line
+from k0sruntime.handlers import DNS_LABEL as DNS_LABEL  # noqa: PLC0414 - one place to import from
+from k0sruntime.handlers import HANDLER_NAME as HANDLER_NAME  # noqa: PLC0414 - one place to import from
+from k0sruntime.handlers import HandlerExtension as HandlerExtension  # noqa: PLC0414 - one place to import from
+from k0sruntime.handlers import RuntimeHandler as RuntimeHandler  # noqa: PLC0414 - one place to import from
+from k0sruntime.handlers import make_plain
+from k0sruntime.values import (
+    Table,
+    Value,
+    check_name,
+    check_printable,
+    check_strings,
+    check_text,
+)
 
 Verdict = Literal["pass", "fail", "warn", "unknown"]
 T = TypeVar("T")
 
-HANDLER_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
-"""What containerd and CRI take as the name of a handler."""
-DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
-"""The handler of a RuntimeClass (node.k8s.io/v1) and the name of a worker profile."""
-DNS_SUBDOMAIN = re.compile(rf"(?=.{{1,253}}$){DNS_LABEL.pattern}(\.{DNS_LABEL.pattern})*")
-"""The name of a RuntimeClass."""
 CAPABILITIES = ("pull", "resolve", "push", "referrers")
-
-
-@dataclass(frozen=True, kw_only=True)
-class RuntimeHandler:
-    """A CRI runtime handler, the key under ``containerd.runtimes``.
-
-    Attributes:
-        name: what a RuntimeClass names as its ``handler``.
-        runtime_type: the shim: the last two parts name the binary ``containerd-shim-<name>-<ver>``.
-        runtime_path: absolute path of the shim where it is not on containerd's PATH.
-        options: the shim's own options, such as ``BinaryName`` for the runc shim.
-        pod_annotations: annotations handed to the shim, wildcards allowed.
-        container_annotations: the same for containers.
-        snapshotter: the snapshotter of its pods; empty for the default one.
-        sandboxer: ``podsandbox`` or ``shim``; empty for containerd's default.
-        keys: any other key of the handler's table, in containerd's own spelling.
-        runtime_class: the RuntimeClass to offer for it; empty for none.
-        overhead: what a pod of it costs besides its containers, such as ``{"memory": "64Mi"}``.
-        scheduling: ``nodeSelector`` and ``tolerations`` of that RuntimeClass.
-        programs: absolute paths that must be there and executable for it to run.
-    """
-
-    name: str
-    runtime_type: str = "io.containerd.runc.v2"
-    runtime_path: str = ""
-    options: Table = field(default_factory=dict)
-    pod_annotations: Sequence[str] = ()
-    container_annotations: Sequence[str] = ()
-    snapshotter: str = ""
-    sandboxer: str = ""
-    keys: Table = field(default_factory=dict)
-    runtime_class: str = ""
-    overhead: Mapping[str, str] = field(default_factory=dict)
-    scheduling: Table = field(default_factory=dict)
-    programs: Sequence[str] = ()
-
-    def __post_init__(self) -> None:
-        """Check the names and the shape of the tables."""
-        check_name("handler", self.name, HANDLER_NAME)
-        if self.runtime_class:
-            check_name("RuntimeClass", self.runtime_class, DNS_SUBDOMAIN)
-            check_name("handler of a RuntimeClass", self.name, DNS_LABEL)
-        if self.runtime_type.count(".") < 2:
-            raise ValueError(
-                f"runtime_type {self.runtime_type!r} of handler {self.name!r} must end in"
-                " <name>.<version>, as in io.containerd.runc.v2"
-            )
-        _check_absolute(f"runtime_path of handler {self.name}", self.runtime_path)
-        for key in ("pod_annotations", "container_annotations", "programs"):
-            check_strings(f"{key} of handler {self.name}", getattr(self, key))
-        if own := sorted(set(self.keys) & set(self.__dataclass_fields__)):
-            raise ValueError(f"keys of handler {self.name} names {own[0]!r}, which is a field")
-        _make_plain(self, f"options of handler {self.name}", "options")
-        for name in ("keys", "overhead", "scheduling"):
-            _make_plain(self, f"{name} of handler {self.name}", name)
-        if (self.overhead or self.scheduling) and not self.runtime_class:
-            raise ValueError(f"handler {self.name}: overhead and scheduling need a runtime_class")
-        if unknown := sorted(set(self.scheduling) - {"nodeSelector", "tolerations"}):
-            raise ValueError(f"scheduling of handler {self.name} knows no {unknown[0]!r}")
-
-
-@dataclass(frozen=True, kw_only=True)
-class HandlerExtension:
-    """Keys for the handler of another provider, such as a snapshotter for ``runsc``.
-
-    Where nobody defines the handler it has no effect, and the operator is told. A key that the
-    handler has already, with another value, is a conflict of the two providers.
-
-    Attributes:
-        handler: the name of the handler.
-        snapshotter: the snapshotter of its pods; empty: as it is.
-        options: further options of its shim.
-        keys: any other key of the handler's table, in containerd's own spelling.
-    """
-
-    handler: str
-    snapshotter: str = ""
-    options: Table = field(default_factory=dict)
-    keys: Table = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        """Check the name, and that something is extended by plain values."""
-        check_name("handler", self.handler, HANDLER_NAME)
-        _make_plain(self, f"options for handler {self.handler}", "options")
-        _make_plain(self, f"keys for handler {self.handler}", "keys")
-        for key in ("options", "snapshotter", "runtime_type"):
-            if key in self.keys:
-                raise ValueError(f"keys for handler {self.handler} must not hold {key!r}")
-        if not (self.snapshotter or self.options or self.keys):
-            raise ValueError(f"the extension of handler {self.handler!r} extends nothing")
-
-    def table(self) -> dict[str, Value]:
-        """Return the keys as they stand in the handler's table."""
-        found: dict[str, Value] = dict(self.keys)
-        if self.options:
-            found["options"] = self.options
-        if self.snapshotter:
-            found["snapshotter"] = self.snapshotter
-        return found
-
-
-def _check_absolute(kind: str, path: str) -> None:
-    if path and not path.startswith("/"):
-        raise ValueError(f"{kind} must be an absolute path, not {path!r}")
-
-
-def _make_plain(contribution: object, kind: str, name: str) -> None:
-    """Replace a table by plain dictionaries, checked; the contribution is being made."""
-    object.__setattr__(contribution, name, plain_table(kind, getattr(contribution, name)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,7 +56,7 @@ class DropIn:
     def __post_init__(self) -> None:
         """Check the shape of the tables, and that none spells what the host must spell."""
         for kind in ("runtime", "images", "tables"):
-            _make_plain(self, kind, kind)
+            make_plain(self, kind, kind)
         if not self.reason.isprintable():
             raise ValueError(f"reason must be one line, not {self.reason!r}")
         if forbidden := sorted({"version", "imports"} & set(self.tables)):
@@ -190,8 +88,14 @@ class ConfigFile:
     mode: int = 0o644
 
     def __post_init__(self) -> None:
-        """Check the name, which must be a plain file name."""
+        """Check the name, which must be a plain file name, the text, and who may do what."""
         check_name("config file", self.name, FILE_NAME)
+        check_text(f"content of the config file {self.name}", self.content)
+        if not 0o400 <= self.mode <= 0o755 or self.mode & 0o022:
+            raise ValueError(
+                f"mode {self.mode:#o} of the config file {self.name} must be between 0400 and 0755,"
+                " and let nobody but its owner write"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -223,6 +127,7 @@ class Host:
         """Check what containerd would silently read in another way."""
         if not re.fullmatch(r"https?://[^\s/?#]+(/[^\s?#]*)?", self.url):
             raise ValueError(f"host {self.url!r} must be an http:// or https:// URL")
+        check_printable("the URL of a host", self.url)
         if self.url.endswith("/"):
             raise ValueError(
                 f"host {self.url!r} must not end in a slash: containerd asks //v2 then"
@@ -231,6 +136,9 @@ class Host:
         check_strings(f"ca of host {self.url}", self.ca)
         for key, values in self.header.items():
             check_strings(f"header {key!r} of host {self.url}", values)
+            for word in (key, *values):
+                if not word.isprintable():  # the value may be a secret
+                    raise ValueError(f"header {key!r} of host {self.url} must be one line")
         for capability in self.capabilities:
             if capability not in CAPABILITIES:
                 raise ValueError(
@@ -263,8 +171,9 @@ class HostsFile:
     def __post_init__(self) -> None:
         """Check the names, and that no host is named twice (containerd drops such a file)."""
         check_name("registry", self.registry, FILE_NAME if self.registry[:1] != "[" else _IPV6)
-        for name in self.files:
+        for name, content in self.files.items():
             check_name("file beside hosts.toml", name, FILE_NAME)
+            check_text(f"content of {name} beside hosts.toml", content)
             if name == "hosts.toml":
                 raise ValueError("files must not hold hosts.toml: the host writes it")
         urls = [host.url for host in self.hosts]
@@ -283,7 +192,8 @@ class CRISocket:
 
     def __post_init__(self) -> None:
         """Check that it is an absolute Unix socket."""
-        if not re.fullmatch(r"unix:///\S+", self.url):
+        check_printable("CRI socket", self.url)
+        if not re.fullmatch(r"unix:///\S+", self.url) or "/../" in f"{self.url}/":
             raise ValueError(f"CRI socket {self.url!r} must be unix:///an/absolute/path")
 
     @property
@@ -304,7 +214,7 @@ class KubeletProfile:
     def __post_init__(self) -> None:
         """Check the name (DNS-1123 label) and the fields that k0s forbids in a profile."""
         check_name("profile", self.name, DNS_LABEL)
-        _make_plain(self, f"profile {self.name}", "values")
+        make_plain(self, f"profile {self.name}", "values")
         for key in self.FORBIDDEN:
             if key in self.values:
                 raise ValueError(f"profile {self.name!r} must not set {key!r}: k0s refuses it")
@@ -325,6 +235,14 @@ class Check:
     verdict: Verdict
     detail: str = ""
     remedy: str = ""
+
+    def __post_init__(self) -> None:
+        """Refuse what is no verdict; what a program printed becomes one line."""
+        if self.verdict not in get_args(Verdict):
+            known = ", ".join(get_args(Verdict))
+            raise ValueError(f"{self.verdict!r} is no verdict; there are {known}")
+        for key in ("name", "detail", "remedy"):
+            object.__setattr__(self, key, one_line(getattr(self, key)))
 
 
 @dataclass(frozen=True)

@@ -37,6 +37,7 @@ from k0sruntime.settings import SettingsFile, convert
 from k0sruntime.stages import Outcome, Prepared, Request, Story
 
 if TYPE_CHECKING:
+    from k0sruntime.collect import Answers
     from k0sruntime.node import Node, Paths
     from k0sruntime.records import Record
 
@@ -88,8 +89,11 @@ def chosen(request: Request, own: NodeSettings) -> Choice:
     return Choice(request.without, request.no_providers, own.providers, own.without)
 
 
-def survey(request: Request, story: Story) -> tuple[Record, ...]:
-    """Return all providers with their state on this node, broken ones included."""
+def survey(request: Request, story: Story) -> tuple[tuple[Record, Answers], ...]:
+    """Return all providers with their state on this node and what they contribute to it.
+
+    Broken ones are among them.
+    """
     file = read_settings(request.paths, request.settings)
     own = node_settings(file, request)
     programs = ask_programs(request.paths, own)

@@ -28,6 +28,46 @@ DEPTH_LIMIT = 32
 """Deeper tables than this are a mistake (a recursion), not a configuration."""
 
 
+LARGEST = 1 << 20
+"""Bytes of one table or one file: more is a mistake, not a configuration."""
+
+
+def check_text(kind: str, text: object) -> None:
+    """Refuse the content of a file that is no text, or huge.
+
+    Raises:
+        ValueError: names the kind.
+    """
+    if not isinstance(text, str):
+        raise ValueError(f"{kind} must be text, not a {type(text).__name__}")
+    _refuse_surrogates(kind, text)
+    _refuse_huge(kind, len(text.encode()))
+
+
+def check_printable(kind: str, text: object) -> None:
+    """Refuse what is no single line: control characters end up on terminals and in headers.
+
+    Raises:
+        ValueError: names the kind.
+    """
+    if not isinstance(text, str) or not text.isprintable():
+        raise ValueError(f"{kind} must be one line of text, not {text!r}")
+
+
+def _refuse_huge(kind: str, size: int) -> None:
+    if size > LARGEST:
+        raise ValueError(f"{kind} is larger than {LARGEST >> 20} MiB")
+
+
+def _size(value: Any) -> int:
+    """Return roughly how many bytes a value takes in a file."""
+    if isinstance(value, dict):
+        return sum(len(key) + _size(inner) + 4 for key, inner in value.items())
+    if isinstance(value, list):
+        return sum(_size(inner) + 2 for inner in value)
+    return len(value) if isinstance(value, str) else 8
+
+
 def check_name(kind: str, name: str, pattern: re.Pattern[str]) -> None:
     """Refuse a name that does not match ``pattern`` as a whole.
 
@@ -65,6 +105,7 @@ def plain_table(kind: str, value: object) -> dict[str, Any]:
     if not isinstance(value, Mapping):
         raise ValueError(f"{kind} must be a table, not a {type(value).__name__}")
     found: dict[str, Any] = _plain(kind, value, 0)
+    _refuse_huge(kind, _size(found))
     return found
 
 

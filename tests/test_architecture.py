@@ -12,6 +12,9 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 PURE = [
     "node.py",
     "contributions.py",
+    "handlers.py",
+    "choice.py",
+    "precedence.py",
     "hookspecs.py",
     "errors.py",
     "settings.py",

@@ -223,7 +223,7 @@ def test_the_survey_of_one_provider_never_raises() -> None:
         good=provider(**everything("good")),
         idle=provider(contribute_dropin=rests),
     )
-    records = {r.name: asked(found, r, NODE, {}) for r in found.records}
+    records = {r.name: asked(found, r, NODE, {})[0] for r in found.records}
     assert {name: record.state for name, record in records.items()} == {
         "bad": "broken",
         "good": "active",

@@ -9,10 +9,12 @@ import pytest
 
 from k0sruntime import (
     Binary,
+    Check,
     ConfigFile,
     CRISocket,
     Download,
     DropIn,
+    HandlerExtension,
     Host,
     HostsFile,
     KubeletProfile,
@@ -256,3 +258,107 @@ def test_other_plugins_may_be_named_where_they_stand() -> None:
 
 def test_the_path_of_a_socket_is_the_nodes() -> None:
     assert CRISocket(url="unix:///run/cri-dockerd.sock").path == "/run/cri-dockerd.sock"
+
+
+HOSTILE: dict[str, tuple[Any, dict[str, Any], str]] = {
+    "a config file above its folder": (ConfigFile, {"name": "../x", "content": ""}, "must match"),
+    "a config file elsewhere": (ConfigFile, {"name": "/etc/passwd", "content": ""}, "must match"),
+    "a config file that is a folder": (ConfigFile, {"name": "..", "content": ""}, "must match"),
+    "an escape in a file's name": (ConfigFile, {"name": "a\x1b[2J", "content": ""}, "must match"),
+    "a newline in a file's name": (ConfigFile, {"name": "a\n", "content": ""}, "must match"),
+    "a registry above its folder": (HostsFile, {"registry": "../../x"}, "must match"),
+    "a certificate above its folder": (
+        HostsFile,
+        {"registry": "docker.io", "files": {"../ca.crt": ""}},
+        "must match",
+    ),
+    "a program above its folder": (
+        Binary,
+        {
+            "name": "a",
+            "version": "1",
+            "programs": ["../../../bin/sh"],
+            "downloads": {"x86_64": Download(url="https://a/a", sha256="a" * 64)},
+        },
+        "",
+    ),
+    "a download above its folder": (
+        Download,
+        {"url": "https://a/a", "sha256": "a" * 64, "name": "../a"},
+        "must match",
+    ),
+    "a socket above its folder": (CRISocket, {"url": "unix:///run/../etc/x"}, "unix:///"),
+    "an escape in a socket": (CRISocket, {"url": "unix:///run/\x1b[2J"}, "one line"),
+    "a header of two lines": (
+        Host,
+        {"url": "https://a", "header": {"X": ["a\r\nHost: b"]}},
+        "must be one line",
+    ),
+    "an escape in an URL": (Host, {"url": "https://a\x1b[2J"}, "one line"),
+    "an escape in a handler's path": (
+        RuntimeHandler,
+        {"name": "a", "runtime_path": "/x\x1b"},
+        "one line",
+    ),
+    "an escape in a shim": (
+        RuntimeHandler,
+        {"name": "a", "runtime_type": "a.b\x07.v1"},
+        "one line",
+    ),
+    "a huge table": (DropIn, {"runtime": {"x": ["y" * 1000] * 2000}}, "larger than 1 MiB"),
+    "a wide table": (
+        DropIn,
+        {"runtime": {str(n): n for n in range(200_000)}},
+        "larger than 1 MiB",
+    ),
+    "a huge config file": (ConfigFile, {"name": "a", "content": "x" * (2 << 20)}, "larger than"),
+    "a huge certificate": (
+        HostsFile,
+        {"registry": "docker.io", "files": {"ca.crt": "x" * (2 << 20)}},
+        "larger than 1 MiB",
+    ),
+    "a config file that is no text": (ConfigFile, {"name": "a", "content": b"x"}, "must be text"),
+    "a config file beyond UTF-8": (ConfigFile, {"name": "a", "content": "\ud800"}, "UTF-8"),
+    "a certificate beyond UTF-8": (
+        HostsFile,
+        {"registry": "docker.io", "files": {"ca.crt": "\udcff"}},
+        "UTF-8",
+    ),
+    "a value beyond UTF-8": (RuntimeHandler, {"name": "a", "options": {"x": "\udcff"}}, "UTF-8"),
+    "a config file that runs as its owner": (
+        ConfigFile,
+        {"name": "a", "content": "", "mode": 0o4755},
+        "0o4755",
+    ),
+    "a config file that everybody writes": (
+        ConfigFile,
+        {"name": "a", "content": "", "mode": 0o666},
+        "nobody but its owner",
+    ),
+    "a verdict that is none": (Check, {"name": "a", "verdict": "green"}, "'green' is no verdict"),
+    "an extension of nothing": (HandlerExtension, {"handler": "runsc"}, "extends nothing"),
+    "an extension that takes the handler over": (
+        HandlerExtension,
+        {"handler": "runsc", "keys": {"runtime_type": "io.containerd.x.v1"}},
+        "must not hold 'runtime_type'",
+    ),
+    "an extension with a table in itself": (
+        HandlerExtension,
+        {"handler": "runsc", "options": recursive()},
+        "nested deeper",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", list(HOSTILE))
+def test_a_provider_cannot_reach_beyond_its_own_names_nor_overwhelm_the_host(case: str) -> None:
+    kind, arguments, told = HOSTILE[case]
+    with pytest.raises(ValueError, match=r"\w") as refused:
+        kind(**arguments)
+    assert told in str(refused.value)
+    assert str(refused.value).isprintable()
+
+
+def test_what_a_check_tells_is_one_line_that_a_terminal_can_show() -> None:
+    check = Check(name="kernel\n", verdict="pass", detail="Linux\x1b[2J\n6.12\n")
+    assert (check.name, check.detail) == ("kernel", "Linux [2J 6.12")

@@ -22,6 +22,7 @@ COMMANDS = {
     "supervise": "Stay with the containerd that up has started.",
     "verify": "Prove the running node once more, changing nothing.",
     "providers": "List the providers: where they come from, and what they do here.",
+    "schema": "Print a JSON Schema of the settings file, for editors.",
     "explain": "Show where a key of the effective configuration comes from.",
     "render": "Print what a folder of drop-ins comes to.",
     "lint": "Judge drop-ins and hosts files against a containerd or a k0s line.",

@@ -1,0 +1,32 @@
+"""``k0sruntime schema``."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import click
+
+from k0sruntime.cli.options import node_options, request
+from k0sruntime.cli.story import Stderr
+
+
+@click.command(name="schema")
+@node_options
+def command(**options: Any) -> int:
+    """Print a JSON Schema of the settings file, for editors: a table for each installed provider.
+
+    In an editor with a TOML language server, write on the first line of the file:
+    "#:schema ./schema.json". A provider that cannot be used has no table in it, and is told.
+    """
+    from k0sruntime import pipeline, settings_schema
+    from k0sruntime.discovery import discover
+
+    asked = request(**options)
+    story = Stderr()
+    discovered = discover(pipeline.chosen(asked, pipeline.bare_settings(asked)))
+    for record in discovered.records:
+        if record.unusable:
+            story.say(f"{record.name} is {record.state} and has no table: {record.reason}")
+    click.echo(json.dumps(settings_schema.schema(discovered.usable()), indent=2))
+    return 0

@@ -1,0 +1,108 @@
+"""Which providers may be used: allow-list, deny-list, --without and --no-providers."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from k0sruntime.choice import Choice
+from k0sruntime.cli.main import run
+
+NODE = '[node]\nmode = "managed"\nk0s = "1.36"\n'
+
+
+def states(
+    folder: Path, capsys: pytest.CaptureFixture[str], settings: str, *options: str
+) -> dict[str, str]:
+    path = folder / "etc/k0sruntime/config.toml"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(NODE + settings)
+    assert run(["providers", "--sandbox", str(folder), "--json", *options]) == 0
+    said = capsys.readouterr()
+    found = json.loads(said.out)["providers"]
+    return {p["name"]: p["reason"] if p["state"] == "blocked" else "" for p in found} | {
+        "said": said.err
+    }
+
+
+def test_without_a_word_all_are_asked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    found = states(tmp_path, capsys, "")
+    assert {name: found[name] for name in ("mirrors", "gvisor")} == {"mirrors": "", "gvisor": ""}
+
+
+def test_an_allow_list_lets_in_nobody_else(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = states(tmp_path, capsys, 'providers = ["mirrors"]\n')
+    assert found["node"] == found["mirrors"] == ""
+    assert {found[n] for n in ("gvisor", "nvidia", "dockerd")} == {"not among [node] providers"}
+
+
+def test_an_empty_allow_list_lets_in_nobody(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = states(tmp_path, capsys, "providers = []\n")
+    assert found["mirrors"] == found["gvisor"] == "not among [node] providers"
+
+
+def test_a_deny_list_counts_more_than_an_allow_list(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = states(tmp_path, capsys, 'providers = ["mirrors"]\nwithout = ["mirrors"]\n')
+    assert found["mirrors"] == "left out with [node] without"
+
+
+def test_no_providers_leaves_the_hosts_own_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = states(tmp_path, capsys, "", "--no-providers")
+    assert found["node"] == ""
+    assert {found[n] for n in ("mirrors", "gvisor")} == {"left out with --no-providers"}
+
+
+def test_the_table_of_a_provider_that_is_left_out_is_no_mistake(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = 'without = ["gvisor"]\n\n[gvisor]\nplatform = "kvm"\n'
+    assert states(tmp_path, capsys, settings)["gvisor"] == "left out with [node] without"
+
+
+def test_a_name_without_effect_is_told_with_the_nearest(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = states(tmp_path, capsys, 'providers = ["mirors"]\nwithout = ["gvisr"]\n')["said"]
+    assert "[node] providers mirors has no effect: no such provider is installed. Did you" in said
+    assert 'Did you mean "mirrors"?' in said
+    assert "[node] without gvisr has no effect" in said
+
+
+def test_one_that_is_left_out_is_not_imported(tmp_path: Path) -> None:
+    import subprocess
+    import sys
+
+    code = (
+        "import sys; from k0sruntime.cli.main import run;"
+        "code = run(sys.argv[1:]); print([m for m in sys.modules if m.startswith('k0sruntime_')])"
+    )
+    command = [sys.executable, "-c", code, "providers", "--no-providers", "--sandbox", tmp_path]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_what_up_was_asked_for_is_asked_for_again(tmp_path: Path) -> None:
+    from k0sruntime import request_record
+    from k0sruntime.node import Paths
+    from k0sruntime.stages import Request
+
+    paths = Paths.in_sandbox(str(tmp_path))
+    request_record.save(Request(paths, no_providers=True), b"", {})
+    assert "--no-providers" in request_record.last(paths).options
+
+
+def test_the_command_line_counts_first() -> None:
+    choice = Choice(["a"], allowed=["a", "b"], denied=["b"])
+    assert choice.blocked("a") == "left out with --without"
+    assert choice.blocked("b") == "left out with [node] without"
+    assert choice.blocked("c") == "not among [node] providers"

@@ -1,0 +1,254 @@
+"""The contract between host and providers: its version, its growth, who comes first, who extends."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from k0sruntime import CRISocket, DropIn, HandlerExtension, Host, HostsFile, RuntimeHandler
+from k0sruntime.collect import Collected, refuse_broken
+from k0sruntime.contributions import Contribution, Owner
+from k0sruntime.discovery import discover
+from k0sruntime.errors import ConflictError, ProviderError
+from k0sruntime.gate import refuse
+from k0sruntime.hooks import Hooks, InvalidProviderError
+from k0sruntime.hookspecs import HOOKS, Provider
+from k0sruntime.node_provider import NodeSettings
+from k0sruntime.precedence import settle
+from k0sruntime.records import Record
+from k0sruntime.testing import LINES, compose, make_node, texts
+
+ROOT = Path(__file__).parent.parent
+CODE = """
+from k0sruntime import Provider, RuntimeHandler
+
+class Acme(Provider):
+    contract = CONTRACT
+
+    def contribute_dropin(self, node):
+        yield RuntimeHandler(name="acme")
+
+provider = Acme()
+"""
+
+
+@pytest.fixture
+def record_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    def found(code: str) -> Record:
+        (tmp_path / "acme_contract.py").write_text(code)
+        info = tmp_path / "acme_contract-1.0.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text("Metadata-Version: 2.1\nName: acme-contract\nVersion: 1.0\n")
+        (info / "entry_points.txt").write_text("[k0sruntime]\nacme = acme_contract:provider\n")
+        monkeypatch.syspath_prepend(str(tmp_path))
+        (record,) = [r for r in discover(path=[str(tmp_path)]).records if r.name == "acme"]
+        return record
+
+    yield found
+    sys.modules.pop("acme_contract", None)
+
+
+@pytest.mark.parametrize(
+    ("contract", "state", "told", "todo"),
+    [
+        ("None", "active", "", ""),
+        ("(1, 0)", "active", "", ""),
+        ("(1, 7)", "incompatible", "written for contract 1.7", "Update k0sruntime"),
+        ("(2, 0)", "incompatible", "written for contract 2.0", "Update k0sruntime"),
+        ("(0, 9)", "incompatible", "written for contract 0.9", "Update acme-contract"),
+        ("'1.0'", "broken", "must be (major, minor), such as (1, 0)", "Update acme-contract"),
+        ("(True, 0)", "broken", "must be (major, minor)", "Update acme-contract"),
+    ],
+)
+def test_a_provider_for_another_contract_is_told_what_to_install(
+    record_of: Any, contract: str, state: str, told: str, todo: str
+) -> None:
+    record = record_of(CODE.replace("CONTRACT", contract))
+    assert record.state == state
+    assert told in record.reason
+    assert todo in record.remedy
+    if state != "active":
+        assert "--without acme" in record.remedy
+        with pytest.raises(ProviderError, match="acme"):
+            refuse_broken([record])
+
+
+def test_a_name_that_only_another_k0sruntime_has_is_told_as_such(record_of: Any) -> None:
+    record = record_of("from k0sruntime import Snapshotter\nprovider = None\n")
+    assert record.state == "broken"
+    assert "cannot import name 'Snapshotter'" in record.reason
+    assert "written for another k0sruntime" in record.remedy
+
+
+def test_a_hook_of_a_newer_contract_is_refused_with_what_to_do(record_of: Any) -> None:
+    record = record_of(
+        CODE.replace("contract = CONTRACT", "def contribute_snapshotter(self, node): return ()")
+    )
+    assert record.state == "broken"
+    assert "contract 1.0 has no hook 'contribute_snapshotter'" in record.reason
+    assert "update k0sruntime, or list it in optional_hooks" in record.reason
+
+
+def test_a_provider_can_do_without_a_hook_that_it_lists_as_optional(record_of: Any) -> None:
+    record = record_of(
+        CODE.replace(
+            "contract = CONTRACT",
+            "optional_hooks = ('contribute_snapshotter',)\n"
+            "    def contribute_snapshotter(self, node): return ()",
+        )
+    )
+    assert (record.state, record.hooks) == ("active", ("contribute_dropin",))
+
+
+class NewerContract(Provider[Any]):
+    """A later minor: its hook takes one more argument."""
+
+    def contribute_dropin(self, node: Any, cluster: Any = None) -> Iterable[Any]:  # type: ignore[override]
+        return ()
+
+
+def test_an_argument_can_be_added_to_a_hook_without_breaking_old_providers() -> None:
+    hooks = Hooks(NewerContract)
+    old = SimpleNamespace(contribute_dropin=lambda node: [RuntimeHandler(name="old")])
+    new = SimpleNamespace(
+        contribute_dropin=lambda node, cluster: [RuntimeHandler(name=f"new-{cluster}")]
+    )
+    hooks.register(Record("old", "old", "1", "active"), old)
+    hooks.register(Record("new", "new", "1", "active"), new)
+    for name, given in (("old", "old"), ("new", "new-blue")):
+        node = make_node(name, None)
+        kinds = (RuntimeHandler,)
+        (found,) = hooks._ask(name, "contribute_dropin", kinds, 5, node=node, cluster="blue")
+        assert found.value.name == given
+
+
+def test_a_provider_need_not_name_what_it_does_not_use() -> None:
+    hooks = Hooks()
+    plugin = SimpleNamespace(cri_socket=lambda: [CRISocket(url="unix:///a")])
+    hooks.register(Record("a", "a", "1", "active"), plugin)
+    assert hooks.cri_socket("a", make_node("a", None))
+
+
+def test_an_argument_that_no_contract_has_is_refused_and_named() -> None:
+    with pytest.raises(InvalidProviderError, match="cluster"):
+        Hooks().register(
+            Record("a", "a", "1", "active"), SimpleNamespace(cri_socket=lambda node, cluster: [])
+        )
+
+
+def provider(*values: Any, hook: str = "contribute_dropin") -> Any:
+    return SimpleNamespace(**{hook: lambda node: list(values)})
+
+
+def test_two_providers_of_one_handler_are_refused_and_both_named() -> None:
+    with pytest.raises(ConflictError, match="two providers define the handler 'fast'") as refused:
+        both()
+    assert "acme (acme" in refused.value.problems[0].culprit
+    assert "bcme (bcme" in refused.value.problems[0].culprit
+
+
+def both(*prefer: str) -> Any:
+    one = provider(RuntimeHandler(name="fast", options={"BinaryName": "/a"}))
+    other = provider(RuntimeHandler(name="fast", options={"BinaryName": "/b"}))
+    own = NodeSettings(prefer=list(prefer))
+    return compose(one, make_node("acme", None), others={"bcme": (other, None)}, own=own)
+
+
+@pytest.mark.parametrize(
+    ("prefer", "binary"),
+    [(["acme"], "/a"), (["bcme"], "/b"), (["bcme", "acme"], "/b"), (["acme", "bcme"], "/a")],
+)
+def test_the_operator_says_whose_handler_counts(prefer: list[str], binary: str) -> None:
+    (handler,) = [h for h in both(*prefer).handlers if h.name == "fast"]
+    assert handler.table["options"] == {"BinaryName": binary}
+
+
+def by(name: str, value: Any) -> Contribution[Any]:
+    return Contribution(Owner(name, name, "1", "hook"), value)
+
+
+def test_the_operator_says_whose_hosts_file_and_socket_count_and_is_told_what_is_left_out() -> None:
+    hosts = tuple(
+        by(name, HostsFile(registry="docker.io", hosts=[Host(url=f"https://{name}")]))
+        for name in ("acme", "bcme")
+    )
+    sockets = tuple(by(name, CRISocket(url=f"unix:///{name}")) for name in ("acme", "bcme"))
+    found, notes = settle(Collected(hosts=hosts, sockets=sockets), ["bcme"])
+    assert [item.owner.provider for item in (*found.hosts, *found.sockets)] == ["bcme", "bcme"]
+    assert notes == (
+        "hosts file docker.io of acme is left to bcme: [node] prefer",
+        "CRI socket of acme is left to bcme: [node] prefer",
+    )
+
+
+def test_without_a_word_of_the_operator_nothing_is_left_out() -> None:
+    sockets = tuple(by(name, CRISocket(url=f"unix:///{name}")) for name in ("acme", "bcme"))
+    assert settle(Collected(sockets=sockets), []) == (Collected(sockets=sockets), ())
+    assert settle(Collected(sockets=sockets), ["other"]) == (Collected(sockets=sockets), ())
+
+
+RUNSC = provider(RuntimeHandler(name="runsc", runtime_type="io.containerd.runsc.v1"))
+STARGZ = provider(
+    HandlerExtension(handler="runsc", snapshotter="stargz", options={"ConfigPath": "/x"}),
+    DropIn(tables={"proxy_plugins": {"stargz": {"type": "snapshot", "address": "/run/s.sock"}}}),
+)
+
+
+@pytest.mark.parametrize("line", LINES)
+def test_a_provider_extends_the_handler_of_another(line: str) -> None:
+    node = make_node("stargz", None, line=line, mode="managed" if LINES[line][0] else None)
+    made = compose(STARGZ, node, others={"gvisor": (RUNSC, None)})
+    (handler,) = [h for h in made.handlers if h.name == "runsc"]
+    assert handler.table["snapshotter"] == "stargz"
+    assert handler.table["options"] == {"ConfigPath": "/x"}
+    assert handler.owner == "gvisor", "it stays the handler of who defines it"
+    written = texts(made)
+    assert "stargz" not in written["containerd.d/k0sruntime-gvisor.toml"]
+    assert 'snapshotter = "stargz"' in written["containerd.d/k0sruntime-stargz.toml"]
+
+
+def test_an_extended_composition_passes_the_gate() -> None:
+    node = make_node("stargz", None, mode="managed", binaries=True)
+    made = compose(STARGZ, node, others={"gvisor": (RUNSC, None)})
+    image = make_node("stargz", None, mode="managed", binaries=True)
+    found = [f for f in _findings(made, image) if "stargz.toml" in f.path]
+    assert not found, "an extension alone is no broken handler"
+    assert refuse
+
+
+def _findings(made: Any, node: Any) -> Any:
+    from k0sruntime.lint import check
+    from k0sruntime.lint.composed import subject_of, target_of
+
+    return check(subject_of(made, node.paths), target_of(made, node), node.files)
+
+
+def test_an_extension_of_a_handler_that_nobody_defines_has_no_effect_and_is_told() -> None:
+    parts = (by("stargz", HandlerExtension(handler="runsc", snapshotter="stargz")),)
+    found, notes = settle(Collected(parts=parts), [])
+    assert found.parts == ()
+    assert notes == ("stargz extends the handler runsc, which no provider defines here",)
+
+
+def test_containerds_own_handler_can_be_extended() -> None:
+    extension = provider(HandlerExtension(handler="runc", snapshotter="stargz"))
+    made = compose(extension, make_node("stargz", None))
+    (handler,) = [h for h in made.handlers if h.name == "runc"]
+    assert handler.table["snapshotter"] == "stargz"
+
+
+def test_a_key_that_the_handler_has_already_is_a_conflict_of_both() -> None:
+    runsc = provider(RuntimeHandler(name="runsc", snapshotter="overlayfs"))
+    with pytest.raises(ConflictError, match="snapshotter is 'overlayfs' for one provider"):
+        compose(STARGZ, make_node("stargz", None), others={"gvisor": (runsc, None)})
+
+
+def test_the_docs_say_what_is_stable_and_name_every_hook() -> None:
+    text = (ROOT / "docs/vendors.md").read_text()
+    for word in (*HOOKS, "contract = (1, 0)", "optional_hooks", "HandlerExtension", "prefer"):
+        assert word in text, word

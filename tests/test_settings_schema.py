@@ -21,7 +21,7 @@ class Inner(Settings, frozen=True):
     """How many."""
 
 
-class Outer(Settings, frozen=True):
+class Outer(Settings, frozen=True, kw_only=True):
     platform: Literal["a", "b"] = "a"
     """What it runs on;
     more on the next line."""

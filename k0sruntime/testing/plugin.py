@@ -148,11 +148,8 @@ class _Promise(pytest.Item):
     def __init__(self, *, check: Callable[..., Iterator[str]], **more: Any) -> None:
         super().__init__(**more)
         self._check = check
-        self.add_marker(pytest.mark.timeout(0)) if self._timeouts() else None
-
-    def _timeouts(self) -> bool:
-        """Tell whether another plugin sets limits; the probe has its own."""
-        return self.config.pluginmanager.hasplugin("timeout")
+        if self.config.pluginmanager.hasplugin("timeout"):  # the probe has limits of its own
+            self.add_marker(pytest.mark.timeout(0))
 
     def _found(self) -> Iterator[str]:
         return self._check(self._provider().seen)

@@ -1,0 +1,172 @@
+"""The vendor's way from outside: only the host's wheel, then new, install, pytest."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+import pytest
+
+from k0sruntime.testing.real import Parts, runs_for_real
+from tests.real.conftest import IMAGE, LAB, ROOT
+
+pytestmark = [pytest.mark.real, pytest.mark.timeout(600)]
+PROMISES = 17
+"""Sixteen judged on made-up nodes, and the run for real."""
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    target = tmp_path_factory.mktemp("wheel")
+    command = [sys.executable, "-m", "build", "--no-isolation", "--wheel", "--outdir", target, ROOT]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr + done.stdout
+    (built,) = target.glob("k0sruntime-*.whl")
+    return built
+
+
+@pytest.fixture(scope="module")
+def fresh(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A fresh environment with nothing but the host's wheel and what it needs."""
+    folder = tmp_path_factory.mktemp("vendor-env")
+    venv.create(folder, with_pip=True)
+    ok(folder, folder, "python", "-m", "pip", "install", "--quiet", str(wheel))
+    return folder
+
+
+def tried(
+    environment: Path, where: Path, *command: str, path: str = "/usr/bin:/bin"
+) -> subprocess.CompletedProcess[str]:
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("K0SRUNTIME", "PYTHON"))}
+    return subprocess.run(
+        [environment / "bin" / command[0], *command[1:]],
+        capture_output=True,
+        text=True,
+        cwd=where,
+        env={**kept, "PATH": f"{environment}/bin:{path}"},
+        check=False,
+    )
+
+
+def ok(environment: Path, where: Path, *command: str, path: str = "/usr/bin:/bin") -> str:
+    done = tried(environment, where, *command, path=path)
+    assert done.returncode == 0, f"{done.stderr}\n{done.stdout}"
+    return done.stdout
+
+
+def test_the_host_alone_brings_no_pytest_and_its_command_works(fresh: Path) -> None:
+    assert not (fresh / "bin/pytest").exists()
+    assert "new" in ok(fresh, fresh, "k0sruntime", "--help")
+
+
+def test_a_new_provider_is_green_at_once(fresh: Path, tmp_path: Path) -> None:
+    """``new``, ``pip install -e '.[testing]'``, ``pytest``; then again without the extra."""
+    ok(fresh, tmp_path, "k0sruntime", "new", "acme", "--handler", "fast")
+    project = tmp_path / "k0sruntime-acme"
+    ok(fresh, project, "python", "-m", "pip", "install", "--quiet", "-e", ".[testing]")
+    said = ok(fresh, project, "pytest", "-rs")
+    assert f"{8 + PROMISES - 1} passed, 1 skipped" in said, said
+    assert "no containerd at hand" in said
+    document = ok(fresh, project, "k0sruntime", "providers", "acme", "--root", str(tmp_path))
+    assert "written for 1.0, this host has 1.0" in document
+    assert "inactive: no acme on the node's PATH" in document
+
+    ok(fresh, tmp_path, "k0sruntime", "new", "shimmy", "--shim", "io.containerd.shimmy.v1")
+    other = tmp_path / "k0sruntime-shimmy"
+    ok(fresh, other, "python", "-m", "pip", "install", "--quiet", "-e", ".")
+    assert f"{8 + PROMISES - 1} passed, 1 skipped" in ok(fresh, other, "pytest")
+
+    # With a containerd at hand, the same suite runs the handler for real.
+    settings = tmp_path / "real.toml"
+    settings.write_text(f'[node]\npause_image = "{IMAGE}"\n[acme]\nbinary = "{LAB}/bin/crun"\n')
+    real = [f"--k0sruntime-settings={settings}", f"--k0sruntime-images={LAB}/images/probe.tar"]
+    path = f"{LAB}/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+    said = ok(fresh, project, "pytest", *real, path=path)
+    assert f"{8 + PROMISES} passed" in said, said
+
+    # A handler that does not run is found out, and so is nothing else.
+    settings.write_text(f'[node]\npause_image = "{IMAGE}"\n[acme]\nbinary = "/bin/false"\n')
+    done = tried(fresh, project, "pytest", *real, path=path)
+    assert done.returncode == 1
+    assert "acme, runs_for_real:" in done.stdout
+    assert "1 failed" in done.stdout
+    for name in ("k0sruntime-acme", "k0sruntime-shimmy"):
+        ok(fresh, tmp_path, "python", "-m", "pip", "uninstall", "--quiet", "--yes", name)
+
+
+def test_a_provider_that_is_built_to_a_wheel_installs_into_the_hosts_environment(
+    fresh: Path, tmp_path: Path
+) -> None:
+    ok(fresh, tmp_path, "k0sruntime", "new", "wheely")
+    command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", tmp_path / "dist"]
+    done = subprocess.run(
+        [*command, tmp_path / "k0sruntime-wheely"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr + done.stdout
+    (built,) = (tmp_path / "dist").glob("*.whl")
+    ok(fresh, tmp_path, "python", "-m", "pip", "install", "--quiet", str(built))
+    assert "wheely" in ok(fresh, tmp_path, "k0sruntime", "providers", "--root", str(tmp_path))
+    assert '"wheely"' in ok(fresh, tmp_path, "k0sruntime", "schema", "--root", str(tmp_path))
+    ok(fresh, tmp_path, "python", "-m", "pip", "uninstall", "--quiet", "--yes", "k0sruntime-wheely")
+
+
+def test_the_example_crun_is_built_installed_and_proved_on_the_real_crun(
+    fresh: Path, tmp_path: Path
+) -> None:
+    source = tmp_path / "k0sruntime-crun"
+    shutil.copytree(ROOT / "examples/vendors/k0sruntime-crun", source)
+    command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", tmp_path / "dist"]
+    done = subprocess.run([*command, source], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr + done.stdout
+    (built,) = (tmp_path / "dist").glob("*.whl")
+    ok(fresh, tmp_path, "python", "-m", "pip", "install", "--quiet", f"{built}[testing]")
+    settings = tmp_path / "real.toml"
+    settings.write_text(
+        f'[node]\npause_image = "{IMAGE}"\nprobe_image = "{IMAGE}"\n'
+        f'[crun]\nbinary = "{LAB}/bin/crun"\n'
+    )
+    real = [f"--k0sruntime-settings={settings}", f"--k0sruntime-images={LAB}/images/probe.tar"]
+    said = ok(fresh, source, "pytest", *real, path=f"{LAB}/bin:/usr/sbin:/usr/bin:/sbin:/bin")
+    assert f"{8 + PROMISES} passed" in said, said
+    ok(fresh, tmp_path, "python", "-m", "pip", "uninstall", "--quiet", "--yes", "k0sruntime-crun")
+
+
+LEAVES_A_SANDBOX = """
+from k0sruntime import Check, Provider, RuntimeHandler
+
+class Acme(Provider):
+    def contribute_dropin(self, node):
+        yield RuntimeHandler(name="acme", options={"BinaryName": "CRUN"})
+
+    def post_start_check(self, node, cri):
+        from cri_api.v1 import api_pb2 as api
+        from k0sruntime.cri import _sandbox_config
+        config = _sandbox_config("acme", "")
+        request = api.RunPodSandboxRequest(config=config, runtime_handler="acme")
+        cri._runtime.RunPodSandbox(request, timeout=20)
+        yield Check(name="acme", verdict="pass")
+
+provider = Acme()
+"""
+
+
+def test_a_check_that_leaves_its_sandbox_behind_is_found_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "acme_leaves.py").write_text(LEAVES_A_SANDBOX.replace("CRUN", f"{LAB}/bin/crun"))
+    info = tmp_path / "acme_leaves-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: acme-leaves\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[k0sruntime]\nacme = acme_leaves:provider\n")
+    settings = tmp_path / "real.toml"
+    settings.write_text(f'[node]\npause_image = "{IMAGE}"\n')
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setenv("PATH", f"{LAB}/bin:/usr/sbin:/usr/bin:/sbin:/bin")
+    others = ("gvisor", "nvidia", "dockerd", "mirrors")
+    parts = Parts(f"{LAB}/bin/containerd", str(settings), f"{LAB}/images/probe.tar", others)
+    found = list(runs_for_real("acme", parts))
+    assert [line for line in found if line.startswith("a sandbox is left behind")], found

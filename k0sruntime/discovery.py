@@ -187,14 +187,16 @@ def _entries_of(
     version, damage = "", "its installation has no metadata"
     requires: tuple[str, ...] = ()
     if metadata is not None:
-        name, version, damage = str(metadata["Name"]), str(metadata["Version"]), ""
+        name, version, damage = one_line(metadata["Name"]), one_line(metadata["Version"]), ""
         requires = tuple(metadata.get_all("Requires-Dist") or ())
     try:
         points = list(distribution.entry_points.select(group=GROUP))
     except Exception as exc:  # noqa: BLE001 - as above
         damage = f"its entry points cannot be read: {cause(exc)}"
         return [_Entry(name, None, name, version, damage=damage)]
-    return [_Entry(point.name, point, name, version, requires, damage) for point in points]
+    return [
+        _Entry(one_line(point.name), point, name, version, requires, damage) for point in points
+    ]
 
 
 def _duplicate(record: Record, entry: _Entry, entries: list[_Entry]) -> Record:

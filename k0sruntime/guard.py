@@ -11,6 +11,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+LONGEST = 2000
+"""Characters that foreign code may say in one message; what is longer is cut."""
+
 
 class DeadlineError(Exception):
     """A guarded call did not come back in time; its thread is left behind."""
@@ -62,4 +65,5 @@ def one_line(said: object) -> str:
         text = str(said)
     except BaseException:  # noqa: BLE001 - foreign code may raise anything, here as well
         return ""
-    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    shown = text if len(text) <= LONGEST else f"{text[:LONGEST]} …"
+    return " ".join("".join(c if c.isprintable() else " " for c in shown).split())

@@ -42,17 +42,17 @@ provider = Acme()
 @pytest.fixture
 def record_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     def found(code: str) -> Record:
-        (tmp_path / "acme_contract.py").write_text(code)
-        info = tmp_path / "acme_contract-1.0.dist-info"
+        (tmp_path / "contract_acme.py").write_text(code)
+        info = tmp_path / "contract_acme-1.0.dist-info"
         info.mkdir()
         (info / "METADATA").write_text("Metadata-Version: 2.1\nName: acme-contract\nVersion: 1.0\n")
-        (info / "entry_points.txt").write_text("[k0sruntime]\nacme = acme_contract:provider\n")
+        (info / "entry_points.txt").write_text("[k0sruntime]\nacme = contract_acme:provider\n")
         monkeypatch.syspath_prepend(str(tmp_path))
         (record,) = [r for r in discover(path=[str(tmp_path)]).records if r.name == "acme"]
         return record
 
     yield found
-    sys.modules.pop("acme_contract", None)
+    sys.modules.pop("contract_acme", None)
 
 
 @pytest.mark.parametrize(

@@ -29,11 +29,11 @@ provider = Acme()
 def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder of installed distributions, with one provider in it."""
     folder = tmp_path / "site"
-    info = folder / "acme_left-1.0.dist-info"
+    info = folder / "left_acme-1.0.dist-info"
     info.mkdir(parents=True)
-    (folder / "acme_left.py").write_text(CODE)
+    (folder / "left_acme.py").write_text(CODE)
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: acme-left\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[k0sruntime]\nacme = acme_left:provider\n")
+    (info / "entry_points.txt").write_text("[k0sruntime]\nacme = left_acme:provider\n")
     monkeypatch.syspath_prepend(str(folder))
     return folder
 
@@ -59,7 +59,7 @@ def test_the_next_up_removes_what_an_uninstalled_provider_has_left(
         "etc/k0s/k0sruntime/acme/acme.toml",
     }
     shutil.rmtree(site)
-    sys.modules.pop("acme_left", None)
+    sys.modules.pop("left_acme", None)
     capsys.readouterr()
 
     assert run(["plan", "--exit-code", "--json", *options]) == 10
@@ -87,7 +87,7 @@ def test_a_leftover_that_somebody_edited_is_not_removed_in_silence(
     dropin = node / "etc/k0s/containerd.d/k0sruntime-acme.toml"
     dropin.write_text(dropin.read_text() + "# mine\n")
     shutil.rmtree(site)
-    sys.modules.pop("acme_left", None)
+    sys.modules.pop("left_acme", None)
     assert run(["up", *options]) == 3
     assert "is ours, and somebody edited it" in capsys.readouterr().err
     assert dropin.exists()

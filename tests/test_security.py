@@ -1,0 +1,175 @@
+"""What a provider cannot do to the host, whatever it returns, raises or is called.
+
+Names, sizes and texts of single contributions are in test_contributions.py.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from k0sruntime import (
+    ConfigFile,
+    DropIn,
+    Host,
+    HostsFile,
+    Inactive,
+    Problem,
+    Refused,
+    RuntimeHandler,
+)
+from k0sruntime.cli.main import run
+from k0sruntime.errors import ProviderError, RefusedError
+from k0sruntime.testing import compose, make_node
+
+
+def provider(hook: Any, **more: Any) -> Any:
+    return SimpleNamespace(contribute_dropin=hook, **more)
+
+
+def test_every_file_of_a_provider_lies_under_its_own_name() -> None:
+    everything = provider(
+        lambda node: [
+            RuntimeHandler(name="fast"),
+            DropIn(
+                images={"registry": {"config_path": node.paths.certs}},
+                tables={"proxy_plugins": {"x": {"type": "snapshot", "address": "/x"}}},
+            ),
+            ConfigFile(name="x.toml", content=""),
+        ],
+        contribute_hosts=lambda node: [
+            HostsFile(registry="r.example", hosts=[Host(url="https://a")], files={"ca.crt": ""})
+        ],
+    )
+    made = compose(everything, make_node("acme", None, mode="managed"))
+    assert {file.path for file in made.files if file.owner == "acme"} == {
+        "/etc/k0s/containerd.d/k0sruntime-acme.toml",
+        "/etc/k0s/containerd.d/k0sruntime-acme-tables.toml",
+        "/etc/k0s/k0sruntime/acme/x.toml",
+        "/etc/k0s/containerd.d/certs.d/r.example/hosts.toml",
+        "/etc/k0s/containerd.d/certs.d/r.example/ca.crt",
+    }
+
+
+def endless(node: Any) -> Any:
+    while True:
+        yield RuntimeHandler(name="fast")
+
+
+def recursive(node: Any) -> Any:
+    return recursive(node)
+
+
+def huge(node: Any) -> Any:
+    raise ValueError("x" * 50_000_000)
+
+
+def rude(node: Any) -> Any:
+    raise ValueError("\x1b[2J\x1b]0;mine\x07 gone\nerror: all is well")
+
+
+def lone(node: Any) -> Any:
+    raise ValueError("\udcff")
+
+
+@pytest.mark.parametrize(
+    ("hook", "told"),
+    [
+        (endless, "more than 1000 contributions"),
+        (recursive, "RecursionError"),
+        (huge, "ValueError: xxx"),
+        (rude, "gone error: all is well"),
+        (lone, "ValueError"),
+    ],
+)
+def test_whatever_a_hook_does_the_error_is_one_short_line(hook: Any, told: str) -> None:
+    with pytest.raises(ProviderError) as refused:
+        compose(provider(hook), make_node("acme", None))
+    message = refused.value.problems[0].message
+    assert told in message
+    assert message.isprintable()
+    assert len(message) < 3000
+
+
+def test_a_refusal_cannot_speak_for_somebody_else() -> None:
+    def hook(node: Any) -> Any:
+        raise Refused(
+            Problem("no\x1b[2J", culprit="gvisor", place="/etc/passwd\n", remedy="rm -rf /\n\x07")
+        )
+
+    with pytest.raises(RefusedError) as refused:
+        compose(provider(hook), make_node("acme", None))
+    (problem,) = refused.value.problems
+    assert problem.culprit.startswith("acme (acme under test)")
+    assert all(line.isprintable() for line in problem.lines())
+
+
+def test_a_reason_to_rest_is_one_line(tmp_path: Path) -> None:
+    from k0sruntime.collect import collect
+    from k0sruntime.discovery import Discovered
+    from k0sruntime.hooks import Hooks
+    from k0sruntime.records import Record
+
+    def hook(node: Any) -> Any:
+        raise Inactive("no acme\n\x1b[2J" + "x" * 10_000)
+
+    hooks, record = Hooks(), Record("acme", "acme", "1", "active")
+    hooks.register(record, provider(hook))
+    (found,) = collect(Discovered((record,), hooks), make_node("", None), {}).records
+    assert found.reason.startswith("no acme [2J")
+    assert found.reason.isprintable()
+    assert len(found.reason) < 3000
+
+
+def test_control_characters_in_a_providers_name_do_not_reach_the_terminal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    info = tmp_path / "rude_acme-1.0.dist-info"
+    info.mkdir()
+    (tmp_path / "rude_acme.py").write_text("raise SystemExit('imported')")
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: acme\x1b[2J\nVersion: 1.0\x07\n")
+    (info / "entry_points.txt").write_text("[k0sruntime]\nac\x1b[2Jme = rude_acme:provider\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert run(["providers", "--sandbox", str(tmp_path / "node")]) == 0
+    said = capsys.readouterr().out
+    assert "\x1b" not in said
+    assert "\x07" not in said
+    assert "its name cannot be part of the name of a file" in said
+
+
+def test_a_provider_is_given_no_other_ones_settings_and_cannot_change_the_facts() -> None:
+    seen = {}
+
+    def hook(node: Any) -> Any:
+        seen["settings"] = node.settings
+        with pytest.raises(TypeError):
+            node.os_release["ID"] = "mine"
+        with pytest.raises(AttributeError):
+            node.arch = "mine"
+        return ()
+
+    other = provider(lambda node: ())
+    compose(provider(hook), make_node("acme", "its own"), others={"bcme": (other, "secret")})
+    assert seen == {"settings": "its own"}
+
+
+def test_nothing_is_written_when_a_provider_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    site, node = tmp_path / "site", tmp_path / "node"
+    info = site / "fails_acme-1.0.dist-info"
+    info.mkdir(parents=True)
+    (site / "fails_acme.py").write_text("def contribute_dropin(node):\n    raise OSError('no')\n")
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: acme-fails\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[k0sruntime]\nacme = fails_acme\n")
+    monkeypatch.syspath_prepend(str(site))
+    settings = node / "etc/k0sruntime/config.toml"
+    settings.parent.mkdir(parents=True)
+    settings.write_text('[node]\nmode = "managed"\nk0s = "1.36"\n')
+    assert run(["up", "--json", "--sandbox", str(node)]) == 4
+    assert "acme-fails 1.0" in json.loads(capsys.readouterr().out)["problems"][0]["culprit"]
+    assert not (node / "etc/k0s").exists()

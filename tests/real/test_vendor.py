@@ -25,8 +25,8 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     command = [sys.executable, "-m", "build", "--no-isolation", "--wheel", "--outdir", target, ROOT]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr + done.stdout
-    (built,) = target.glob("k0sruntime-*.whl")
-    return built
+    (found,) = target.glob("k0sruntime-*.whl")
+    return found
 
 
 @pytest.fixture(scope="module")
@@ -98,20 +98,42 @@ def test_a_new_provider_is_green_at_once(fresh: Path, tmp_path: Path) -> None:
         ok(fresh, tmp_path, "python", "-m", "pip", "uninstall", "--quiet", "--yes", name)
 
 
+def built(source: Path, target: Path) -> Path:
+    """Build a source distribution, and out of that a wheel; return the wheel."""
+    command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", target, source]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr + done.stdout
+    (found,) = target.glob("*.whl")
+    return found
+
+
 def test_a_provider_that_is_built_to_a_wheel_installs_into_the_hosts_environment(
     fresh: Path, tmp_path: Path
 ) -> None:
     ok(fresh, tmp_path, "k0sruntime", "new", "wheely")
-    command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", tmp_path / "dist"]
-    done = subprocess.run(
-        [*command, tmp_path / "k0sruntime-wheely"], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr + done.stdout
-    (built,) = (tmp_path / "dist").glob("*.whl")
-    ok(fresh, tmp_path, "python", "-m", "pip", "install", "--quiet", str(built))
+    wheel = built(tmp_path / "k0sruntime-wheely", tmp_path / "dist")
+    ok(fresh, tmp_path, "python", "-m", "pip", "install", "--quiet", str(wheel))
     assert "wheely" in ok(fresh, tmp_path, "k0sruntime", "providers", "--root", str(tmp_path))
     assert '"wheely"' in ok(fresh, tmp_path, "k0sruntime", "schema", "--root", str(tmp_path))
     ok(fresh, tmp_path, "python", "-m", "pip", "uninstall", "--quiet", "--yes", "k0sruntime-wheely")
+
+
+def test_pipx_injects_a_provider_into_the_host(fresh: Path, wheel: Path, tmp_path: Path) -> None:
+    ok(fresh, tmp_path, "k0sruntime", "new", "wheely")
+    provider = built(tmp_path / "k0sruntime-wheely", tmp_path / "dist")
+    places = {"PIPX_HOME": f"{tmp_path}/home", "PIPX_BIN_DIR": f"{tmp_path}/bin"}
+    for words in (["install", wheel], ["inject", "k0sruntime", provider]):
+        done = subprocess.run(
+            [sys.executable, "-m", "pipx", *words],
+            capture_output=True,
+            text=True,
+            env={**os.environ, **places, "PIPX_MAN_DIR": f"{tmp_path}/man"},
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr + done.stdout
+    command = [f"{tmp_path}/bin/k0sruntime", "providers", "--root", tmp_path]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert "wheely    inactive  k0sruntime-wheely 0.1.0" in done.stdout, done.stderr
 
 
 def test_the_example_crun_is_built_installed_and_proved_on_the_real_crun(
@@ -119,11 +141,8 @@ def test_the_example_crun_is_built_installed_and_proved_on_the_real_crun(
 ) -> None:
     source = tmp_path / "k0sruntime-crun"
     shutil.copytree(ROOT / "examples/vendors/k0sruntime-crun", source)
-    command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", tmp_path / "dist"]
-    done = subprocess.run([*command, source], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr + done.stdout
-    (built,) = (tmp_path / "dist").glob("*.whl")
-    ok(fresh, tmp_path, "python", "-m", "pip", "install", "--quiet", f"{built}[testing]")
+    wheel = built(source, tmp_path / "dist")
+    ok(fresh, tmp_path, "python", "-m", "pip", "install", "--quiet", f"{wheel}[testing]")
     settings = tmp_path / "real.toml"
     settings.write_text(
         f'[node]\npause_image = "{IMAGE}"\nprobe_image = "{IMAGE}"\n'

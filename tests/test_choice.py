@@ -106,3 +106,11 @@ def test_the_command_line_counts_first() -> None:
     assert choice.blocked("a") == "left out with --without"
     assert choice.blocked("b") == "left out with [node] without"
     assert choice.blocked("c") == "not among [node] providers"
+
+
+def test_a_service_keeps_to_what_it_was_installed_with() -> None:
+    from k0sruntime.cli.install_service import _command_line
+
+    options = dict.fromkeys(("sandbox", "settings", "containerd", "mode"))
+    given = {**options, "no_providers": True, "without": ("acme",)}
+    assert _command_line(given)[-2:] == ["--no-providers", "--without=acme"]

@@ -84,18 +84,17 @@ def _place(download: Download, path: str, staging: str) -> None:
 
 def _finish(installation: Installation, staging: str, arch: str) -> None:
     """See that the programs are there, for this machine, and may be run by everybody."""
-    problems = []
+    problems, sound = [], []
     for program in installation.programs:
-        path = f"{staging}/{program}"
-        if not os.path.isfile(path):
+        path = _inside(f"{staging}/{program}", staging)
+        if not path:
             problems.append(f"there is no {program} in it")
             continue
         with open(path, "rb") as file:
             machine = machine_of(file.read(HEADER_BYTES))
         if not runs_on(machine, arch):
             problems.append(f"{program} is {_for(machine)}, and this machine is {arch}")
-        with refused_io(path):
-            os.chmod(path, FOR_ALL)
+        sound.append(path)
     if problems:
         raise RefusedError(
             *(
@@ -108,6 +107,17 @@ def _finish(installation: Installation, staging: str, arch: str) -> None:
                 for problem in problems
             )
         )
+
+    for path in sound:
+        with refused_io(path):
+            os.chmod(path, FOR_ALL)
+
+
+def _inside(path: str, folder: str) -> str:
+    """Return the plain file that a path comes to, or nothing where it is none below the folder."""
+    real = os.path.realpath(path)
+    below = real.startswith(f"{os.path.realpath(folder)}/")
+    return real if below and os.path.isfile(real) else ""
 
 
 def _for(machine: str) -> str:

@@ -152,6 +152,60 @@ def test_a_link_inside_stays_a_link(paths: Paths) -> None:
     assert is_installed(item, paths)
 
 
+UP = link("../../../../../..")
+CHAINED = {"a/b/c/d/e/f/up": UP, "acme": link("a/b/c/d/e/f/up/../../victim")}
+
+
+@pytest.mark.parametrize("members", [CHAINED, dict(reversed(CHAINED.items()))])
+def test_links_that_are_chained_lead_nowhere_and_what_is_outside_stays_as_it_is(
+    paths: Paths, members: dict
+) -> None:
+    victim = Path(paths.binaries) / "victim"
+    victim.parent.mkdir(parents=True)
+    victim.write_bytes(SCRIPT)
+    victim.chmod(0o600)
+    with pytest.raises(RefusedError, match="the link acme passes through the link a/b/c/d/e/f/up"):
+        installed(paths, tar(members))
+    assert victim.stat().st_mode & 0o777 == 0o600
+    assert names(paths) == []
+
+
+def test_a_program_that_lies_outside_of_its_folder_is_none(
+    paths: Paths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Were a link to slip through the unpacking, it would neither be followed nor changed."""
+    victim = Path(paths.sandbox) / "victim"
+    victim.write_bytes(SCRIPT)
+    victim.chmod(0o600)
+    monkeypatch.setattr(
+        install_, "_place", lambda _, __, staging: os.symlink(victim, f"{staging}/acme")
+    )
+    with pytest.raises(RefusedError, match="there is no acme in it"):
+        installed(paths, tar({"acme": SCRIPT}))
+    assert victim.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_program_that_is_refused_is_not_made_one_first(
+    paths: Paths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        os,
+        "chmod",
+        lambda path, mode: (
+            pytest.fail(path) if "acme" in os.path.basename(path) and os.path.isfile(path) else None
+        ),
+    )
+    item, files = wanted(paths, b"text", unpack=False)
+    with pytest.raises(RefusedError, match="acme is no program"):
+        install_.install(item, files, paths, "x86_64")
+
+
+def test_a_link_to_itself_is_no_endless_way(paths: Paths) -> None:
+    members = {"me": link("me"), "acme": link("me", tarfile.LNKTYPE)}
+    with pytest.raises(RefusedError, match="cannot be unpacked|no tar archive"):
+        installed(paths, tar(members))
+
+
 def test_a_hard_link_becomes_a_file(paths: Paths) -> None:
     item = installed(paths, tar({"acme-1": SCRIPT, "acme": link("acme-1", tarfile.LNKTYPE)}))
     assert Path(item.folder, "acme").read_bytes() == SCRIPT

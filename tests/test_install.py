@@ -202,7 +202,7 @@ def test_a_program_that_is_refused_is_not_made_one_first(
 
 def test_a_link_to_itself_is_no_endless_way(paths: Paths) -> None:
     members = {"me": link("me"), "acme": link("me", tarfile.LNKTYPE)}
-    with pytest.raises(RefusedError, match="cannot be unpacked|no tar archive"):
+    with pytest.raises(RefusedError, match="no tar archive"):
         installed(paths, tar(members))
 
 

@@ -25,6 +25,8 @@ from k0sruntime.refused import refused_io
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from k0sruntime.binaries import Download
+
 CHUNK = 1 << 20
 LOCK_SECONDS = 600.0
 """How long to wait for another command that fetches the same file."""
@@ -48,6 +50,11 @@ class Cache:
                 return path
             os.unlink(path)
         return ""
+
+    def holds(self, download: Download) -> bool:
+        """Tell whether the file of a pinned checksum seems to be here; it is not read."""
+        pins = {"sha512": download.sha512, "sha256": download.sha256}
+        return any(pin and os.path.isfile(self.path(name, pin)) for name, pin in pins.items())
 
     def document(self, url: str) -> str:
         """Return a checksum document that was fetched before, or nothing."""

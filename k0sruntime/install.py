@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from k0sruntime import masking
@@ -65,7 +66,7 @@ def install(
         _finish(installation, staging, arch)
         check(staging)
         with refused_io(staging):
-            _record(files, staging)
+            _record(installation, files, staging)
             _switch(staging, target)
     except BaseException:
         _clear(staging)
@@ -135,8 +136,13 @@ def _refuse_noexec(folder: str) -> None:
         )
 
 
-def _record(files: Sequence[tuple[Download, str, str]], staging: str) -> None:
-    """Write what the installation is made of, and bring everything to the disk."""
+def _record(
+    installation: Installation, files: Sequence[tuple[Download, str, str]], staging: str
+) -> None:
+    """Write what the installation is made of, and bring everything to the disk.
+
+    A generation keeps this record, and ``restore.py`` makes the installation anew from it.
+    """
     found = {}
     for folder, _, names in os.walk(staging):
         os.chmod(folder, FOR_ALL)
@@ -147,12 +153,17 @@ def _record(files: Sequence[tuple[Download, str, str]], staging: str) -> None:
     document = {
         "kind": "Installation",
         "schema": 1,
+        "owner": asdict(installation.owner),
+        "name": installation.binary.name,
+        "version": installation.binary.version,
+        "programs": list(installation.programs),
         "downloads": [
             {
                 "name": d.file_name,
                 "url": masking.url(d.url),
                 "algorithm": algorithm,
                 "digest": os.path.basename(path),
+                "unpack": d.unpack,
             }
             for d, algorithm, path in files
         ],

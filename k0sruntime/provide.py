@@ -24,14 +24,15 @@ if TYPE_CHECKING:
 
     from k0sruntime.binaries import Binary, Download, Installation
     from k0sruntime.node import Paths
+    from k0sruntime.node_provider import NodeSettings
     from k0sruntime.stages import Outcome, Prepared, Request, Story
 
 VERSION_SECONDS = 10.0
 
 
-def cache_folder(request: Request, prepared: Prepared) -> str:
+def cache_folder(request: Request, settings: NodeSettings) -> str:
     """Return the folder of the cache: as asked for, else the node's, else a plain user's own."""
-    asked = request.cache or prepared.node_settings.downloads.cache
+    asked = request.cache or settings.downloads.cache
     if asked:
         return os.path.abspath(asked)
     if request.paths.sandbox or os.geteuid() == 0:
@@ -42,16 +43,16 @@ def cache_folder(request: Request, prepared: Prepared) -> str:
 
 
 def fetch(
-    request: Request, prepared: Prepared, wanted: Sequence[Installation], story: Story
+    request: Request, own: NodeSettings, wanted: Sequence[Installation], story: Story
 ) -> dict[str, list[tuple[Download, str, str]]]:
     """Bring the files of installations into the cache: folder to (download, algorithm, path).
 
     Raises:
         RefusedError: what cannot be had, all at once, with whose it is.
     """
-    settings = prepared.node_settings.downloads
+    settings = own.downloads
     fetcher = Fetcher(
-        Cache(cache_folder(request, prepared)),
+        Cache(cache_folder(request, own)),
         offline=request.offline or settings.offline,
         ca=settings.ca,
         progress=story.progress,
@@ -84,7 +85,7 @@ def provide(request: Request, prepared: Prepared, story: Story) -> None:
     paths, arch = request.paths, prepared.node.arch
     if missing:
         with story.stage("fetch") as tell:
-            found = fetch(request, prepared, missing, story)
+            found = fetch(request, prepared.node_settings, missing, story)
             tell(", ".join(map(str, missing)))
         with story.stage("install") as tell:
             for item in missing:

@@ -27,9 +27,9 @@ def command(*, as_json: bool, **options: Any) -> int:
     prepared = pipeline.prepare(asked, story)
     wanted = prepared.composition.installations
     with story.stage("fetch") as tell:
-        found = provide.fetch(asked, prepared, wanted, story)
+        found = provide.fetch(asked, prepared.node_settings, wanted, story)
         tell(", ".join(map(str, wanted)) or "nothing is to be fetched")
-    cache = provide.cache_folder(asked, prepared)
+    cache = provide.cache_folder(asked, prepared.node_settings)
     files = [
         {
             "name": item.binary.name,

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
+import shutil
 import signal
 import subprocess
 import time
@@ -49,8 +51,12 @@ layout = "{{layout}}"
 
 
 PANICS = 5
-LOST = ("connecting to control server at PID", "sandbox is not running", "died at once")
-"""What is told of a sandbox that ended by itself."""
+LOST = re.compile(
+    r"connecting to control server at PID|sandbox is not running|died at once"
+    r"|the kernel under \S+ is gVisor's: exit status 255: "
+    r"4\.4\.0 #1 SMP Sun Jan 10 15:06:54 PST 2016"
+)
+"""What is told of a sandbox that ended by itself, or of one that did so after the right answer."""
 
 
 class GVisorNode(RealNode):
@@ -66,7 +72,7 @@ class GVisorNode(RealNode):
     ) -> subprocess.CompletedProcess[str]:
         for _ in range(PANICS):
             done = super().run(*arguments, without=without)
-            if done.returncode not in (6, 8) or not any(text in done.stderr for text in LOST):
+            if done.returncode not in (6, 8) or not LOST.search(done.stderr):
                 break
         return done
 
@@ -119,6 +125,22 @@ def verdicts(document: dict) -> dict[str, str]:
 
 def untouched(node: RealNode) -> bool:
     return set(node.files()) == {"etc/k0sruntime/config.toml"} and not versions(node)
+
+
+@pytest.mark.parametrize(
+    ("told", "lost"),
+    [
+        ("exit status 255: 4.4.0 #1 SMP Sun Jan 10 15:06:54 PST 2016", True),
+        ("exit status 255: 6.1.0 #1 SMP Debian", False),
+        ("exit status 1: 4.4.0 #1 SMP Sun Jan 10 15:06:54 PST 2016", False),
+        ("4.4.0 #1 SMP Tue Mar 1 10:00:00 UTC 2016", False),
+        ("exit status 255", False),
+    ],
+)
+def test_a_panic_after_the_right_answer_is_no_verdict_and_nothing_else_is_let_through(
+    told: str, lost: bool
+) -> None:
+    assert bool(LOST.search(f"rolled back\nthe kernel under runsc is gVisor's: {told}\n")) is lost
 
 
 # -- found on the node ------------------------------------------------------------------------------
@@ -420,6 +442,45 @@ def test_an_upgrade_keeps_the_old_release_for_its_pods_and_for_the_way_back(
     node.ok("rollback")
     dropin = (node.dropins / "k0sruntime-gvisor.toml").read_text()
     assert "gvisor-20260824.0" in dropin
+
+
+def three_releases(node: RealNode, release: Path) -> None:
+    for date in ("20260817.0", "20260824.0", "20260831.0"):
+        settings(node, release, date)
+        node.ok("up")
+    assert len(versions(node)) == 2, "the first one is pruned by now"
+
+
+def test_the_way_back_installs_a_pruned_release_again_and_bounces_once(
+    node: RealNode, release: Path
+) -> None:
+    three_releases(node, release)
+    programs = [g["programs"] for g in node.ok("status")["generations"]]
+    assert programs == ["cached", "installed", "installed"]
+    assert "generation 1: " in (shown := node.run("status").stdout)
+    assert "proved; rollback installs its programs again" in shown
+    done = node.run("rollback", "1")
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("bounced") == 1
+    assert re.search(r"^runsc +gvisor +gvisor +pass", done.stdout, re.MULTILINE), "its RuntimeClass"
+    assert "gvisor-20260817.0" in (node.dropins / "k0sruntime-gvisor.toml").read_text()
+
+
+def test_the_way_to_a_release_that_is_nowhere_any_more_is_refused_and_nothing_is_bounced(
+    node: RealNode, release: Path, tmp_path: Path
+) -> None:
+    source = tmp_path / "source"
+    shutil.copytree(release, source)
+    three_releases(node, source)
+    shutil.rmtree(node.folder / "var/cache/k0sruntime")
+    shutil.rmtree(source)
+    before, pid = node.files(), node.ok("status")["running"]["pid"]
+    assert node.ok("status")["generations"][0]["programs"] == "gone"
+    done = node.run("rollback", "1")
+    assert done.returncode == 3, done.stderr
+    assert "could not be fetched" in done.stderr
+    assert node.files() == before
+    assert node.ok("status")["running"]["pid"] == pid
 
 
 def test_a_release_that_fails_its_proof_is_taken_back(

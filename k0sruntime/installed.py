@@ -49,7 +49,7 @@ def _same(download: Download, known: Mapping[str, Any]) -> bool:
         return False
     pins = {"sha512": download.sha512, "sha256": download.sha256}
     pinned = [pin for pin in pins.values() if pin]
-    return not pinned or pins[found["algorithm"]] == found["digest"]
+    return not pinned or pins.get(found["algorithm"]) == found["digest"]
 
 
 def record_of(folder: str) -> bytes:
@@ -89,13 +89,16 @@ def shape(path: str) -> tuple[int, int]:
 
 
 def versions(paths: Paths) -> dict[str, list[str]]:
-    """Return all folders of versions on the node, by provider, as the node sees them."""
+    """Return all folders of versions on the node, by provider, as the node sees them.
+
+    What bears no record of ours was put there by another hand, and is left alone.
+    """
     base = paths.on_disk(paths.binaries)
     return {
         provider: [
             f"{paths.binaries}/{provider}/{name}"
             for name in _folders(f"{base}/{provider}")
-            if not name.startswith(".")
+            if not name.startswith(".") and record_of(f"{base}/{provider}/{name}")
         ]
         for provider in _folders(base)
     }

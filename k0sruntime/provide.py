@@ -16,7 +16,7 @@ from k0sruntime.cache import Cache
 from k0sruntime.errors import Problem, RefusedError
 from k0sruntime.fetch import Fetcher
 from k0sruntime.installed import versions
-from k0sruntime.ledger import State
+from k0sruntime.ledger import NONSENSE, State
 from k0sruntime.programs import ask
 
 if TYPE_CHECKING:
@@ -137,16 +137,18 @@ def tidied(prepared: Prepared, outcome: Outcome) -> Outcome:
     """Remove versions of programs that nothing needs any more, and tell of those that stay.
 
     The present files need theirs, and so do those of the proved generation before: ``rollback``
-    goes there. Where that cannot be read, everything stays.
+    goes there. Where that cannot be read, everything stays. The node is changed and proved by now,
+    so what fails here is told, and fails nothing.
     """
     paths = prepared.node.paths
     needed = {item.folder for item in prepared.composition.installations}
     try:
         needed |= _named(_before(State(paths)), paths)
+        notes = install.prune(paths, needed)
     except RefusedError as exc:
         notes = [f"old programs stay: {problem.message}" for problem in exc.problems]
-    else:
-        notes = install.prune(paths, needed)
+    except (OSError, *NONSENSE) as exc:
+        notes = [f"old programs stay: {type(exc).__name__}: {exc}"]
     return replace(outcome, notes=(*outcome.notes, *notes)) if notes else outcome
 
 

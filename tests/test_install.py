@@ -12,14 +12,22 @@ from pathlib import Path
 import pytest
 
 from k0sruntime import install as install_
+from k0sruntime import provide
 from k0sruntime.binaries import Binary, Download, Installation
 from k0sruntime.cache import Cache
+from k0sruntime.collect import Collected
+from k0sruntime.compose import Composition
 from k0sruntime.contributions import Owner
+from k0sruntime.discovery import Discovered
 from k0sruntime.errors import RefusedError
 from k0sruntime.fetch import Fetcher
-from k0sruntime.installed import is_installed, users
+from k0sruntime.hooks import Hooks
+from k0sruntime.installed import is_installed, users, versions
 from k0sruntime.node import Paths
+from k0sruntime.plan import Observed, plan
 from k0sruntime.sandbox import purge
+from k0sruntime.stages import Outcome, Prepared
+from k0sruntime.testing import make_node
 
 OWNER = Owner("acme", "acme", "1.0", "contribute_dropin")
 SCRIPT = b"#!/bin/sh\necho acme 1.0\n"
@@ -269,6 +277,67 @@ def test_old_versions_go_when_nothing_needs_them(paths: Paths) -> None:
     assert note == "acme-1 of acme is not needed any more and was removed"
     assert not Path(old.folder).exists()
     assert is_installed(new, paths)
+
+
+def test_what_other_hands_have_laid_among_the_programs_is_left_alone(paths: Paths) -> None:
+    new = installed(paths, tar({"acme": SCRIPT}), "2")
+    base = Path(paths.binaries)
+    (base / "stray").write_text("a file among the providers")
+    (base / "acme/stray").write_text("a file among the versions")
+    (base / "acme/mine").mkdir()
+    (base / "gone").symlink_to("/nowhere")
+    (base / "elsewhere").symlink_to(base / "acme")
+    assert versions(paths) == {"acme": [new.folder]}
+    assert install_.prune(paths, {new.folder}) == []
+    assert {path.name for path in base.iterdir()} == {"acme", "stray", "gone", "elsewhere"}
+    assert names(paths) == ["acme-2", "mine", "stray"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{",
+        "[]",
+        "null",
+        "\xff",
+        "{}",
+        '{"downloads": [], "files": []}',
+        '{"downloads": [{}], "files": {}}',
+        '{"downloads": [{"name": "acme", "url": "/a", "algorithm": 1, "digest": ""}], "files": {}}',
+        '{"downloads": [{"name": "source.tar", "url": "/a", "algorithm": "md5", "digest": ""}],'
+        ' "files": {}}',
+        '{"downloads": {"a": 1}, "files": {}}',
+        '{"downloads": [], "files": {"acme": 1}}',
+        '{"downloads": [], "files": {"acme": [1, 2, 3]}}',
+        '{"downloads": [], "files": {"acme": ["a", "b"]}}',
+    ],
+)
+def test_a_record_that_says_nothing_counts_as_no_installation(paths: Paths, text: str) -> None:
+    item, files = wanted(paths, tar({"acme": SCRIPT}))
+    install_.install(item, files, paths, "x86_64")
+    Path(item.folder, ".k0sruntime.json").write_bytes(text.encode("latin-1"))
+    assert not is_installed(item, paths)
+    install_.install(item, files, paths, "x86_64")
+    assert is_installed(item, paths)
+
+
+@pytest.mark.parametrize("failure", [PermissionError(13, "no"), KeyError("files"), TypeError("x")])
+def test_cleaning_up_fails_nothing_that_is_done_and_proved(
+    paths: Paths, monkeypatch: pytest.MonkeyPatch, failure: Exception
+) -> None:
+    def fail(*_: object) -> None:
+        raise failure
+
+    monkeypatch.setattr(install_, "prune", fail)
+    composition = Composition("standalone", 3, "native")
+    planned = plan(composition, Observed())
+    node = make_node("acme", None, paths=paths)
+    prepared = Prepared(
+        Discovered((), Hooks()), {}, node, Collected(), composition, Observed(), planned
+    )
+    outcome = provide.tidied(prepared, Outcome(planned))
+    assert outcome.notes[0].startswith("old programs stay: ")
 
 
 def test_a_version_that_a_process_runs_stays_until_it_ends(paths: Paths) -> None:

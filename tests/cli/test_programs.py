@@ -7,12 +7,15 @@ import json
 import os
 import platform
 import socket
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from k0sruntime.cli.main import run
-from k0sruntime.errors import ExitCode
+from k0sruntime.errors import ExitCode, Problem
+from k0sruntime.node import Version
 
 SHIM = "containerd-shim-runsc-v1"
 SETTINGS = """
@@ -100,6 +103,51 @@ def test_fetch_fills_the_cache_and_installs_nothing(
     assert [Path(f["url"]).name for f in document["files"]] == ["runsc", SHIM]
     assert all(Path(f["path"]).is_file() for f in document["files"])
     assert programs(image) == []
+
+
+def test_fetch_asks_nothing_of_the_machine_that_has_the_network(
+    image: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No kernel, no KVM, not its architecture, nor the files that the settings name."""
+    here = image.parent / "releases/20260720.0" / platform.machine()
+    there = {"x86_64": "aarch64", "aarch64": "x86_64"}[platform.machine()]
+    here.rename(here.parent / there)
+    settings = image / "etc/k0sruntime/config.toml"
+    text = settings.read_text().replace("[node]", '[node]\ncontainerd = "/not/here"')
+    text = text.replace("[gvisor.release]", '[gvisor]\nplatform = "kvm"\n[gvisor.release]')
+    mirror = '[mirrors."r.test"]\nendpoints = ["https://m.test"]\nca = "/not/here.pem"\n'
+    settings.write_text(text + mirror)
+    monkeypatch.setattr("k0sruntime.host.kernel", lambda _: Version(4, 19))
+    monkeypatch.setattr("k0sruntime.host.kvm_problem", lambda _: "/dev/kvm is not there")
+    monkeypatch.setattr(platform, "machine", lambda: "riscv64")
+    options = ["--root", str(image), "--json"]
+    assert run(["plan", *options]) == ExitCode.REFUSED
+    capsys.readouterr()
+    assert run(["fetch", *options, "--arch", {"aarch64": "arm64"}.get(there, there)]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert [Path(f["url"]).parent.name for f in document["files"]] == [there, there]
+
+
+def test_fetch_for_a_machine_that_has_none_of_it_is_refused(
+    image: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert on(image, "fetch", "--arch", "riscv64") == ExitCode.REFUSED
+    assert "is not offered for riscv64" in capsys.readouterr().err
+
+
+def test_what_a_provider_would_refuse_here_is_told_and_fetched_all_the_same(
+    image: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: object) -> Iterator[Problem]:
+        yield Problem("this machine has no turntable")
+
+    monkeypatch.setattr(sys.modules["k0sruntime_gvisor.provider"], "_unfit", refuse)
+    assert on(image, "fetch", "--json") == 0
+    shown = capsys.readouterr()
+    document = json.loads(shown.out)
+    assert len(document["files"]) == 2
+    assert "gvisor would be refused here: this machine has no turntable" in document["notes"]
+    assert "no turntable" in shown.err
 
 
 def test_offline_takes_what_was_fetched_and_opens_no_socket(

@@ -43,10 +43,10 @@ class GVisor(Provider[GVisorSettings]):
     ) -> Iterator[RuntimeHandler | Binary | ConfigFile]:
         """Contribute the handlers, with what they need, where this node can run them."""
         found = programs(node)
+        yield from found.binaries  # first: they can be fetched on a machine that cannot have it
         problems = (*found.problems, *_unfit(node))
         if problems:
             raise Refused(*problems)
-        yield from found.binaries
         for name, handler in node.settings.all_handlers().items():
             file = f"{name}.toml"
             yield ConfigFile(name=file, content=_config(node, found, node.settings.flags(name)))

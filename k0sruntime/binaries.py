@@ -12,6 +12,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from k0sruntime import masking
 from k0sruntime.errors import ConflictError, Problem, RefusedError
 from k0sruntime.values import check_name, check_strings
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from k0sruntime.node import Node
 
 FILE_NAME = re.compile(r"[A-Za-z0-9_][-A-Za-z0-9_.:\[\]]{0,127}")
+OPEN_WAY = re.compile(r"http://(?!([^/@]*@)?(localhost|127(\.\d+){3}|\[::1\])(:\d+)?/)")
+"""The beginning of an URL whose answer anybody on the way can change; loopback has no way."""
 VERSION = re.compile(r"[A-Za-z0-9][-A-Za-z0-9_.+]{0,63}")
 
 
@@ -33,7 +36,8 @@ class Download:
         url: ``https://…``, ``http://…``, or an absolute path (a folder that was carried there).
         sha512: the checksum, in lower-case hex; a pinned one beats one that is fetched.
         sha256: the same, where the vendor tells no other.
-        sha512_url: where the vendor publishes it, in the format of ``sha512sum``.
+        sha512_url: where the vendor publishes it, in the format of ``sha512sum``. Over plain http
+            it is worth nothing, and refused: who can change the file can change both.
         name: file name on the node; empty: the last part of ``url``.
         unpack: the file is a tar archive, whose content is what counts.
     """
@@ -57,6 +61,16 @@ class Download:
         if not (self.sha512 or self.sha256 or self.sha512_url):
             raise ValueError(f"the download {self.url!r} needs a sha512 or sha256 or sha512_url")
         check_name("file name of a download", self.file_name, FILE_NAME)
+
+    @property
+    def pinned(self) -> bool:
+        """The checksum is known before anything is asked."""
+        return bool(self.sha512 or self.sha256)
+
+    @property
+    def protected(self) -> bool:
+        """Nobody on the way can change the checksum: pinned, over https, or from this machine."""
+        return self.pinned or not OPEN_WAY.match(self.sha512_url)
 
     @property
     def file_name(self) -> str:
@@ -175,7 +189,8 @@ def installations(parts: Sequence[Contribution[Any]], node: Node[Any]) -> tuple[
     """Return the folders of programs that the providers' binaries come to on this node.
 
     Raises:
-        RefusedError: a binary is neither on the node nor offered for its architecture.
+        RefusedError: a binary is neither on the node nor offered for its architecture, or its
+            checksum would come over plain http.
         ConflictError: two of them want one folder.
     """
     found: dict[str, Installation] = {}
@@ -186,6 +201,7 @@ def installations(parts: Sequence[Contribution[Any]], node: Node[Any]) -> tuple[
             continue
         downloads = binary.files_for(node.arch)
         folder = f"{node.paths.binaries}/{part.owner.provider}/{binary.name}-{binary.version}"
+        problems += [_unprotected(d, part.owner) for d in downloads if not d.protected]
         if not downloads:
             problems.append(_not_offered(binary, node.arch, part.owner))
         elif folder in found:
@@ -197,6 +213,16 @@ def installations(parts: Sequence[Contribution[Any]], node: Node[Any]) -> tuple[
     if problems:
         raise RefusedError(*problems)
     return tuple(found.values())
+
+
+def _unprotected(download: Download, owner: Owner) -> Problem:
+    return Problem(
+        f"{download.file_name} and its checksum would come over plain http: anybody on the way"
+        " could change both, and what is fetched runs as root",
+        place=masking.url(download.sha512_url),
+        culprit=str(owner),
+        remedy="Name an https source or a folder, or pin the sha512 in the settings.",
+    )
 
 
 def _not_offered(binary: Binary, arch: str, owner: Owner) -> Problem:

@@ -256,3 +256,23 @@ def test_other_plugins_may_be_named_where_they_stand() -> None:
 
 def test_the_path_of_a_socket_is_the_nodes() -> None:
     assert CRISocket(url="unix:///run/cri-dockerd.sock").path == "/run/cri-dockerd.sock"
+
+
+@pytest.mark.parametrize(
+    ("sums", "protected"),
+    [
+        ("https://x/sums", True),
+        ("/media/stick/sums", True),
+        ("http://127.0.0.1:8080/sums", True),
+        ("http://localhost/sums", True),
+        ("http://me:word@[::1]:80/sums", True),
+        ("http://x/sums", False),
+        ("http://127.0.0.1.x.test/sums", False),
+        ("http://127.0.0.1:80@x.test/sums", False),
+        ("http://localhost.x.test/sums", False),
+        ("http://x.test/@localhost/sums", False),
+    ],
+)
+def test_a_checksum_that_anybody_on_the_way_could_change_is_none(sums, protected):
+    assert Download(url="http://x/a", sha512_url=sums).protected is protected
+    assert Download(url="http://x/a", sha512_url=sums, sha256="a" * 64).protected

@@ -190,6 +190,26 @@ def test_everything_that_cannot_be_had_is_told_at_once_and_nothing_is_written(
     assert sorted(os.listdir(image / "etc")) == ["k0sruntime"]
 
 
+@pytest.mark.parametrize("command", ["plan", "up", "fetch"])
+def test_a_checksum_over_plain_http_is_refused_before_anybody_is_asked(
+    image: Path, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    settings = image / "etc/k0sruntime/config.toml"
+    lines = settings.read_text().splitlines()
+    lines = [line for line in lines if not line.startswith("source")]
+    text = "\n".join([*lines, 'source = "http://me:s3cret@mirror.test/gvisor"\n'])
+    settings.write_text(text)
+    assert on(image, command) == ExitCode.REFUSED
+    told = capsys.readouterr().err
+    assert "runsc and its checksum would come over plain http" in told
+    assert "pin the sha512 in the settings" in told
+    assert "s3cret" not in told
+    machine = platform.machine()
+    pins = "".join(f'"{machine}/{name}" = "{"0" * 128}"\n' for name in ("runsc", SHIM))
+    settings.write_text(f"{text}[gvisor.release.sha512]\n{pins}")
+    assert on(image, "plan") == 0
+
+
 def test_nothing_to_fetch_is_said(image: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (image / "etc/k0sruntime/config.toml").write_text('[node]\nk0s = "1.36"\nmode = "managed"\n')
     assert on(image, "fetch") == 0

@@ -210,6 +210,27 @@ def test_a_checksum_over_plain_http_is_refused_before_anybody_is_asked(
     assert on(image, "plan") == 0
 
 
+@pytest.mark.parametrize(
+    ("mistake", "told"),
+    [
+        ('[gvisor]\nruntime_class = "Bad_Name"', "[gvisor]"),
+        ('[gvisor.handlers."a/b"]', "[gvisor]"),
+        ('[gvisor]\noverhead = { memory = "128 MB" }', "[gvisor]"),
+        ('[node.handlers."a/b"]', "[node]"),
+        ('[node.handlers.a]\nruntime_type = "runc"', "[node]"),
+        ('[node.handlers.a]\nruntime_class = "A_"', "[node]"),
+    ],
+)
+def test_a_slip_of_the_operators_is_not_blamed_on_a_provider(
+    image: Path, capsys: pytest.CaptureFixture[str], mistake: str, told: str
+) -> None:
+    settings = image / "etc/k0sruntime/config.toml"
+    settings.write_text(f'[node]\nk0s = "1.36"\nmode = "managed"\n{mistake}\n')
+    assert on(image, "plan") == ExitCode.REFUSED
+    (place,) = [line for line in capsys.readouterr().err.splitlines() if "where:" in line]
+    assert place.endswith(f"config.toml: {told}")
+
+
 def test_nothing_to_fetch_is_said(image: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (image / "etc/k0sruntime/config.toml").write_text('[node]\nk0s = "1.36"\nmode = "managed"\n')
     assert on(image, "fetch") == 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from k0sruntime import (
     Binary,
@@ -93,10 +93,6 @@ def _unfit(node: Node[GVisorSettings]) -> Iterator[Problem]:
 def _handler(
     node: Node[GVisorSettings], found: Programs, name: str, handler: HandlerSettings
 ) -> RuntimeHandler:
-    scheduling: dict[str, Any] = {
-        "nodeSelector": handler.node_selector,
-        "tolerations": handler.tolerations,
-    }
     return RuntimeHandler(
         name=name,
         runtime_type="io.containerd.runsc.v1",
@@ -107,10 +103,8 @@ def _handler(
             "TypeUrl": "io.containerd.runsc.v1.options",
             "ConfigPath": node.config_file(f"{name}.toml"),
         },
-        runtime_class=handler.runtime_class,
-        overhead=handler.overhead,
-        scheduling={key: value for key, value in scheduling.items() if value},
         programs=[found.runsc, found.shim],
+        **handler.offered(),
     )
 
 

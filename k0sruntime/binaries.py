@@ -8,6 +8,7 @@ other.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -126,14 +127,15 @@ def _numbers(version: str) -> tuple[int, ...]:
 class Binary:
     """A program, or several that belong together, that a handler needs.
 
-    Where one is fetched, ``node.binary_file(name, version, program)`` tells where a program of it
-    will lie, for use in ``runtime_path`` or ``programs`` of a handler.
+    Where one is fetched, ``node.binary_file(binary, program)`` tells where a program of it will
+    lie, for use in ``runtime_path`` or ``programs`` of a handler.
 
     Attributes:
         name: what it is called; the file name of the program where it is one.
         installed: absolute path where it already is; empty where it must be fetched.
         downloads: by architecture (``x86_64``, ``aarch64``): one file, or several for one folder.
-        version: which version is fetched; the folder is named after it.
+        version: which version is fetched; the folder is named after it, and after what it is made
+            of, so that another checksum or layout never takes the place of programs that run.
         programs: files, below the folder, that must be there and run; empty: ``name``.
         check: how the first program tells its version; ``None``: it is not asked.
     """
@@ -164,6 +166,12 @@ class Binary:
         found = self.downloads.get(arch, ())
         return (found,) if isinstance(found, Download) else tuple(found)
 
+    def folder_name(self, arch: str) -> str:
+        """Return the name of the folder that is installed: ``acme-1.2-`` and eight hex digits."""
+        parts = [(d.file_name, d.sha512, d.sha256, d.unpack) for d in self.files_for(arch)]
+        key = hashlib.sha256(repr(parts).encode()).hexdigest()[:8]
+        return f"{self.name}-{self.version}-{key}"
+
 
 @dataclass(frozen=True)
 class Installation:
@@ -193,23 +201,24 @@ def installations(parts: Sequence[Contribution[Any]], node: Node[Any]) -> tuple[
             checksum would come over plain http.
         ConflictError: two of them want one folder.
     """
-    found: dict[str, Installation] = {}
+    found: dict[tuple[str, str, str], Installation] = {}
     problems = []
     for part in parts:
         binary = part.value
         if not isinstance(binary, Binary) or binary.installed:
             continue
         downloads = binary.files_for(node.arch)
-        folder = f"{node.paths.binaries}/{part.owner.provider}/{binary.name}-{binary.version}"
+        key = (part.owner.provider, binary.name, binary.version)
         problems += [_unprotected(d, part.owner) for d in downloads if not d.protected]
         if not downloads:
             problems.append(_not_offered(binary, node.arch, part.owner))
-        elif folder in found:
+        elif key in found:
             message = f"two binaries called {binary.name} {binary.version}"
             raise ConflictError(
                 Problem(message, f"hook {part.owner.hook}", str(part.owner), "Name them apart.")
             )
-        found[folder] = Installation(part.owner, binary, downloads, folder)
+        folder = f"{node.paths.binaries}/{part.owner.provider}/{binary.folder_name(node.arch)}"
+        found[key] = Installation(part.owner, binary, downloads, folder)
     if problems:
         raise RefusedError(*problems)
     return tuple(found.values())

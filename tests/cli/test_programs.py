@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import platform
+import re
 import socket
 import sys
 from collections.abc import Iterator
@@ -69,8 +70,8 @@ def test_a_plan_shows_what_would_be_fetched_and_fetches_nothing(
 ) -> None:
     assert on(image, "plan", "--exit-code") == ExitCode.PENDING
     shown = capsys.readouterr().out
-    folder = "/var/lib/k0sruntime/bin/gvisor/gvisor-20260720.0"
-    assert f"+ fetch     {folder}  [gvisor] from " in shown
+    folder = r"/var/lib/k0sruntime/bin/gvisor/gvisor-20260720\.0-[0-9a-f]{8}"
+    assert re.search(rf"\+ fetch     {folder}  \[gvisor\] from ", shown)
     assert on(image, "plan", "--json") == 0
     (binary,) = json.loads(capsys.readouterr().out)["binaries"]
     assert (binary["name"], binary["action"]) == ("gvisor", "fetch")
@@ -82,7 +83,9 @@ def test_up_lays_them_into_an_image_where_the_handler_names_them(
     image: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert on(image, "up") == 0
-    version = "gvisor/gvisor-20260720.0"
+    (name,) = os.listdir(image / "var/lib/k0sruntime/bin/gvisor")
+    assert name.startswith("gvisor-20260720.0-")
+    version = f"gvisor/{name}"
     assert {f"{version}/runsc", f"{version}/{SHIM}"} < set(programs(image))
     dropin = (image / "etc/k0s/containerd.d/k0sruntime-gvisor.toml").read_text()
     assert f'runtime_path = "/var/lib/k0sruntime/bin/{version}/{SHIM}"' in dropin

@@ -114,9 +114,15 @@ def settings(
     node.write_settings(RELEASED.format(date=date, source=source, layout=layout))
 
 
-def versions(node: RealNode) -> list[str]:
+def installed(node: RealNode) -> dict[str, Path]:
+    """Return the folders of releases, by name and version."""
     base = node.folder / "var/lib/k0sruntime/bin/gvisor"
-    return sorted(os.listdir(base)) if base.exists() else []
+    folders = sorted(base.iterdir()) if base.exists() else []
+    return {folder.name.rpartition("-")[0]: folder for folder in folders}
+
+
+def versions(node: RealNode) -> list[str]:
+    return list(installed(node))
 
 
 def verdicts(document: dict) -> dict[str, str]:
@@ -216,10 +222,10 @@ def test_a_release_in_one_archive_is_installed_from_a_folder_and_proved(
 ) -> None:
     settings(node, release)
     shown = node.run("plan").stdout
-    folder = f"{node.folder}/var/lib/k0sruntime/bin/gvisor/gvisor-20260817.0"
-    assert f"+ fetch     {folder}  [gvisor] from {release}/20260817.0/x86_64/{TARBALL}" in shown
     assert untouched(node), "a plan fetches nothing"
     document = node.ok("up", "--offline")
+    folder = installed(node)["gvisor-20260817.0"]
+    assert f"+ fetch     {folder}  [gvisor] from {release}/20260817.0/x86_64/{TARBALL}" in shown
     assert verdicts(document)["runsc"] == "pass"
     assert verdicts(document)["the kernel under runsc is gVisor's"] == "pass"
     assert sorted(os.listdir(folder)) == sorted([".k0sruntime.json", SHIM, "gvisor-bin", "runsc"])
@@ -432,12 +438,12 @@ def test_an_upgrade_keeps_the_old_release_for_its_pods_and_for_the_way_back(
         settings(node, release, "20260831.0")
         document = node.ok("up")
         (note,) = document["notes"]
-        assert note.startswith("gvisor-20260817.0 of gvisor stays for the ")
+        old = installed(node)["gvisor-20260817.0"]
+        assert note.startswith(f"{old.name} of gvisor stays for the ")
         assert len(versions(node)) == 3
-        old = f"{node.folder}/var/lib/k0sruntime/bin/gvisor/gvisor-20260817.0"
-        assert users(old), "its pod lives on"
+        assert users(str(old)), "its pod lives on"
     assert node.ok("up")["notes"] == [
-        "gvisor-20260817.0 of gvisor is not needed any more and was removed"
+        f"{old.name} of gvisor is not needed any more and was removed"
     ]
     node.ok("rollback")
     dropin = (node.dropins / "k0sruntime-gvisor.toml").read_text()

@@ -83,7 +83,7 @@ def _released(node: Node[GVisorSettings], release: ReleaseSettings) -> Programs:
         downloads={arch: _downloads(release, arch) for arch in ARCHITECTURES},
         check=_check(node),
     )
-    runsc, shim = (node.binary_file("gvisor", release.date, name) for name in (RUNSC, SHIM))
+    runsc, shim = (node.binary_file(binary, name) for name in (RUNSC, SHIM))
     return Programs(runsc, shim, (binary,))
 
 

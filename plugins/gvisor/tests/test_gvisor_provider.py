@@ -15,7 +15,7 @@ from k0sruntime_gvisor.settings import GVisorSettings, HandlerSettings, ReleaseS
 SHIM = "containerd-shim-runsc-v1"
 RUNSC = "/usr/local/bin/runsc"
 BOTH = MadeUpFiles(executables=[RUNSC, f"/usr/local/bin/{SHIM}"])
-RELEASED = "/var/lib/k0sruntime/bin/gvisor/gvisor-20260817.0"
+RELEASED = "/var/lib/k0sruntime/bin/gvisor"
 
 
 def contributed(settings=None, files=BOTH, **facts):
@@ -238,10 +238,12 @@ def released(**more) -> GVisorSettings:
 def test_a_release_is_installed_by_the_host_and_named_by_its_version():
     parts = contributed(released(), MadeUpFiles())
     found = the(RuntimeHandler, parts)
-    assert list(found.programs) == [f"{RELEASED}/runsc", f"{RELEASED}/{SHIM}"]
-    assert found.runtime_path == f"{RELEASED}/{SHIM}"
-    assert file(parts)["binary_name"] == f"{RELEASED}/runsc"
     binary = the(Binary, parts)
+    folder = f"{RELEASED}/{binary.folder_name('x86_64')}"
+    assert folder.startswith(f"{RELEASED}/gvisor-20260817.0-")
+    assert list(found.programs) == [f"{folder}/runsc", f"{folder}/{SHIM}"]
+    assert found.runtime_path == f"{folder}/{SHIM}"
+    assert file(parts)["binary_name"] == f"{folder}/runsc"
     assert (binary.name, binary.version) == ("gvisor", "20260817.0")
     assert list(binary.programs) == ["runsc", SHIM]
 

@@ -89,7 +89,8 @@ class VersionCheck:
     r"""How a program tells its version, and the oldest that is known to do on this node.
 
     The host asks before anything is written. A program that does not answer is refused; one that
-    is older is told to the operator, and the proof decides.
+    is older is told to the operator (by ``plan`` as well), and the proof decides. Of one that is
+    to be fetched, ``Binary.version`` is compared.
 
     Attributes:
         arguments: what makes the program print its version and end.

@@ -155,9 +155,9 @@ class Hooks:
 
     def contribute_dropin(
         self, provider: str, node: Node[Any]
-    ) -> list[Contribution[RuntimeHandler | DropIn | Binary | ConfigFile]]:
-        """Ask one provider for handlers, drop-in keys, binaries and configuration files."""
-        kinds = (RuntimeHandler, DropIn, Binary, ConfigFile)
+    ) -> list[Contribution[RuntimeHandler | DropIn | Binary | ConfigFile | Check]]:
+        """Ask one provider for handlers, drop-in keys, binaries, files, and what it warns of."""
+        kinds = (RuntimeHandler, DropIn, Binary, ConfigFile, Check)
         return self._ask(provider, "contribute_dropin", kinds, COLLECT_SECONDS, node=node)
 
     def binaries(
@@ -168,7 +168,7 @@ class Hooks:
         What a generator yields before it raises ``Refused`` counts.
         """
         refused: list[Problem] = []
-        kinds = (RuntimeHandler, DropIn, Binary, ConfigFile)
+        kinds = (RuntimeHandler, DropIn, Binary, ConfigFile, Check)
         hook = "contribute_dropin"
         found = self._ask(provider, hook, kinds, COLLECT_SECONDS, refused, node=node)
         return [part for part in found if isinstance(part.value, Binary)], tuple(refused)

@@ -178,7 +178,7 @@ def up(request: Request, story: Story) -> Outcome:
             prepared = prepare(request, story)
             refuse_other_hands(prepared.plan)
             _refuse_start(request, prepared)
-            provide.provide(request, prepared, story)
+            prepared = provide.provide(request, prepared, story)
             if prepared.plan.empty and proved(prepared):
                 outcome = adopt(prepared, story)
             else:

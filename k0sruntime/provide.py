@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from k0sruntime import install
 from k0sruntime.cache import Cache
+from k0sruntime.contributions import Check, Contribution
 from k0sruntime.errors import Problem, RefusedError
 from k0sruntime.fetch import Fetcher
 from k0sruntime.installed import versions
@@ -22,7 +23,7 @@ from k0sruntime.programs import ask
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from k0sruntime.binaries import Binary, Download, Installation
+    from k0sruntime.binaries import Binary, Download, Installation, VersionCheck
     from k0sruntime.node import Paths
     from k0sruntime.node_provider import NodeSettings
     from k0sruntime.stages import Outcome, Prepared, Request, Story
@@ -73,14 +74,16 @@ def fetch(
     return found
 
 
-def provide(request: Request, prepared: Prepared, story: Story) -> None:
+def provide(request: Request, prepared: Prepared, story: Story) -> Prepared:
     """Fetch, check and install what is missing, and ask all programs whether they run.
+
+    Returns what was prepared, with what is to be told of the programs' versions.
 
     Raises:
         RefusedError: something cannot be had, or does not run here; nothing in /etc was written.
     """
     if prepared.plan.empty:
-        return
+        return prepared
     missing = prepared.plan.missing
     paths, arch = request.paths, prepared.node.arch
     if missing:
@@ -94,28 +97,57 @@ def provide(request: Request, prepared: Prepared, story: Story) -> None:
                     found[item.folder],
                     paths,
                     arch,
-                    lambda staged, item=item: _ask_staged(item, staged, paths, story),  # type: ignore[misc]
+                    lambda staged, item=item: _ask_staged(item, staged, paths),  # type: ignore[misc]
                 )
             tell(", ".join(item.folder for item in missing))
-    if paths.root == "/":
-        for part in prepared.composition.binaries:
-            if part.value.installed:
-                _ask(part.value, part.value.installed, str(part.owner), story)
+    return asked(prepared)
 
 
-def _ask_staged(item: Installation, staged: str, paths: Paths, story: Story) -> None:
+def asked(prepared: Prepared) -> Prepared:
+    """Ask the programs that are found on the node for their versions, and judge all versions.
+
+    Returns what was prepared, with a warning for each that is too old for this node.
+
+    Raises:
+        RefusedError: one does not run on this machine.
+    """
+    composition, here = prepared.composition, prepared.node.paths.root == "/"
+    warnings = list(composition.warnings)
+    for part in composition.binaries:
+        binary = part.value
+        if binary.check is None:
+            continue
+        version, what = binary.version, f"{binary.name} {binary.version}"
+        if binary.installed:
+            version = _ask(binary, binary.installed, str(part.owner)) if here else ""
+            what = f"{binary.installed} is {version}"
+        if version and binary.check.too_old(version):
+            warnings.append(Contribution(part.owner, _too_old(binary.name, what, binary.check)))
+    return replace(prepared, composition=replace(composition, warnings=tuple(warnings)))
+
+
+def _too_old(name: str, what: str, check: VersionCheck) -> Check:
+    return Check(
+        name=f"{name} is new enough for this node",
+        verdict="warn",
+        detail=f"{what}, older than {check.least}: {check.why}",
+        remedy="Take a newer one; the proof decides whether this one will do.",
+    )
+
+
+def _ask_staged(item: Installation, staged: str, paths: Paths) -> None:
     if paths.root == "/":  # an image's programs may be for another machine
-        _ask(item.binary, f"{staged}/{item.programs[0]}", str(item.owner), story)
+        _ask(item.binary, f"{staged}/{item.programs[0]}", str(item.owner))
 
 
-def _ask(binary: Binary, path: str, culprit: str, story: Story) -> None:
-    """Ask a program for its version.
+def _ask(binary: Binary, path: str, culprit: str) -> str:
+    """Ask a program for its version; empty where it tells none that we can read.
 
     Raises:
         RefusedError: it does not run on this machine.
     """
     if binary.check is None:
-        return
+        return ""
     answer = ask([path, *binary.check.arguments], VERSION_SECONDS)
     if answer.status:
         said = (answer.errors or answer.output).strip().splitlines() or [f"status {answer.status}"]
@@ -127,10 +159,7 @@ def _ask(binary: Binary, path: str, culprit: str, story: Story) -> None:
                 remedy="Install one that does, or name another in the settings.",
             )
         )
-    version = binary.check.version_in(answer.output)
-    if binary.check.too_old(version):
-        least = binary.check.least
-        story.say(f"{path} is {version}, older than {least}: {binary.check.why}")
+    return binary.check.version_in(answer.output)
 
 
 def tidied(prepared: Prepared, outcome: Outcome) -> Outcome:

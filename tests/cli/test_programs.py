@@ -234,6 +234,24 @@ def test_a_slip_of_the_operators_is_not_blamed_on_a_provider(
     assert place.endswith(f"config.toml: {told}")
 
 
+@pytest.mark.parametrize("command", ["plan", "up"])
+def test_a_release_that_is_too_old_for_this_containerd_is_told_by_plan_and_up_and_in_json(
+    image: Path, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    settings = image / "etc/k0sruntime/config.toml"
+    settings.write_text(settings.read_text().replace("20260720.0", "20260101.0"))
+    releases = image.parent / "releases"
+    (releases / "20260720.0").rename(releases / "20260101.0")
+    assert on(image, "plan") == 0
+    shown = capsys.readouterr().out
+    assert "warn: gvisor is new enough for this node: gvisor 20260101.0, older than 2026" in shown
+    assert on(image, command, "--json") == 0
+    document = json.loads(capsys.readouterr().out)
+    (warning,) = document.get("plan", document)["warnings"]
+    assert (warning["provider"], warning["verdict"]) == ("gvisor", "warn")
+    assert "containerd 2.3 hands parameters" in warning["detail"]
+
+
 def test_nothing_to_fetch_is_said(image: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (image / "etc/k0sruntime/config.toml").write_text('[node]\nk0s = "1.36"\nmode = "managed"\n')
     assert on(image, "fetch") == 0

@@ -214,6 +214,17 @@ def test_a_runsc_that_does_not_run_here_is_refused_before_anything_is_written(
     assert set(found.files()) == {"etc/k0sruntime/config.toml"}
 
 
+def test_what_may_go_wrong_is_told_before_anything_is_written(
+    found: RealNode, tmp_path: Path
+) -> None:
+    """The lab's runsc lies apart from the shim."""
+    warnings = found.ok("plan")["warnings"]
+    assert "runsc and its shim are of one release" in [w["name"] for w in warnings]
+    assert set(found.files()) == {"etc/k0sruntime/config.toml"}
+    (tmp_path / "programs" / SHIM).write_text("#!/bin/sh\nexit 1\n")
+    assert found.run("plan").returncode == 3, "asked, and it does not run"
+
+
 # -- a release --------------------------------------------------------------------------------------
 
 

@@ -5,7 +5,16 @@ from __future__ import annotations
 import pytest
 import rtoml
 
-from k0sruntime import Binary, ConfigFile, CRIError, Inactive, Problem, Refused, RuntimeHandler
+from k0sruntime import (
+    Binary,
+    Check,
+    ConfigFile,
+    CRIError,
+    Inactive,
+    Problem,
+    Refused,
+    RuntimeHandler,
+)
 from k0sruntime.node import Program, Version
 from k0sruntime.testing import MadeUpFiles, make_node
 from k0sruntime_gvisor import provider
@@ -351,13 +360,50 @@ def test_everything_that_is_wrong_is_told_at_once():
 @pytest.mark.parametrize(("containerd", "least"), [((1, 7, 34), ""), ((2, 3, 3), "20260520.0")])
 def test_an_old_release_is_told_where_containerd_hands_parameters_to_shims(containerd, least):
     program = Program("/var/lib/k0s/bin/containerd", Version(*containerd))
-    checks = [p.check for p in contributed(containerd=program) if isinstance(p, Binary) and p.check]
-    (check,) = checks
+    parts = [p for p in contributed(containerd=program) if isinstance(p, Binary)]
+    check, shim = (part.check for part in parts)
     assert check.least == least
     assert check.version_in("runsc version 0.0~20240729.0\nspec: 1.2.1") == "20240729.0"
     assert check.version_in("runsc version release-20260817.0\n") == "20260817.0"
     assert check.too_old("20240729.0") == bool(least)
     assert not check.too_old("20260817.0")
+    assert shim.arguments == ["-v"]
+    said = f"{SHIM}:\n  Version:  1.7.24+unknown\n  Revision: \n  Go version: go1.24.2\n\n"
+    assert shim.version_in(said) == "1.7.24"
+    assert shim.too_old("1.7.24") == bool(least)
+    assert not shim.too_old("2.1.4")
+
+
+def warnings(*arguments, **facts) -> list[Check]:
+    return [part for part in contributed(*arguments, **facts) if isinstance(part, Check)]
+
+
+def test_a_shim_of_another_folder_than_runsc_is_told_unless_both_are_named():
+    assert warnings() == []
+    shim = f"/opt/gvisor/bin/{SHIM}"
+    mixed = MadeUpFiles(executables=["/usr/bin/runsc", shim])
+    (check,) = warnings(files=mixed)
+    assert check.verdict == "warn"
+    assert check.detail == f"/usr/bin/runsc and {shim} lie in different folders"
+    assert warnings(GVisorSettings(runsc="/usr/bin/runsc", shim=shim), mixed) == []
+
+
+def test_a_folder_on_the_way_that_is_closed_to_others_is_told():
+    files = MadeUpFiles(
+        executables=["/opt/gvisor/bin/runsc", f"/opt/gvisor/bin/{SHIM}"],
+        modes={"/opt/gvisor": 0o750},
+    )
+    (check,) = warnings(files=files)
+    assert "/opt/gvisor is closed to others" in check.detail
+    assert "chmod a+x /opt/gvisor" in check.remedy
+
+
+@pytest.mark.parametrize(("patch", "told"), [(5, 1), (6, 0)])
+def test_a_containerd_under_which_pods_hang_is_told_before_anything_is_written(patch, told):
+    containerd = Program("/usr/bin/containerd", Version(2, 0, patch))
+    checks = warnings(containerd=containerd)
+    assert len(checks) == told
+    assert len(warnings(released(), MadeUpFiles(), containerd=containerd)) == told
 
 
 # -- the proof --------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ needs them.
 
 from __future__ import annotations
 
+import glob
 import json
 import os
 import shutil
@@ -202,6 +203,12 @@ def _clear(folder: str) -> None:
         os.unlink(folder)
 
 
+def _sweep(paths: Paths) -> None:
+    """Remove what killed commands have left half-made, of whatever version."""
+    for left in glob.glob(f"{glob.escape(paths.on_disk(paths.binaries))}/*/{STAGING}-*"):
+        _clear(left)
+
+
 def prune(paths: Paths, needed: Collection[str]) -> list[str]:
     """Remove the versions that nothing needs, and return what is to be told about the others.
 
@@ -209,6 +216,7 @@ def prune(paths: Paths, needed: Collection[str]) -> list[str]:
         paths: the node's paths.
         needed: folders that the present files name, or those of the generation before.
     """
+    _sweep(paths)
     notes = []
     for provider, folders in versions(paths).items():
         for folder in folders:

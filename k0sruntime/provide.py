@@ -16,7 +16,7 @@ from k0sruntime.cache import Cache
 from k0sruntime.contributions import Check, Contribution
 from k0sruntime.errors import Problem, RefusedError
 from k0sruntime.fetch import Fetcher
-from k0sruntime.installed import versions
+from k0sruntime.installed import read_record, versions
 from k0sruntime.ledger import NONSENSE, State
 from k0sruntime.programs import ask
 
@@ -162,7 +162,11 @@ def _ask(binary: Binary, path: str, culprit: str) -> str:
     return binary.check.version_in(answer.output)
 
 
-def tidied(prepared: Prepared, outcome: Outcome) -> Outcome:
+KEPT_GENERATIONS = 5
+"""So many generations back, programs stay in the machine's own cache."""
+
+
+def tidied(request: Request, prepared: Prepared, outcome: Outcome) -> Outcome:
     """Remove versions of programs that nothing needs any more, and tell of those that stay.
 
     The present files need theirs, and so do those of the proved generation before: ``rollback``
@@ -174,11 +178,29 @@ def tidied(prepared: Prepared, outcome: Outcome) -> Outcome:
     try:
         needed |= _named(_before(State(paths)), paths)
         notes = install.prune(paths, needed)
+        if cache_folder(request, prepared.node_settings) == paths.cache:  # others may be shared
+            Cache(paths.cache).prune(_checksums(State(paths)))
     except RefusedError as exc:
         notes = [f"old programs stay: {problem.message}" for problem in exc.problems]
     except (OSError, *NONSENSE) as exc:
         notes = [f"old programs stay: {type(exc).__name__}: {exc}"]
     return replace(outcome, notes=(*outcome.notes, *notes)) if notes else outcome
+
+
+def left_by_purge(settings: NodeSettings) -> tuple[str, ...]:
+    """Return what to tell of a cache that the settings name: it may be shared, and stays."""
+    folder = settings.downloads.cache
+    if not folder or not os.path.isdir(folder):
+        return ()
+    return (f"the cache {folder} of [node.downloads] may be shared and stays: remove it by hand",)
+
+
+def _checksums(state: State) -> set[str]:
+    """Return the checksums of what the last generations install."""
+    numbers = state.generations()[-KEPT_GENERATIONS:]
+    ledgers = [ledger for number in numbers if (ledger := state.generation(number))]
+    records = (read_record(state.kept(key)) for g in ledgers for key in g.programs.values())
+    return {item["digest"] for record in records if record for item in record["downloads"]}
 
 
 def _before(state: State) -> list[bytes]:

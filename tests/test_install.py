@@ -26,7 +26,7 @@ from k0sruntime.installed import is_installed, users, versions
 from k0sruntime.node import Paths
 from k0sruntime.plan import Observed, plan
 from k0sruntime.sandbox import purge
-from k0sruntime.stages import Outcome, Prepared
+from k0sruntime.stages import Outcome, Prepared, Request
 from k0sruntime.testing import make_node
 
 OWNER = Owner("acme", "acme", "1.0", "contribute_dropin")
@@ -245,6 +245,15 @@ def test_a_killed_installation_is_none_and_the_next_one_is_whole(
     assert names(paths) == ["acme-1"]
 
 
+def test_what_a_killed_command_has_left_goes_whatever_the_version_is_now(paths: Paths) -> None:
+    new = installed(paths, tar({"acme": SCRIPT}), "2")
+    half = Path(paths.binaries) / "acme/.staging-acme-1"
+    half.mkdir()
+    (half / "acme").write_bytes(SCRIPT)
+    assert install_.prune(paths, {new.folder}) == []
+    assert names(paths) == ["acme-2"]
+
+
 @pytest.mark.parametrize(
     "spoil", [Path.unlink, lambda p: p.write_bytes(b""), lambda p: p.chmod(0o700)]
 )
@@ -335,7 +344,7 @@ def test_cleaning_up_fails_nothing_that_is_done_and_proved(
     prepared = Prepared(
         Discovered((), Hooks()), {}, node, Collected(), composition, Observed(), planned
     )
-    outcome = provide.tidied(prepared, Outcome(planned))
+    outcome = provide.tidied(Request(paths), prepared, Outcome(planned))
     assert outcome.notes[0].startswith("old programs stay: ")
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,18 +13,21 @@ import pytest
 
 from k0sruntime import apply as apply_
 from k0sruntime import install as install_
-from k0sruntime import restore
+from k0sruntime import pipeline, provide, restore
 from k0sruntime.binaries import Installation
 from k0sruntime.cli.story import Silent
+from k0sruntime.collect import Collected
 from k0sruntime.compose import Composition, DesiredFile
+from k0sruntime.discovery import Discovered
 from k0sruntime.errors import ExitCode, RefusedError
+from k0sruntime.hooks import Hooks
 from k0sruntime.installed import is_installed
 from k0sruntime.ledger import State
 from k0sruntime.node import Paths
-from k0sruntime.node_provider import NodeSettings
+from k0sruntime.node_provider import DownloadSettings, NodeSettings
 from k0sruntime.observe import observe
-from k0sruntime.plan import Ledger, plan
-from k0sruntime.stages import Request
+from k0sruntime.plan import Ledger, Observed, plan
+from k0sruntime.stages import Outcome, Prepared, Request
 from k0sruntime.testing import make_node
 from tests.test_install import SCRIPT, installed, tar
 
@@ -112,6 +117,58 @@ def test_an_url_whose_credentials_were_not_kept_is_not_asked(paths: Paths) -> No
     shutil.rmtree(f"{paths.sandbox}/cache")
     with pytest.raises(RefusedError, match="--offline opens no socket"):
         go_back(paths, first, offline=False)
+
+
+def aged(path: Path, days: float) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(path.read_bytes() if path.exists() else b"x")
+    then = time.time() - days * 86400
+    os.utime(path, (then, then))
+    return path
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_the_machines_own_cache_is_pruned_of_what_nothing_needs_for_long(
+    paths: Paths, own: bool
+) -> None:
+    item = installed(paths, ARCHIVE, "1")
+    applied(paths, item)
+    cache = Path(paths.cache)
+    needed = aged(cache / "sha512" / item.downloads[0].sha512, 400)
+    stale = [aged(cache / "sha512" / ("1" * 128), 31), aged(cache / "partial" / ("2" * 128), 8)]
+    fresh = [aged(cache / "sha512" / ("3" * 128), 29), aged(cache / "partial" / ("4" * 128), 6)]
+    composition = Composition("standalone", 3, "native", installations=(item,))
+    planned = plan(composition, Observed())
+    prepared = Prepared(
+        Discovered((), Hooks()),
+        {"node": NodeSettings(downloads=DownloadSettings(cache="" if own else "/shared"))},
+        make_node("acme", None, paths=paths),
+        Collected(),
+        composition,
+        Observed(),
+        planned,
+    )
+    outcome = provide.tidied(Request(paths), prepared, Outcome(planned))
+    assert outcome.notes == ()
+    assert needed.exists()
+    assert all(path.exists() for path in fresh)
+    assert [path.exists() for path in stale] == [not own] * 2
+
+
+def test_a_cache_that_the_settings_name_is_told_by_purge_and_stays(tmp_path: Path) -> None:
+    cache = tmp_path / "shared"
+    cache.mkdir()
+    for folder in ("etc/k0sruntime", "var"):
+        (tmp_path / "node" / folder).mkdir(parents=True)
+    (tmp_path / "node/.k0sruntime-sandbox").touch()
+    settings = tmp_path / "node/etc/k0sruntime/config.toml"
+    settings.write_text(f'[node.downloads]\ncache = "{cache}"\n')
+    done = pipeline.down(
+        Request(Paths.in_sandbox(str(tmp_path / "node"))), Silent(), pods=False, purge=True
+    )
+    assert f"the cache {cache} of [node.downloads] may be shared and stays" in done.notes[0]
+    assert cache.exists()
+    assert not settings.exists()
 
 
 def test_a_ledger_of_before_the_record_is_read_and_written_again_with_it(paths: Paths) -> None:

@@ -111,6 +111,12 @@ class ReleaseSettings(Settings, frozen=True):
             )
         if not re.fullmatch(r"https?://\S+|/\S*", self.source):
             raise ValueError(f"source = {self.source!r} must be an URL or an absolute path")
+        if not self.source.startswith("/") and set(self.source) & {"?", "#"}:
+            # Date and file name are put behind it; and what a query holds may be a secret.
+            raise ValueError(
+                "source must be an URL without a query (what follows ? or #): files are asked for"
+                " below it; a token belongs into ~/.netrc or the URL's user and password"
+            )
 
 
 class GVisorSettings(HandlerSettings, frozen=True):

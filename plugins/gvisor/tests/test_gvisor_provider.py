@@ -309,6 +309,14 @@ def test_a_release_that_is_none_is_refused(wrong, told):
         ReleaseSettings(**wrong)
 
 
+@pytest.mark.parametrize("source", ["https://h/g?sig=TOK", "https://h/g?", "https://h/g#TOK"])
+def test_a_source_with_a_query_is_refused_and_its_token_is_not_told(source):
+    with pytest.raises(ValueError, match="must be an URL without a query") as refused_:
+        ReleaseSettings(date="20260817", source=source)
+    assert "TOK" not in str(refused_.value)
+    assert ReleaseSettings(date="20260817", source="/srv/what?").source == "/srv/what?"
+
+
 # -- what this node can have ------------------------------------------------------------------------
 
 

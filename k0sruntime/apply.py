@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from k0sruntime.errors import Problem, RefusedError
+from k0sruntime.installed import record_of
 from k0sruntime.ledger import State
 from k0sruntime.plan import Change, FileState, Ledger, OwnedFile
 from k0sruntime.real_files import file_state
@@ -68,19 +69,19 @@ def apply(
         RollbackFailedError: it refused half-way, and the way back too.
     """
     changes = [c for c in plan.changes if c.action != "unchanged"]
-    after = _next_ledger(plan, ledger)
+    after = _next_ledger(plan, ledger, paths)
     if not changes:
         approve()
         after = replace(after, proved=ledger.proved and not plan.unrecorded)
         # Equal files that we did not know of are taken over without touching them.
-        if after.files.keys() != ledger.files.keys():
+        if replace(after, proved=ledger.proved) != ledger:
             with refused_io(paths.on_disk(paths.state)):
                 State(paths).save(after)
         return after
     return transact(changes, paths, ledger, after, approve)
 
 
-def _next_ledger(plan: Plan, ledger: Ledger) -> Ledger:
+def _next_ledger(plan: Plan, ledger: Ledger, paths: Paths) -> Ledger:
     files = {}
     for change in plan.changes:
         if change.after is None or change.action == "restore":
@@ -89,7 +90,19 @@ def _next_ledger(plan: Plan, ledger: Ledger) -> Ledger:
         files[change.path] = replace(
             known, digest=change.after.digest, owner=change.owner, mode=change.after.mode
         )
-    return Ledger(plan.generation, files, ledger.folders)
+    with refused_io(paths.on_disk(paths.state)):
+        programs = {
+            folder: State(paths).keep(mark)
+            for folder in plan.programs
+            if (mark := record_of(paths.on_disk(folder)))
+        }
+    return Ledger(
+        plan.generation,
+        files,
+        ledger.folders,
+        programs=programs,
+        runtime_classes=plan.runtime_classes,
+    )
 
 
 def generation(number: int, state: State) -> Ledger:

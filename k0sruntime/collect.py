@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from k0sruntime import settings as settings_
 from k0sruntime.binaries import Binary
 from k0sruntime.contributions import (
+    Check,
     ConfigFile,
     Contribution,
     CRISocket,
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from k0sruntime.records import Record
     from k0sruntime.settings import SettingsFile
 
-Part = RuntimeHandler | DropIn | Binary | ConfigFile
+Part = RuntimeHandler | DropIn | Binary | ConfigFile | Check
 
 
 @dataclass(frozen=True)

@@ -82,7 +82,7 @@ class Provider(Generic[S]):
     def contribute_dropin(
         self,
         node: Node[S],  # noqa: ARG002 - the contract names it
-    ) -> Iterable[RuntimeHandler | DropIn | Binary | ConfigFile]:
+    ) -> Iterable[RuntimeHandler | DropIn | Binary | ConfigFile | Check]:
         """Contribute to containerd's configuration.
 
         Purity: a function of ``node`` alone. No clock, no network, no writes, no processes; it is
@@ -90,6 +90,8 @@ class Provider(Generic[S]):
         Result: handlers, keys of the CRI runtime and images tables or of other tables, and the
         binaries and configuration files that they need. The host writes them to files named after
         the provider, in the node's schema.
+        A ``Check`` tells the operator, before anything is written, what the node can have and will
+        not be happy with; ``plan`` and ``up`` show it.
         Conflicts: two handlers of one name, or two values for one key, are refused with both
         providers named. The same value twice is none. Arrays replace, they never append.
         Nothing to do: raise ``Inactive("reason")``. What the settings ask for and this node cannot

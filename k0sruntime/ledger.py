@@ -299,7 +299,14 @@ def ledger_from(document: Mapping[str, Any]) -> Ledger:
         for path, owned in document["files"].items()
     }
     number = int(document["generation"])
-    return Ledger(number, files, tuple(document["folders"]), bool(document.get("proved")))
+    return Ledger(
+        number,
+        files,
+        tuple(document["folders"]),
+        bool(document.get("proved")),
+        dict(document.get("programs", {})),
+        dict(document.get("runtime_classes", {})),
+    )
 
 
 def as_proved(ledger: Ledger) -> Ledger:

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Generic, Literal, NamedTuple, Protocol, TypeVa
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from k0sruntime.binaries import Binary
+
 S_co = TypeVar("S_co", covariant=True)
 
 Mode = Literal["managed", "standalone", "remote"]
@@ -287,10 +289,10 @@ class Node(Generic[S_co]):
         """Return the path at which the host will place a registry's ``hosts.toml``."""
         return f"{self.paths.certs}/{hosts_folder(registry)}/hosts.toml"
 
-    def binary_file(self, name: str, version: str, program: str = "") -> str:
-        """Return where a program of this provider's ``Binary(name, version=…)`` will lie."""
-        folder = f"{self.paths.binaries}/{self.provider}/{name}-{version}"
-        return f"{folder}/{program or name}"
+    def binary_file(self, binary: Binary, program: str = "") -> str:
+        """Return where a program of a ``Binary`` that this provider contributes will lie."""
+        folder = f"{self.paths.binaries}/{self.provider}/{binary.folder_name(self.arch)}"
+        return f"{folder}/{program or binary.name}"
 
     def config_file(self, name: str) -> str:
         """Return the path at which the host will place this provider's ``ConfigFile(name)``."""

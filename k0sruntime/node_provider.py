@@ -88,9 +88,17 @@ class NodeSettings(Settings, frozen=True):
     downloads: DownloadSettings = DownloadSettings()
 
     def __post_init__(self) -> None:
-        """Refuse what is no version."""
+        """Refuse what is no version, and what can be no handler."""
         if self.k0s and Version.parse(self.k0s) is None:
             raise ValueError(f"k0s = {self.k0s!r} is no version; write one such as 1.36")
+        for name, handler in self.handlers.items():  # what no handler can be is refused here
+            RuntimeHandler(
+                name=name,
+                runtime_type=handler.runtime_type,
+                runtime_path=handler.runtime_path,
+                options=handler.options,
+                runtime_class=handler.runtime_class,
+            )
 
 
 class NodeProvider(Provider[NodeSettings]):

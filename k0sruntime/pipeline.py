@@ -177,7 +177,7 @@ def up(request: Request, story: Story) -> Outcome:
             prepared = prepare(request, story)
             refuse_other_hands(prepared.plan)
             _refuse_start(request, prepared)
-            provide.provide(request, prepared, story)
+            prepared = provide.provide(request, prepared, story)
             if prepared.plan.empty and proved(prepared):
                 outcome = adopt(prepared, story)
             else:
@@ -189,7 +189,7 @@ def up(request: Request, story: Story) -> Outcome:
             last_good.release(request.paths)
         if request.start and request.remember:
             request_record.save(request, prepared.settings_text, prepared.inputs)
-        outcome = provide.tidied(prepared, outcome)
+        outcome = provide.tidied(request, prepared, outcome)
         return supervised.stayed_with(request, prepared.node_settings, outcome)
 
 
@@ -294,6 +294,7 @@ def down(request: Request, story: Story, *, pods: bool, purge: bool) -> Outcome:
         if purge and (unit := service.installed(RealFiles(request.paths))):
             notes += (f"{unit} is still installed: disable it, then remove it",)
         if purge:
+            notes += provide.left_by_purge(bare_settings(request))
             with story.stage("purge") as tell:
                 tell(sandbox.purge(request.paths))
     return Outcome(

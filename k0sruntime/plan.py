@@ -67,6 +67,10 @@ class Ledger:
     """Folders that we made, the outermost first; removed when they are empty."""
     proved: bool = False
     """The proof of this generation passed."""
+    programs: Mapping[str, str] = field(default_factory=dict)
+    """Folders of programs that its files name, and the digest of the kept record of each."""
+    runtime_classes: Mapping[str, str] = field(default_factory=dict)
+    """The RuntimeClass that each handler is offered as: containerd's files do not tell it."""
 
 
 @dataclass(frozen=True)
@@ -173,6 +177,10 @@ class Plan:
     """Files that are right already and not in our record, as after the record was lost."""
     missing: tuple[Installation, ...] = ()
     """Programs to be fetched and installed first."""
+    programs: tuple[str, ...] = ()
+    """Folders of all programs that the composition names, those of ``missing`` included."""
+    runtime_classes: Mapping[str, str] = field(default_factory=dict)
+    """By handler."""
 
     def pending(self) -> tuple[Change, ...]:
         """Return the changes that are to be written."""
@@ -218,7 +226,9 @@ def plan(composition: Composition, observed: Observed, *, force: bool = False) -
     generation = max(observed.newest, present) + 1 if anew else present
     verdict = bounce(composition, observed, keys)
     missing = tuple(i for i in composition.installations if i.folder not in observed.installed)
-    return Plan(tuple(changes), keys, verdict, generation, unrecorded, missing)
+    programs = tuple(i.folder for i in composition.installations)
+    classes = {h.name: h.runtime_class for h in composition.handlers if h.runtime_class}
+    return Plan(tuple(changes), keys, verdict, generation, unrecorded, missing, programs, classes)
 
 
 def refuse_other_hands(plan: Plan) -> None:

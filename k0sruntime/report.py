@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from k0sruntime import masking
@@ -76,6 +77,9 @@ def plan_document(plan: Plan, composition: Composition) -> dict[str, Any]:
             }
             for installation in composition.installations
         ],
+        "warnings": [
+            {"provider": part.owner.provider, **asdict(part.value)} for part in composition.warnings
+        ],
         "effective": [
             {
                 "key": list(key.path),
@@ -109,12 +113,23 @@ def plan_text(plan: Plan, composition: Composition) -> str:
     if composition.overlaps:
         lines += ["", "Keys that a foreign file sets as well:"]
         lines += [f"  {overlap}" for overlap in composition.overlaps]
+    lines += warning_lines(composition)
     lines += remote_lines(composition)
     verdict = {"start": "start containerd", "none": "no bounce", "stop": "stop containerd"}
     lines += ["", f"{verdict.get(plan.bounce.verdict, 'one bounce')}: {plan.bounce.reason}"]
     if plan.empty:
         lines.append("Nothing to do.")
     return "\n".join(lines).lstrip("\n")
+
+
+def warning_lines(composition: Composition) -> list[str]:
+    """Return what providers say that this node will not be happy with."""
+    lines = []
+    for part in composition.warnings:
+        check, provider = part.value, part.owner.provider
+        lines += ["", f"{check.verdict}: {check.name}: {check.detail}  [{provider}]"]
+        lines += [f"  do: {check.remedy}"] if check.remedy else []
+    return lines
 
 
 def _fetched(plan: Plan) -> list[str]:
@@ -198,6 +213,7 @@ def up_text(outcome: Outcome, paths: Paths) -> str:
             ]
     lines += other_proofs(outcome.proofs)
     if composition:
+        lines += warning_lines(composition)
         lines += remote_lines(composition)
     lines += [f"note: {note}" for note in outcome.notes]
     if outcome.running:

@@ -75,14 +75,14 @@ def command(
     """
     from dataclasses import replace
 
-    from k0sruntime import pipeline, report, sandbox
+    from k0sruntime import pipeline, provide, report, sandbox
 
     if foreground and (options["root"] or last_good or dry_run):
         raise click.UsageError("--foreground excludes --root, --last-good and --dry-run.")
     asked = replace(request(**options), supervise=supervise, remember=not supervised)
     story = Stderr()
     if dry_run:
-        prepared = pipeline.prepare(asked, story)
+        prepared = provide.asked(pipeline.prepare(asked, story))
         document = report.plan_document(prepared.plan, prepared.composition)
         text = report.plan_text(prepared.plan, prepared.composition)
         click.echo(report.dumps("Plan", **document) if as_json else text)

@@ -11,7 +11,7 @@ from k0sruntime.compose import dropins, files, k0s, main_file, manifests, merge_
 from k0sruntime.compose import schema as schema_
 from k0sruntime.compose.files import DesiredFile
 from k0sruntime.compose.layers import Layer, Overlap, dotted, overlaps
-from k0sruntime.contributions import Contribution, RuntimeHandler
+from k0sruntime.contributions import Check, Contribution, RuntimeHandler
 from k0sruntime.errors import ConflictError, Problem, RefusedError
 from k0sruntime.lines import line_of
 
@@ -71,6 +71,8 @@ class Composition:
     binaries: tuple[Contribution[Binary], ...] = ()
     installations: tuple[Installation, ...] = ()
     """Folders of programs to be fetched and installed, those of ``binaries`` that are not there."""
+    warnings: tuple[Contribution[Check], ...] = ()
+    """What providers say that the node can have and will not be happy with."""
     socket: CRISocket | None = None
     profile: KubeletProfile | None = None
     user_managed: bool = False
@@ -123,6 +125,11 @@ def compose(node: Node[Any], collected: Collected, existing: Existing) -> Compos
             if isinstance(part.value, Binary)
         ),
         installed,
+        tuple(
+            Contribution(part.owner, part.value)
+            for part in collected.parts
+            if isinstance(part.value, Check)
+        ),
         profile=profile,
         user_managed=result.user_managed,
     )

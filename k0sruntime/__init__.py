@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from k0sruntime.here import this_node as this_node
     from k0sruntime.hookspecs import Provider as Provider
     from k0sruntime.hookspecs import RunningCRI as RunningCRI
+    from k0sruntime.masking import masked_text as masked_text
+    from k0sruntime.masking import masked_url as masked_url
     from k0sruntime.node import Files as Files
     from k0sruntime.node import Node as Node
     from k0sruntime.node import Version as Version
@@ -77,6 +79,8 @@ _HOMES = {
     "count_certificates": "pulls",
     "files_here": "here",
     "has_private_key": "pulls",
+    "masked_text": "masking",
+    "masked_url": "masking",
     "reach_endpoints": "reach",
     "resolve_image": "pulls",
     "resolve_registry": "pulls",

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
+from k0sruntime import masking
 from k0sruntime.compose import schema as schema_
 from k0sruntime.compose.layers import leaves
 from k0sruntime.contributions import Check
@@ -122,7 +123,8 @@ def _configured(target: Target, cri: CRI) -> Iterator[Proven]:
             continue  # a key that CRI does not tell, such as those of the images table
         compared += 1
         if found != _plain(value):
-            detail = f"{'.'.join(path)} is {found!r}, composed was {value!r}"
+            is_, was = masking.value(path, found), masking.value(path, value)
+            detail = f"{'.'.join(path)} is {is_!r}, composed was {was!r}"
             yield _node("effective configuration", "fail", detail)
     yield _node(
         "effective configuration", "pass", f"{compared} keys over CRI equal the composition"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from k0sruntime import Problem, Refused
+from k0sruntime import Problem, Refused, masked_url
 from k0sruntime_mirrors.urls import UPSTREAMS, address, host_of
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def configs(registries: Mapping[str, Registry], place: str) -> dict[str, Any]:
                 problems.append(
                     Problem(
                         f"{host} has other credentials under {owners[host]}",
-                        place=f'{place}: [mirrors."{name}"]',
+                        place=f'{place}: [mirrors."{masked_url(name)}"]',
                         remedy="Give a host the same credentials everywhere: containerd has one.",
                     )
                 )

@@ -14,6 +14,7 @@ from k0sruntime import (
     Version,
     count_certificates,
     has_private_key,
+    masked_url,
 )
 from k0sruntime_mirrors.urls import UPSTREAMS, address, registry_fault
 
@@ -58,7 +59,7 @@ class Composer:
         return HostsFile(registry=self.name, hosts=hosts, server=upstream, files=self.files)
 
     def _problem(self, message: str, remedy: str) -> None:
-        place = f'{self.node.paths.settings}: [mirrors."{self.name}"]'
+        place = f'{self.node.paths.settings}: [mirrors."{masked_url(self.name)}"]'
         self.problems.append(Problem(message, place=place, remedy=remedy))
 
     def _refuse_twice(self, hosts: list[Host]) -> None:

@@ -28,7 +28,9 @@ _PUBLIC_VALUE = re.compile(r"[!-~]|\d{1,3}|true|false|yes|no|on|off", re.IGNOREC
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://\S+")
 _AROUND = "'\"`)]}>,;:."
 """What may stand behind an URL in a sentence."""
-_SPLIT = re.compile(r"(?P<scheme>(?:[A-Za-z][A-Za-z0-9+.-]*://)?)(?P<rest>[^?#]*)(?P<tail>.*)", re.DOTALL)
+_SPLIT = re.compile(
+    r"(?P<scheme>(?:[A-Za-z][A-Za-z0-9+.-]*://)?)(?P<rest>[^?#]*)(?P<tail>.*)", re.DOTALL
+)
 _NAMESPACE = re.compile(r"\?ns=[^&#@]*")
 """The one query that containerd itself adds, and no secret: whose image a mirror is asked for."""
 

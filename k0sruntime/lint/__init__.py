@@ -63,11 +63,16 @@ def stamped(rule: Rule, hit: Hit) -> Finding:
         path,
         line,
         hit.column,
-        masking.text(dotted(hit.key)) if hit.key else "",
+        dotted(tuple(map(_shown, hit.key))),
         masking.text(hit.remedy),
         owner,
         hit.consequence or rule.consequence,
     )
+
+
+def _shown(part: str) -> str:
+    """Return a part of a key as it may be shown; a hosts file has URLs there."""
+    return masking.url(part) if "@" in part or "://" in part else part
 
 
 def errors(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:

@@ -45,7 +45,9 @@ def part_not_sent(case: Case) -> Iterator[Hit]:
                     key,
                 )
             elif "?" in url or "#" in url:
-                yield Hit(file, f"the query of {masking.url(url)!r} is not sent", "Take it out.", key)
+                yield Hit(
+                    file, f"the query of {masking.url(url)!r} is not sent", "Take it out.", key
+                )
 
 
 def empty_capabilities(case: Case) -> Iterator[Hit]:

@@ -75,7 +75,7 @@ class ResolvedHost:
         return {
             "scheme": self.scheme,
             "host": self.host,
-            "path": self.path,
+            "path": masking.url(self.path),
             "capabilities": list(self.capabilities),
             "header": {
                 name: [masking.header(name, value) for value in values]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from k0sruntime import Problem, Refused, masked_url
 from k0sruntime_mirrors.imported import Imported, short
@@ -164,9 +164,10 @@ class _Reader:
     def _endpoint(self, written: str, place: str) -> dict[str, Any] | None:
         """Return an endpoint as k3s reads it, with the TLS and the credentials of its host."""
         url = written if "://" in written else f"{_scheme(written)}://{written}"
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.netloc:
-            self.found.refuse(f"{masked_url(written)!r} is no URL of a registry", place, "Correct it.")
+        parts = _split(url)
+        if parts is None or parts.scheme not in ("http", "https") or not parts.netloc:
+            fault = f"{masked_url(written)!r} is no URL of a registry"
+            self.found.refuse(fault, place, "Correct it.")
             return None
         host = HUB_HOST if parts.netloc == "docker.io" else parts.netloc
         path = parts.path.rstrip("/")
@@ -218,6 +219,16 @@ class _Reader:
                 "Have the mirror serve the names as they are, or rewrite ^(.*)$ to prefix/$1.",
             )
         return None
+
+
+def _split(url: str) -> SplitResult | None:
+    """Return an URL's parts; ``None`` where its host or port is none."""
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        return None
+    return parts
 
 
 def _scheme(written: str) -> str:

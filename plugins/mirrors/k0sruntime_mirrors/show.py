@@ -6,6 +6,8 @@ import posixpath
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from k0sruntime import masked_url
+
 if TYPE_CHECKING:
     from k0sruntime import Resolution, ResolvedHost
 
@@ -26,7 +28,7 @@ def document(found: Resolution, containerd: str) -> dict[str, Any]:
         "containerd": containerd,
         "folder": found.folder or None,
         "hosts": [host.document() for host in found.hosts],
-        "asked": [url or None for url in found.asked],
+        "asked": [masked_url(url) or None for url in found.asked],
         "error": bool(found.failures),
         "failures": list(found.failures),
         "warnings": [asdict(warning) for warning in found.warnings],
@@ -49,7 +51,8 @@ def text(found: Resolution, certs: str, containerd: str) -> str:
 def _table(found: Resolution) -> list[str]:
     rows = [HEADINGS]
     for number, (host, url) in enumerate(zip(found.hosts, found.asked, strict=True), 1):
-        shown = url or f"{host.scheme}://{host.host}{host.path} ({_why(host)})"
+        shown = masked_url(url or f"{host.scheme}://{host.host}{host.path}")
+        shown += "" if url else f" ({_why(host)})"
         names = ", ".join(posixpath.basename(path) for path in host.ca)
         rows.append((str(number), shown, ", ".join(host.capabilities), names or "-", _also(host)))
     widths = [max(len(row[column]) for row in rows) for column in range(len(HEADINGS))]

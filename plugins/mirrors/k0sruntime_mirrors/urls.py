@@ -44,8 +44,8 @@ def address(url: str) -> str:
         )
     if "@" in url.partition("?")[0].partition("#")[0]:
         raise ValueError(
-            f"{masked_url(url)!r} is written with a user or a password, which containerd does not send:"
-            " set auth = { username = …, password = … } instead"
+            f"{masked_url(url)!r} is written with a user or a password, which containerd does not"
+            " send: set auth = { username = …, password = … } instead"
         )
     found = _URL.fullmatch(url.rstrip("/"))
     if found is None or int((found["port"] or ":1")[1:]) not in range(1, 65536):

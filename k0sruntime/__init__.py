@@ -28,9 +28,11 @@ if TYPE_CHECKING:
     from k0sruntime.errors import Problem as Problem
     from k0sruntime.errors import Refused as Refused
     from k0sruntime.here import files_here as files_here
+    from k0sruntime.here import hosts_folders_here as hosts_folders_here
     from k0sruntime.here import this_node as this_node
     from k0sruntime.hookspecs import Provider as Provider
     from k0sruntime.hookspecs import RunningCRI as RunningCRI
+    from k0sruntime.hosts_folders import HostsFolders as HostsFolders
     from k0sruntime.masking import masked_text as masked_text
     from k0sruntime.masking import masked_url as masked_url
     from k0sruntime.node import Files as Files
@@ -59,6 +61,7 @@ _HOMES = {
     "Files": "node",
     "Host": "contributions",
     "HostsFile": "contributions",
+    "HostsFolders": "hosts_folders",
     "Inactive": "errors",
     "K0sRuntimeError": "errors",
     "KubeletProfile": "contributions",
@@ -79,6 +82,7 @@ _HOMES = {
     "count_certificates": "pulls",
     "files_here": "here",
     "has_private_key": "pulls",
+    "hosts_folders_here": "here",
     "masked_text": "masking",
     "masked_url": "masking",
     "reach_endpoints": "reach",

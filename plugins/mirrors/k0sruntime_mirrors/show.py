@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 from k0sruntime import masked_url
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from k0sruntime import Resolution, ResolvedHost
 
 HEADINGS = ("", "ASKED", "FOR", "CA", "ALSO")
@@ -35,9 +37,9 @@ def document(found: Resolution, containerd: str) -> dict[str, Any]:
     }
 
 
-def text(found: Resolution, certs: str, containerd: str) -> str:
+def text(found: Resolution, folders: Sequence[str], containerd: str) -> str:
     """Return a resolution as a person reads it: hosts, warnings, and why every pull fails."""
-    where = found.folder or f"no folder in {certs}"
+    where = found.folder or f"no folder in {' or '.join(folders) or 'any place'}"
     lines = [found.name, f"{where}, as containerd {containerd} reads it", ""]
     if found.hosts:
         lines += [*_table(found), ""]

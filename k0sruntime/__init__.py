@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from k0sruntime.errors import K0sRuntimeError as K0sRuntimeError
     from k0sruntime.errors import Problem as Problem
     from k0sruntime.errors import Refused as Refused
+    from k0sruntime.here import containerd_proxies as containerd_proxies
     from k0sruntime.here import files_here as files_here
     from k0sruntime.here import hosts_folders_here as hosts_folders_here
     from k0sruntime.here import this_node as this_node
@@ -79,6 +80,7 @@ _HOMES = {
     "Version": "node",
     "VersionCheck": "binaries",
     "client_certificate_fault": "reach",
+    "containerd_proxies": "here",
     "count_certificates": "pulls",
     "files_here": "here",
     "has_private_key": "pulls",

@@ -67,3 +67,14 @@ def hosts_folders_here(node: Node[Any], containerd: Version) -> HostsFolders:
     except K0sRuntimeError as exc:
         return HostsFolders((node.paths.certs,), exc.problems)
     return hosts_folders(composition, node.paths.certs, containerd)
+
+
+def containerd_proxies(node: Node[Any]) -> dict[str, str]:
+    """Return the variables by which the running containerd goes through proxies.
+
+    They are of the process that serves its socket; where that cannot be looked into, our own.
+    """
+    from k0sruntime.processes import environment, server_of
+
+    found = environment(server_of(node.paths.socket) or 0) or dict(os.environ)
+    return {name: value for name, value in found.items() if name.lower().endswith("_proxy")}

@@ -80,7 +80,7 @@ def hosts_folders(composition: Composition, certs: str, containerd: Version) -> 
     return HostsFolders(folders, tuple(told))
 
 
-def _unset(mirrors: bool, certs: str, containerd: Version) -> HostsFolders:  # noqa: FBT001
+def _unset(mirrors: bool, certs: str, containerd: Version) -> HostsFolders:
     instead = "it reads no hosts file"
     folders: tuple[str, ...] = ()
     if mirrors:

@@ -16,6 +16,7 @@ from k0sruntime import (
     CRIError,
     ReachTarget,
     client_certificate_fault,
+    containerd_proxies,
     reach_endpoints,
 )
 from k0sruntime_mirrors.provider import PROBE_HOST, PROBE_REGISTRY, Registries
@@ -99,7 +100,7 @@ def endpoints(node: Node[Registries], files: Sequence[HostsFile]) -> Iterator[Ch
         for host in hosts:
             targets.setdefault(host.url, _target(node, host, folder))
     now = dt.datetime.now(dt.timezone.utc)
-    for url, answer in reach_endpoints(targets, now).items():
+    for url, answer in reach_endpoints(targets, now, containerd_proxies(node)).items():
         yield Check(
             name=f"endpoint {url}",
             verdict="pass" if answer.good else "warn",
@@ -109,13 +110,18 @@ def endpoints(node: Node[Registries], files: Sequence[HostsFile]) -> Iterator[Ch
 
 
 def _target(node: Node[Registries], host: Host, folder: str) -> ReachTarget:
-    """Return how a host is asked, with its certificates where they lie on this machine."""
-    path = host.url.split("/", 3)[3:]
-    whole = host.override_path or (path and f"/{path[0]}".endswith("/v2"))
+    """Return how a host is asked, with its certificates where they lie on this machine.
+
+    Below ``/v2`` there is nothing to ask for but images, so the root is asked; a path of another
+    kind that is used as it is has no root that is known.
+    """
+    head, found, _ = f"{host.url}/".partition("/v2/")
+    known = bool(found) or not host.override_path
     return ReachTarget(
-        host.url if whole else f"{host.url}/v2",
+        f"{head}/v2" if known and found else host.url if not known else f"{host.url}/v2",
         [node.paths.on_disk(posixpath.join(folder, name)) for name in host.ca],
         [(node.paths.on_disk(one), node.paths.on_disk(two)) for one, two in host.client],
         host.skip_verify,
         host.header,
+        known,
     )

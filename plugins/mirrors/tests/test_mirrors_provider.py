@@ -243,3 +243,24 @@ def test_the_check_misses_a_ca_that_every_pull_would_fail_without():
     assert checked(registries, MadeUpFiles(contents)) == [("fail", told), READ]
     contents[f"{folder}/ca.crt"] = PEM
     assert [verdict for verdict, _ in checked(registries, MadeUpFiles(contents))] == ["pass"] * 2
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "asked", "root"),
+    [
+        ({"url": "https://m"}, "https://m/v2", True),
+        ({"url": "https://m/path"}, "https://m/path/v2", True),
+        ({"url": "https://m/v2"}, "https://m/v2", True),
+        ({"url": "https://m", "prefix": "hub"}, "https://m/v2", True),
+        ({"url": "https://m/v2/hub", "override_path": True}, "https://m/v2", True),
+        ({"url": "https://m/own", "override_path": True}, "https://m/own", False),
+    ],
+)
+def test_the_check_asks_the_root_of_the_api_where_there_is_one(monkeypatch, endpoint, asked, root):
+    seen = {}
+    monkeypatch.setattr(checks, "reach_endpoints", lambda targets, *_: seen.update(targets) or {})
+    registries = {"docker.io": Registry(endpoints=[Endpoint(**endpoint)])}
+    node = make_node("mirrors", registries)
+    assert not list(checks.endpoints(node, hosts_files(node)))
+    (target,) = seen.values()
+    assert (target.url, target.root) == (asked, root)

@@ -19,6 +19,7 @@ from k0sruntime import (
     containerd_proxies,
     reach_endpoints,
 )
+from k0sruntime_mirrors import hosts
 from k0sruntime_mirrors.provider import PROBE_HOST, PROBE_REGISTRY, Registries
 
 if TYPE_CHECKING:
@@ -55,6 +56,18 @@ def _wrong(node: Node[Registries], file: HostsFile) -> str:
     pairs = [pair for host in hosts_of(file) for pair in host.client]
     faults = (client_certificate_fault(*map(node.paths.on_disk, pair)) for pair in pairs)
     return next((f"{fault}: every pull fails" for fault in faults if fault), "")
+
+
+def without_effect(node: Node[Registries]) -> Iterator[Check]:
+    """Tell what the settings ask for and the node's containerd is too old for."""
+    for name, registry in sorted(node.settings.items()):
+        for what, since in hosts.without_effect(node, registry):
+            yield Check(
+                name=f"{what} of {name}",
+                verdict="warn",
+                detail=f"containerd {hosts.containerd_of(node)} cannot do that: it is left out",
+                remedy=f"Take it out, or run containerd {since} or newer.",
+            )
 
 
 def hosts_of(file: HostsFile) -> list[Host]:
@@ -95,9 +108,9 @@ def endpoints(node: Node[Registries], files: Sequence[HostsFile]) -> Iterator[Ch
     targets: dict[str, ReachTarget] = {}
     for file in files:
         named = node.settings[file.registry]
-        hosts = hosts_of(file) if named.server or named.mirror_only else file.hosts
+        asked = hosts_of(file) if named.server or named.mirror_only else file.hosts
         folder = posixpath.dirname(node.hosts_file(file.registry))
-        for host in hosts:
+        for host in asked:
             targets.setdefault(host.url, _target(node, host, folder))
     now = dt.datetime.now(dt.timezone.utc)
     for url, answer in reach_endpoints(targets, now, containerd_proxies(node)).items():

@@ -10,6 +10,7 @@ from k0sruntime import CRIError, Inactive, Refused
 from k0sruntime.compose.hosts import render
 from k0sruntime.contributions import Owner
 from k0sruntime.errors import RefusedError
+from k0sruntime.node import Program, Version
 from k0sruntime.settings import SettingsFile, convert
 from k0sruntime.testing import MadeUpFiles, make_node
 from k0sruntime_mirrors import checks, provider
@@ -264,3 +265,42 @@ def test_the_check_asks_the_root_of_the_api_where_there_is_one(monkeypatch, endp
     assert not list(checks.endpoints(node, hosts_files(node)))
     (target,) = seen.values()
     assert (target.url, target.root) == (asked, root)
+
+
+@pytest.mark.parametrize(
+    ("version", "url", "written"),
+    [
+        (Version(1, 7, 24), "https://m", False),
+        (Version(2, 0, 4), "https://m", False),
+        (Version(2, 0, 11), "https://m", True),
+        (Version(2, 0, 11), "http://m", False),  # HTTPS would be tried first
+        (Version(2, 1, 0), "http://m", True),
+        (Version(2, 3, 3), "https://m", True),
+    ],
+)
+def test_a_dial_timeout_is_written_or_it_is_said_that_it_is_not(version, url, written):
+    registries = {"docker.io": Registry(endpoints=[url], dial_timeout="5s")}
+    node = make_node("mirrors", registries, containerd=Program("/containerd", version))
+    (file,) = hosts_files(node)
+    assert file.hosts[0].dial_timeout == ("5s" if written else "")
+    told = list(checks.without_effect(node))
+    assert [(check.name, check.verdict) for check in told] == (
+        [] if written else [("dial_timeout of docker.io", "warn")]
+    )
+    assert all(str(version) in check.detail and check.remedy for check in told)
+
+
+def test_referrers_that_are_left_out_are_told_too():
+    endpoint = {"url": "https://m", "capabilities": ["pull", "resolve", "referrers"]}
+    registries = {"r.test": Registry(endpoints=[Endpoint(**endpoint)])}
+    for version, told in ((Version(2, 1), True), (Version(2, 2), False)):
+        node = make_node("mirrors", registries, containerd=Program("/containerd", version))
+        assert bool(list(checks.without_effect(node))) == told
+
+
+def test_what_is_left_out_is_part_of_the_proof(monkeypatch):
+    monkeypatch.setattr(checks, "endpoints", lambda *_: [])
+    registries = {"docker.io": Registry(endpoints=["https://m"], dial_timeout="5s")}
+    node = make_node("mirrors", registries, line="1.35")
+    found = list(provider.post_start_check(node, FakeCRI(PROBE_HOST)))
+    assert "dial_timeout of docker.io" in [check.name for check in found]

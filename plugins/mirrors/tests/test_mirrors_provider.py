@@ -15,7 +15,7 @@ from k0sruntime.settings import SettingsFile, convert
 from k0sruntime.testing import MadeUpFiles, make_node
 from k0sruntime_mirrors import checks, provider
 from k0sruntime_mirrors.provider import PROBE_HOST, PROBE_REGISTRY, hosts_files
-from k0sruntime_mirrors.settings import Endpoint, Registry
+from k0sruntime_mirrors.settings import Auth, Endpoint, Registry
 
 CASE = next(Path(__file__).parents[3].glob("tests/cases/hosts/ca-list/certs.d/docker.io"))
 PEM = (CASE / "a.crt").read_text()
@@ -304,3 +304,42 @@ def test_what_is_left_out_is_part_of_the_proof(monkeypatch):
     node = make_node("mirrors", registries, line="1.35")
     found = list(provider.post_start_check(node, FakeCRI(PROBE_HOST)))
     assert "dial_timeout of docker.io" in [check.name for check in found]
+
+
+AUTH = Auth(username="bob", password="hunter2")
+
+
+@pytest.mark.parametrize(
+    ("name", "more", "told"),
+    [
+        ("_default", {}, "auth of _default is for no host"),
+        ("_default", {"endpoints": ["https://m"]}, "auth of _default is for no host"),
+        ("*", {}, "there is no registry '*'"),
+        ("https://r.test", {}, "is no name of a registry"),
+        ("registry-1.docker.io", {}, "no image is looked up under"),
+    ],
+)
+def test_credentials_for_no_host_are_refused(name, more, told):
+    node = make_node("mirrors", {name: Registry(auth=AUTH, **more)})
+    with pytest.raises(Refused) as refused:
+        list(provider.contribute_dropin(node))
+    (problem,) = refused.value.problems
+    assert told in problem.message
+    assert f'[mirrors."{name}"] auth' in problem.place
+    assert problem.remedy
+    assert "hunter2" not in str(problem)
+
+
+@pytest.mark.parametrize(
+    ("name", "more", "host"),
+    [
+        ("_default", {"server": "https://up.test:5000"}, "up.test:5000"),
+        ("_default", {"endpoints": [Endpoint(url="https://m.test", auth=AUTH)]}, "m.test"),
+        ("localhost:5000", {"auth": AUTH}, "localhost:5000"),
+        ("docker.io", {"auth": AUTH}, "registry-1.docker.io"),
+    ],
+)
+def test_credentials_stand_under_the_host_that_containerd_asks(name, more, host):
+    registry = Registry(**({"auth": AUTH} if "server" in more else {}), **more)
+    _, dropin = provider.contribute_dropin(make_node("mirrors", {name: registry}))
+    assert list(dropin.images["registry"]["configs"]) == [host]

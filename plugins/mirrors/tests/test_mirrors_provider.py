@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 
 import pytest
@@ -343,3 +344,21 @@ def test_credentials_stand_under_the_host_that_containerd_asks(name, more, host)
     registry = Registry(**({"auth": AUTH} if "server" in more else {}), **more)
     _, dropin = provider.contribute_dropin(make_node("mirrors", {name: registry}))
     assert list(dropin.images["registry"]["configs"]) == [host]
+
+
+def test_offline_nothing_is_asked_and_every_check_says_so(monkeypatch):
+    def no_socket(*_, **__):
+        raise AssertionError("a socket was opened")
+
+    monkeypatch.setattr(socket, "create_connection", no_socket)
+    monkeypatch.setattr(FakeCRI, "pull", no_socket)
+    registries = {"docker.io": Registry(endpoints=["https://m.test", "http://n.test"])}
+    node = make_node("mirrors", registries, offline=True)
+    found = {check.name: check for check in provider.post_start_check(node, FakeCRI(""))}
+    for name in (
+        "containerd reads the hosts files",
+        "endpoint https://m.test",
+        "endpoint http://n.test",
+    ):
+        assert found[name].verdict == "unknown"
+        assert found[name].detail == "not asked: --offline opens no socket"

@@ -341,3 +341,68 @@ def test_two_values_of_a_secret_key_conflict_without_being_told() -> None:
     assert masking.value(path[:-1], {"password": "zq7"}) == {"password": "****"}
     assert masking.value(("registry", "Headers", "x"), ["zq7"]) == "****"
     assert masking.value(("a", "endpoint"), ["https://u:zq7@h"]) == ["https://****@h"]
+
+
+def test_the_story_shows_no_secret(capsys: pytest.CaptureFixture[str]) -> None:
+    from k0sruntime.cli.story import Stderr
+
+    story = Stderr()
+    story.say(f"f: cannot reach https://bob:{HUSH}@h; again in 1 s")
+    with story.stage("fetch") as tell:
+        tell(f"from https://h/f?token={HUSH}")
+    err = capsys.readouterr().err
+    assert HUSH not in err
+    assert "https://****@h; again" in err
+
+
+def test_a_file_that_everybody_may_read_is_masked_where_it_holds_credentials() -> None:
+    from k0sruntime.compose import Composition
+    from k0sruntime.compose.files import DesiredFile
+    from k0sruntime.plan import Observed, plan
+    from k0sruntime.report import plan_document, plan_text
+
+    text = '[r.configs.h]\nauth = { username = "bob", password = "zq7" }\nX = [\n  "zq7",\n]\n'
+    for content in (text, text.replace("auth", "headers")):
+        file = DesiredFile("/etc/k0s/containerd.d/a.toml", content.encode(), "a", 0o644)
+        composition = Composition("standalone", 3, "native", files=(file,))
+        planned = plan(composition, Observed())
+        assert HUSH not in plan_text(planned, composition)
+        assert HUSH not in json.dumps(plan_document(planned, composition))
+
+
+def test_two_providers_values_of_a_secret_key_are_not_told() -> None:
+    from k0sruntime.compose.conflicts import refuse
+    from k0sruntime.compose.layers import Layer
+    from k0sruntime.contributions import Owner
+    from k0sruntime.errors import ConflictError
+
+    layers = [
+        Layer(
+            f"/{name}.toml",
+            {"plugins": {"p": {"registry": {"configs": {"h": {"auth": {"password": secret}}}}}}},
+            Owner(name, name, "1", "contribute_dropin"),
+        )
+        for name, secret in (("a", "zq7-one"), ("b", "zq7-two"))
+    ]
+    with pytest.raises(ConflictError) as refused:
+        refuse(layers, 3)
+    assert "password" in str(refused.value)
+    assert HUSH not in str(refused.value.problems)
+
+
+def test_a_running_cri_that_has_another_secret_is_told_without_both() -> None:
+    from k0sruntime.proof import Target
+    from k0sruntime.verify import _configured
+
+    class RunningCRI:
+        """Stands in for a containerd 1.7, which tells the registries' configuration."""
+
+        def config(self) -> dict[str, Any]:
+            return {"registry": {"configs": {"h": {"auth": {"password": "zq7-old"}}}}}
+
+    table = {"registry": {"configs": {"h": {"auth": {"password": "zq7-new"}}}}}
+    effective = {"plugins": {"io.containerd.grpc.v1.cri": table}}
+    target = Target((), effective, 2, "")
+    found = list(_configured(target, RunningCRI()))
+    assert "fail" in [proof.check.verdict for proof in found]
+    assert HUSH not in str(found)

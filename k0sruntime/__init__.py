@@ -27,10 +27,15 @@ if TYPE_CHECKING:
     from k0sruntime.errors import K0sRuntimeError as K0sRuntimeError
     from k0sruntime.errors import Problem as Problem
     from k0sruntime.errors import Refused as Refused
+    from k0sruntime.here import containerd_proxies as containerd_proxies
     from k0sruntime.here import files_here as files_here
+    from k0sruntime.here import hosts_folders_here as hosts_folders_here
     from k0sruntime.here import this_node as this_node
     from k0sruntime.hookspecs import Provider as Provider
     from k0sruntime.hookspecs import RunningCRI as RunningCRI
+    from k0sruntime.hosts_folders import HostsFolders as HostsFolders
+    from k0sruntime.masking import masked_text as masked_text
+    from k0sruntime.masking import masked_url as masked_url
     from k0sruntime.node import Files as Files
     from k0sruntime.node import Node as Node
     from k0sruntime.node import Version as Version
@@ -57,6 +62,7 @@ _HOMES = {
     "Files": "node",
     "Host": "contributions",
     "HostsFile": "contributions",
+    "HostsFolders": "hosts_folders",
     "Inactive": "errors",
     "K0sRuntimeError": "errors",
     "KubeletProfile": "contributions",
@@ -74,9 +80,13 @@ _HOMES = {
     "Version": "node",
     "VersionCheck": "binaries",
     "client_certificate_fault": "reach",
+    "containerd_proxies": "here",
     "count_certificates": "pulls",
     "files_here": "here",
     "has_private_key": "pulls",
+    "hosts_folders_here": "here",
+    "masked_text": "masking",
+    "masked_url": "masking",
     "reach_endpoints": "reach",
     "resolve_image": "pulls",
     "resolve_registry": "pulls",

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, Literal, TypeVar
 
+from k0sruntime import masking
 from k0sruntime.binaries import FILE_NAME
 from k0sruntime.errors import Problem
 from k0sruntime.values import Table, Value, check_name, check_strings, plain_table
@@ -299,6 +300,11 @@ class Check:
     verdict: Verdict
     detail: str = ""
     remedy: str = ""
+
+    def __post_init__(self) -> None:
+        """Mask users, passwords and queries of URLs: every verdict is shown to somebody."""
+        for name in ("name", "detail", "remedy"):
+            object.__setattr__(self, name, masking.text(getattr(self, name)))
 
 
 @dataclass(frozen=True)

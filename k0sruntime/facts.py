@@ -106,6 +106,7 @@ def observe_node(
         cgroups=_cgroups(files),
         can_lower_oom_score=_has_capability(CAP_SYS_RESOURCE) if paths.root == "/" else True,
         probe_image=settings.probe_image,
+        offline=settings.downloads.offline,
         os_release=_os_release(files),
     )
 

@@ -270,6 +270,8 @@ class Node(Generic[S_co]):
     """The process may set a negative ``oom_score_adj`` (it has CAP_SYS_RESOURCE)."""
     probe_image: str = ""
     """Image that has a shell and a ``uname``, for checks from inside a sandbox; may be none."""
+    offline: bool = False
+    """The operator wants no network: a check that would open a connection says that it did not."""
     os_release: Mapping[str, str] = field(default_factory=dict)
     """What ``/etc/os-release`` says: ``ID``, ``VERSION_ID``, …"""
 

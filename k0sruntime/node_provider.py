@@ -39,7 +39,7 @@ class DownloadSettings(Settings, frozen=True):
     cache: str = ""
     """Folder of what was fetched; empty: the machine's own."""
     offline: bool = False
-    """Never open a socket: take what the cache or a folder holds."""
+    """Never open a socket: take what the cache or a folder holds, and ask no registry."""
     ca: str = ""
     """PEM file of the authorities to trust; empty: the usual ones."""
 

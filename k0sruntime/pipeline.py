@@ -151,10 +151,12 @@ def node_settings(file: SettingsFile, request: Request) -> NodeSettings:
         RefusedError: an unknown key or a wrong type in ``[node]``.
     """
     own: NodeSettings = convert(file, "node", NodeSettings)
-    if request.containerd:
-        import msgspec
+    if request.containerd or request.offline:
+        from msgspec.structs import replace as with_
 
-        own = msgspec.structs.replace(own, containerd=request.containerd)
+        downloads = with_(own.downloads, offline=own.downloads.offline or request.offline)
+        containerd = request.containerd or own.containerd
+        own = with_(own, containerd=containerd, downloads=downloads)
     return own
 
 

@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from k0sruntime import masking
+from k0sruntime import masking, toml
 from k0sruntime.compose import k0s
 from k0sruntime.proof import to_records
 
@@ -96,8 +96,16 @@ def plan_document(plan: Plan, composition: Composition) -> dict[str, Any]:
 
 
 def _secret(change: Any) -> bool:
+    """Tell whether a file is its owner's alone, or holds credentials wherever it came from."""
     states = [state for state in (change.before, change.after) if state]
-    return any(not state.mode & 0o077 for state in states)
+    return any(not state.mode & 0o077 or _holds_secret(state.content) for state in states)
+
+
+def _holds_secret(content: bytes) -> bool:
+    try:
+        return masking.holds_secret(toml.load(content, ""))
+    except toml.TOMLError:
+        return False
 
 
 def plan_text(plan: Plan, composition: Composition) -> str:

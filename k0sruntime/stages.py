@@ -47,7 +47,7 @@ class Request:
     force: bool = False
     lock_timeout: float = 60.0
     offline: bool = False
-    """Never open a socket to fetch something."""
+    """Never open a socket to another machine: to fetch something, or to check it."""
     cache: str = ""
     """Folder of what was fetched, where it is not the machine's own."""
     remember: bool = True

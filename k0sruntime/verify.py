@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
+from k0sruntime import masking
 from k0sruntime.compose import schema as schema_
 from k0sruntime.compose.layers import leaves
 from k0sruntime.contributions import Check
@@ -42,7 +43,10 @@ def verify(
     unfit = list(_programs(target, node))
     proofs += unfit
     told = {proof.handler for proof in unfit}
-    proofs += [_sandbox(handler, cri) for handler in target.handlers if handler.name not in told]
+    missing = _missing_image(target, cri) if node.offline else ""
+    for handler in target.handlers:
+        if handler.name not in told:
+            proofs.append(_not_run(handler, missing) if missing else _sandbox(handler, cri))
     for check in checks:
         proofs += check(cri)
     return proofs
@@ -122,7 +126,8 @@ def _configured(target: Target, cri: CRI) -> Iterator[Proven]:
             continue  # a key that CRI does not tell, such as those of the images table
         compared += 1
         if found != _plain(value):
-            detail = f"{'.'.join(path)} is {found!r}, composed was {value!r}"
+            is_, was = masking.value(path, found), masking.value(path, value)
+            detail = f"{'.'.join(path)} is {is_!r}, composed was {was!r}"
             yield _node("effective configuration", "fail", detail)
     yield _node(
         "effective configuration", "pass", f"{compared} keys over CRI equal the composition"
@@ -211,6 +216,23 @@ def _unfit(path: str, node: Node[Any]) -> str:
     if head[:4] == b"\x7fELF" and machine != ELF_MACHINES.get(node.arch, machine):
         return f"{path} is built for another architecture than {node.arch}"
     return ""
+
+
+def _missing_image(target: Target, cri: CRI) -> str:
+    """Return the sandbox image where containerd would have to pull it."""
+    _, images = schema_.cri_tables(target.effective, target.schema)
+    pinned = images.get("pinned_images")
+    found = pinned.get("sandbox") if isinstance(pinned, dict) else images.get("sandbox_image")
+    try:
+        return str(found) if found and not cri.has_image(str(found)) else ""
+    except CRIError:
+        return ""
+
+
+def _not_run(handler: Handler, image: str) -> Proven:
+    detail = f"the sandbox image {image} is not at hand, and --offline pulls none"
+    remedy = "Put an image bundle into k0s's images folder."
+    return _of(handler, "sandbox", "unknown", detail, remedy)
 
 
 def _sandbox(handler: Handler, cri: CRI) -> Proven:

@@ -29,6 +29,7 @@ PURE = [
     "binaries.py",
     "service.py",
     "loaded.py",
+    "hosts_folders.py",
     *(str(path.relative_to(PACKAGE)) for path in (PACKAGE / "compose").rglob("*.py")),
     *(str(path.relative_to(PACKAGE)) for path in (PACKAGE / "pulls").rglob("*.py")),
     *(

@@ -107,7 +107,9 @@ def run(arguments: list[str]) -> int:
         if debug:
             import traceback
 
-            traceback.print_exc()
+            from k0sruntime import masking
+
+            click.echo(masking.text(traceback.format_exc()), err=True, nl=False)
         return _failed(exc, as_json=as_json, debug=debug)
     return result if isinstance(result, int) else 0
 

@@ -111,7 +111,11 @@ def change_options(function: F) -> F:
 
 def fetch_options(function: F) -> F:
     """Add the options of commands that fetch programs."""
-    function = click.option(
+    return offline_option(_cache_option(function))
+
+
+def _cache_option(function: F) -> F:
+    return click.option(
         "--cache",
         metavar="DIR",
         type=click.Path(file_okay=False),
@@ -119,12 +123,16 @@ def fetch_options(function: F) -> F:
         show_envvar=True,
         help="Folder of what was fetched  [default: the machine's own]",
     )(function)
+
+
+def offline_option(function: F) -> F:
+    """Add the option of commands that fetch, or ask registries."""
     return click.option(
         "--offline",
         is_flag=True,
         envvar="K0SRUNTIME_OFFLINE",
         show_envvar=True,
-        help="Never open a socket to fetch something; take what the cache holds.",
+        help="Never open a socket: take what the cache holds, and ask no registry.",
     )(function)
 
 

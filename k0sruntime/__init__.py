@@ -45,6 +45,10 @@ if TYPE_CHECKING:
     from k0sruntime.reach import client_certificate_fault as client_certificate_fault
     from k0sruntime.reach import reach_endpoints as reach_endpoints
     from k0sruntime.settings import Settings as Settings
+    from k0sruntime.sockets import socket_fault as socket_fault
+    from k0sruntime.units import UnitValue as UnitValue
+    from k0sruntime.units import unit_command as unit_command
+    from k0sruntime.units import unit_values as unit_values
 
 _HOMES = {
     "Binary": "binaries",
@@ -71,6 +75,7 @@ _HOMES = {
     "RunningCRI": "hookspecs",
     "RuntimeHandler": "contributions",
     "Settings": "settings",
+    "UnitValue": "units",
     "Version": "node",
     "VersionCheck": "binaries",
     "client_certificate_fault": "reach",
@@ -80,7 +85,10 @@ _HOMES = {
     "reach_endpoints": "reach",
     "resolve_image": "pulls",
     "resolve_registry": "pulls",
+    "socket_fault": "sockets",
     "this_node": "here",
+    "unit_command": "units",
+    "unit_values": "units",
 }
 
 __all__ = ["CONTRACT", "__version__", *sorted(_HOMES)]  # noqa: PLE0604 - names, checked by a test

@@ -187,6 +187,20 @@ class State:
         content = json.dumps(asdict(running), indent=1, default=str).encode()
         write_atomically(f"{self.run}/containerd.json", content, 0o600)  # effective keys
 
+    def remember_profile(self, name: str) -> None:
+        """Note down the worker profile that another runtime needs, which goes when it goes."""
+        content = json.dumps({"profile": name}).encode()
+        write_atomically(f"{self.folder}/k0s.json", content)
+
+    def remembered_profile(self) -> str:
+        """Return the worker profile that another runtime needed, or an empty string."""
+        document = self._read(f"{self.folder}/k0s.json") or {}
+        return str(document.get("profile", ""))
+
+    def forget_profile(self) -> None:
+        """Forget it: k0s is started without."""
+        remove(f"{self.folder}/k0s.json")
+
     def record(self, name: str) -> dict[str, Any] | None:
         """Read a record that lasts until the machine is started anew.
 

@@ -75,7 +75,7 @@ def existing(paths: Paths, ledger: Ledger) -> Existing:
         main = None  # its user has handed it over: it is replaced, and kept
     dropins = read_dropins(files, paths.dropins, ledger.files)
     imports = {} if main is None or main_file.is_managed(main) else _imports(files, paths, main)
-    return Existing(main, dropins, imports)
+    return Existing(main, dropins, imports, State(paths).remembered_profile())
 
 
 def read_dropins(files: RealFiles, folder: str, ours: Collection[str] = ()) -> dict[str, bytes]:

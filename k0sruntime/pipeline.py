@@ -152,10 +152,11 @@ def node_settings(file: SettingsFile, request: Request) -> NodeSettings:
         RefusedError: an unknown key or a wrong type in ``[node]``.
     """
     own: NodeSettings = convert(file, "node", NodeSettings)
-    if request.containerd:
+    said = {"containerd": request.containerd, "cri_socket": request.cri_socket}
+    if said := {key: value for key, value in said.items() if value}:
         import msgspec
 
-        own = msgspec.structs.replace(own, containerd=request.containerd)
+        own = msgspec.structs.replace(own, **said)
     return own
 
 

@@ -101,7 +101,10 @@ def _not_proved(node: Node[Any], watched: Watched) -> str:
     if service is None:
         return "k0s is not running: the files are right, and it loads them when it starts"
     if socket := service.flag("--cri-socket"):
-        return f"k0s runs with --cri-socket={socket}: it starts no containerd and reads no drop-ins"
+        return (
+            f"k0s runs with --cri-socket={socket}: it starts no containerd and reads no drop-ins,"
+            " until it is started without"
+        )
     if watched.touched() and not watched.there:
         return (
             f"k0s did not watch {node.paths.dropins}, which was not there:"
@@ -128,7 +131,7 @@ def prove_again(prepared: Prepared, story: Story) -> Done:
     socket = composition.socket
     with story.stage("verify") as tell:
         try:
-            where = socket.path if socket else prepared.node.paths.socket
+            where = socket.path if socket else ""
             proofs = prove(prepared.node, target_of(composition), checks_of(prepared), where)
         except NotProvedError as exc:
             raise VerifyFailedError(*exc.problems) from exc
@@ -158,7 +161,11 @@ def prove_held(node: Node[Any], problems: Sequence[Problem], story: Story) -> Ve
 def _prove_remote(prepared: Prepared, ledger: Ledger, story: Story) -> Done:
     """Prove another runtime's socket: it speaks CRI, is ready, and the providers' checks pass."""
     done = prove_again(prepared, story)
-    State(prepared.node.paths).save(as_proved(ledger))
+    state = State(prepared.node.paths)
+    state.save(as_proved(ledger))
+    profile = prepared.composition.profile
+    if profile:
+        state.remember_profile(profile.name)
     return done
 
 

@@ -29,6 +29,8 @@ PURE = [
     "binaries.py",
     "service.py",
     "loaded.py",
+    "coherence.py",
+    "units.py",
     *(str(path.relative_to(PACKAGE)) for path in (PACKAGE / "compose").rglob("*.py")),
     *(str(path.relative_to(PACKAGE)) for path in (PACKAGE / "pulls").rglob("*.py")),
     *(

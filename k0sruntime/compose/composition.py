@@ -32,11 +32,13 @@ class Existing:
         dropins: foreign drop-ins, base name to content.
         imports: other files that a user-managed main file imports, path to content, in
             containerd's order.
+        profile: the worker profile that another runtime needed when the node last ran on one.
     """
 
     main: bytes | None = None
     dropins: Mapping[str, bytes] = field(default_factory=dict)
     imports: Mapping[str, bytes] = field(default_factory=dict)
+    profile: str = ""
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,8 @@ class Composition:
     profile: KubeletProfile | None = None
     user_managed: bool = False
     """The main file lacks the marker: it is the operator's and is never written."""
+    k0s_told: k0s.Told = field(default_factory=k0s.Told)
+    """What k0s must be told, where it runs on another CRI, or shall leave one."""
 
 
 def compose(node: Node[Any], collected: Collected, existing: Existing) -> Composition:
@@ -92,7 +96,10 @@ def compose(node: Node[Any], collected: Collected, existing: Existing) -> Compos
     schema = node_schema(node, mode)
     scheme = node_scheme(node, mode, schema)
     if socket:  # another runtime reads neither drop-ins nor hosts files
-        return Composition(mode, schema, scheme, socket=socket.value, profile=profile)
+        told = k0s.told(node, socket.value, profile, existing.profile)
+        return Composition(
+            mode, schema, scheme, socket=socket.value, profile=profile, k0s_told=told
+        )
     installed = installations(collected.parts, node)
     others = files.hosts_files(node, collected.hosts) + files.config_files(node, collected.parts)
     ours = dropins.contributed(collected.parts, schema, node.paths)
@@ -125,6 +132,7 @@ def compose(node: Node[Any], collected: Collected, existing: Existing) -> Compos
         installed,
         profile=profile,
         user_managed=result.user_managed,
+        k0s_told=k0s.own_again(node, mode, profile, existing.profile),
     )
 
 

@@ -12,8 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 from k0sruntime import coherence, lint
 from k0sruntime.compose import schema as schema_
+from k0sruntime.compose.schema import FIRST_NATIVE_K0S
 from k0sruntime.errors import Problem, RefusedError
 from k0sruntime.lint.composed import subject_of, target_of
+from k0sruntime.lint.subject import Subject, parse
+from k0sruntime.lint.target import for_k0s
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,6 +25,9 @@ if TYPE_CHECKING:
     from k0sruntime.lint import Finding
     from k0sruntime.node import Files, Node
 
+PRE_FLIGHT = ("K0R001", "K0R201", "K0R202", "K0R203")
+"""Rules about what k0s's pre-flight checks refuse: broken TOML, another version, the old table."""
+OURS = "k0sruntime-"
 SCHEMA_2_X = 3
 """The schema of a containerd that answers ``RuntimeConfig``."""
 
@@ -97,6 +103,31 @@ def refuse_incoherent(composition: Composition, node: Node[Any]) -> None:
         raise RefusedError(*problems)
 
 
+def refuse_leftovers(composition: Composition, node: Node[Any]) -> None:
+    """Stop where drop-ins that nobody reads any more would still stop k0s.
+
+    From 1.36 on its pre-flight checks read them whatever the CRI is, and a worker that they
+    refuse does not start. Those of ours go with the change.
+
+    Raises:
+        RefusedError: every such file.
+    """
+    installed = node.k0s_installed or (node.k0s.version if node.k0s else None)
+    if composition.mode != "remote" or installed is None or installed < FIRST_NATIVE_K0S:
+        return
+    folder = node.paths.dropins
+    names = [n for n in node.files.names(folder) if n.endswith(".toml")]
+    files = tuple(
+        parse(f"{folder}/{name}", node.files.read(f"{folder}/{name}") or b"", "drop-in")
+        for name in names
+        if not name.startswith(OURS)
+    )
+    findings = lint.check(Subject(files, folders=(folder,)), for_k0s(str(installed)), node.files)
+    found = [f for f in findings if f.rule.code in PRE_FLIGHT or f.key == "version"]
+    if found:
+        raise RefusedError(*(_problem(finding) for finding in found))
+
+
 def refuse(composition: Composition, node: Node[Any]) -> None:
     """Stop where the composition would stop the node, kill its CRI or break a handler.
 
@@ -104,6 +135,7 @@ def refuse(composition: Composition, node: Node[Any]) -> None:
         RefusedError: everything found, each with rule, file and line.
     """
     refuse_incoherent(composition, node)
+    refuse_leftovers(composition, node)
     target = target_of(composition, node, machine=node.paths.root == "/")
     if target is None or composition.mode == "remote":
         return

@@ -22,10 +22,11 @@ from k0sruntime import (
     transaction,
 )
 from k0sruntime.collect import asked, collect, provider_settings, refuse_broken
-from k0sruntime.compose import Composition, compose
+from k0sruntime.compose import Composition, compose, k0s
 from k0sruntime.discovery import discover
 from k0sruntime.errors import K0sRuntimeError
 from k0sruntime.facts import ask_programs, observe_node
+from k0sruntime.ledger import State
 from k0sruntime.lock import locked
 from k0sruntime.node_provider import NodeSettings
 from k0sruntime.observe import existing, observe, owned, read_settings
@@ -314,6 +315,7 @@ def down(request: Request, story: Story, *, pods: bool, purge: bool) -> Outcome:
             tell(f"{len(planned.pending())} files removed")
         done = run.stop(request.paths, observed, story)
         last_good.forget(request.paths)
+        notes += still_elsewhere(request)
         if purge and (unit := service.installed(RealFiles(request.paths))):
             notes += (f"{unit} is still installed: disable it, then remove it",)
         if purge:
@@ -328,6 +330,17 @@ def down(request: Request, story: Story, *, pods: bool, purge: bool) -> Outcome:
         done.ran,
         notes=(*notes, *done.notes),
     )
+
+
+def still_elsewhere(request: Request) -> tuple[str, ...]:
+    """Tell where k0s is still started with another CRI, and what ends that."""
+    node, _ = bare_node(request)
+    left = State(request.paths).remembered_profile()
+    told = k0s.own_again(node, "managed", None, left)
+    if not told.words or not told.service:
+        return ()
+    head = f"k0s is still started with another CRI ({told.service.path or 'as it runs'})"
+    return (f"{head}; back to its own: {' && '.join(told.lines)}",)
 
 
 NOTHING = Composition("standalone", 3, "native")

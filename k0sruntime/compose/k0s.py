@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from k0sruntime.contributions import Owner
     from k0sruntime.node import Mode, Node
 
+BUNDLES = (".tar", ".tar.gz", ".tgz", ".tar.zst")
+"""Names of image bundles (k0s ``pkg/component/worker/ocibundle.go``)."""
+
 
 def one_socket(sockets: Sequence[Contribution[CRISocket]]) -> Contribution[CRISocket] | None:
     """Return the one CRI socket that the providers want, or none.
@@ -92,15 +95,16 @@ def told(
         left: the worker profile that another runtime needed, which goes with it.
     """
     service = k0s_unit.find(node)
+    changes = tuple(_no_more(node)) if socket else ()
     if service is None:
         flags = worker_flags(socket, profile)
-        return Told(lines=tuple(command_lines(flags)) if flags else ())
-    notes = tuple(_in_the_way(service, socket))
+        return Told(lines=tuple(command_lines(flags)) if flags else (), notes=changes)
+    notes = (*_in_the_way(service, socket), *changes)
     if _so_already(service, socket, profile, left):
         return Told(service=service, done=True, notes=notes)
     words = k0s_unit.install_words(service, socket, profile, left)
     lines = (k0s_unit.shown(words), service.restart)
-    return Told(tuple(words), lines, service, notes=notes)
+    return Told(tuple(words), tuple(filter(None, lines)), service, notes=notes)
 
 
 def own_again(node: Node[Any], mode: Mode, profile: KubeletProfile | None, left: str) -> Told:
@@ -112,6 +116,20 @@ def own_again(node: Node[Any], mode: Mode, profile: KubeletProfile | None, left:
     if mode == "standalone" and said == f"remote:{own.url}":
         return Told()
     return told(node, own if mode == "standalone" else None, profile, left)
+
+
+def _no_more(node: Node[Any]) -> Iterator[str]:
+    """Tell what lies on the node and counts no more once k0s runs no containerd."""
+    names = node.files.names(node.paths.images)
+    if bundles := [name for name in names if name.endswith(BUNDLES)]:
+        more = f" and {len(bundles) - 1} more" if bundles[1:] else ""
+        yield (
+            f"k0s then imports no image bundles: {node.paths.images} has {bundles[0]}{more},"
+            " to be imported into the other runtime"
+        )
+    if dropins := [n for n in node.files.names(node.paths.dropins) if n.endswith(".toml")]:
+        more = f" and {len(dropins) - 1} more" if dropins[1:] else ""
+        yield f"drop-ins count for nothing then: {node.paths.dropins} has {dropins[0]}{more}"
 
 
 def _so_already(

@@ -24,6 +24,7 @@ Role = Literal["worker", "controller"]
 ROLES: tuple[Role, ...] = ("worker", "controller")
 WORKS = ("--enable-worker", "--single")
 """Flags with which a controller runs a kubelet as well."""
+LONGEST_WORD = 100
 SECRET_NAMES = ("password", "secret", "token", "key")
 
 
@@ -56,10 +57,10 @@ class Service:
 
     @property
     def restart(self) -> str:
-        """What restarts it: ``k0s install`` does not."""
-        if self.init == "openrc":
-            return f"rc-service {self.name} restart"
-        return f"systemctl restart {self.name}"
+        """What restarts it: ``k0s install`` does not. Empty where nobody knows."""
+        commands = {"openrc": f"rc-service {self.name} restart"}
+        commands["systemd"] = f"systemctl restart {self.name}"
+        return commands.get(self.init, "")
 
     @property
     def runs_a_kubelet(self) -> bool:
@@ -189,4 +190,6 @@ def _shown(word: str) -> str:
         secret = any(part in name.lower() for part in SECRET_NAMES)
         masked = masking.MASK if secret else masking.url(value) if "@" in value else value
         return shlex.quote(f"{name}={masked}") if masked == value else f"{name}={masked}"
+    if len(word) > LONGEST_WORD and not word.startswith(("-", "/")):
+        return masking.MASK  # a join token, given as an argument
     return shlex.quote(word)

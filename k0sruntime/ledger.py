@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from k0sruntime.node import Paths
+    from k0sruntime.plan import FileState
 
 
 def write_atomically(path: str, content: bytes, mode: int = 0o644) -> None:
@@ -61,6 +62,13 @@ def write_synced(path: str, content: bytes, mode: int, owner: tuple[int, int] = 
         os.fchmod(file.fileno(), mode)
         file.flush()
         os.fsync(file.fileno())
+
+
+def write_like(path: str, content: bytes, before: FileState) -> None:
+    """Replace a file of another hand's at once, with the permissions and the owner that it had."""
+    write_synced(f"{path}.new", content, before.mode, before.owner)
+    os.replace(f"{path}.new", path)
+    sync_folder(os.path.dirname(path))
 
 
 def remove(path: str) -> None:

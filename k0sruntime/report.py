@@ -142,6 +142,10 @@ def remote_lines(composition: Composition) -> list[str]:
     if composition.profile:
         lines += ["", "The cluster's configuration needs this worker profile:"]
         lines += [f"  {line}" for line in k0s.profile_fragment(composition.profile).splitlines()]
+        lines.append(
+            "k0sruntime export k0s-config --into k0s.yaml writes it there; where dynamic"
+            " configuration is on, --patch prints a patch."
+        )
     return lines
 
 

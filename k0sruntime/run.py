@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from k0sruntime import last_good, next_start, supervisor
+from k0sruntime import kubectl, last_good, next_start, supervisor
 from k0sruntime.bounce import Done, start_and_prove
+from k0sruntime.contributions import Check
 from k0sruntime.errors import CRIError, Problem, VerifyFailedError
 from k0sruntime.ledger import State, as_proved
 from k0sruntime.modes import managed, standalone
+from k0sruntime.proof import Proven
 from k0sruntime.prove import NotProvedError, checks_of, prove, summary, target_of
 from k0sruntime.roll_back import roll_back
 
@@ -135,9 +137,31 @@ def prove_again(prepared: Prepared, story: Story) -> Done:
             proofs = prove(prepared.node, target_of(composition), checks_of(prepared), where)
         except NotProvedError as exc:
             raise VerifyFailedError(*exc.problems) from exc
+        if socket:
+            proofs += reported(prepared.node, proofs)
         tell(summary(proofs))
     notes = next_start.warnings(prepared.node, composition)
     return Done(running=running, proofs=tuple(proofs), notes=notes)
+
+
+def reported(node: Node[Any], proofs: Sequence[Proven]) -> list[Proven]:
+    """Hold what the cluster says of this node's runtime against what answers on the socket.
+
+    Until k0s was told and started anew that is another one, which is no fault of the socket's.
+    """
+    found, why = kubectl.reported_runtime(node)
+    if not found and not why:
+        return []  # no kubeconfig is at hand
+    answers = next(proof.check.detail for proof in proofs if proof.check.name == "CRI answers")
+    wanted = "://".join(answers.split(" ", 1))
+    same = found == wanted or found.startswith(f"{wanted}+")
+    check = Check(
+        name="the cluster's view of the node",
+        verdict="pass" if same else "warn" if found else "unknown",
+        detail=found if same else f"{found}, not {wanted} yet" if found else why,
+        remedy="" if same else "Run the k0s install that is printed, and restart k0s.",
+    )
+    return [Proven("node", check)]
 
 
 def prove_held(node: Node[Any], problems: Sequence[Problem], story: Story) -> VerifyFailedError:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from k0sruntime.here import this_node as this_node
     from k0sruntime.hookspecs import Provider as Provider
     from k0sruntime.hookspecs import RunningCRI as RunningCRI
+    from k0sruntime.json_keys import JSONKeys as JSONKeys
     from k0sruntime.node import Files as Files
     from k0sruntime.node import Node as Node
     from k0sruntime.node import Version as Version
@@ -62,6 +63,7 @@ _HOMES = {
     "Host": "contributions",
     "HostsFile": "contributions",
     "Inactive": "errors",
+    "JSONKeys": "json_keys",
     "K0sRuntimeError": "errors",
     "KubeletProfile": "contributions",
     "Node": "node",

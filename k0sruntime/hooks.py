@@ -29,6 +29,7 @@ from k0sruntime.contributions import (
 from k0sruntime.errors import Inactive, Problem, ProviderError, Refused, RefusedError
 from k0sruntime.guard import bounded, cause
 from k0sruntime.hookspecs import HOOKS, Provider
+from k0sruntime.json_keys import JSONKeys
 from k0sruntime.settings import is_kind
 
 if TYPE_CHECKING:
@@ -154,9 +155,9 @@ class Hooks:
 
     def contribute_dropin(
         self, provider: str, node: Node[Any]
-    ) -> list[Contribution[RuntimeHandler | DropIn | Binary | ConfigFile]]:
-        """Ask one provider for handlers, drop-in keys, binaries and configuration files."""
-        kinds = (RuntimeHandler, DropIn, Binary, ConfigFile)
+    ) -> list[Contribution[RuntimeHandler | DropIn | Binary | ConfigFile | JSONKeys]]:
+        """Ask one provider for handlers, drop-in keys, binaries and files."""
+        kinds = (RuntimeHandler, DropIn, Binary, ConfigFile, JSONKeys)
         return self._ask(provider, "contribute_dropin", kinds, COLLECT_SECONDS, node=node)
 
     def contribute_hosts(self, provider: str, node: Node[Any]) -> list[Contribution[HostsFile]]:

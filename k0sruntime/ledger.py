@@ -24,6 +24,7 @@ from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from k0sruntime.errors import Problem, RefusedError
+from k0sruntime.json_keys import Before
 from k0sruntime.plan import Ledger, OwnedFile, Running, digest
 
 if TYPE_CHECKING:
@@ -173,6 +174,15 @@ class State:
                 )
             )
         return content
+
+    def before(self, owned: OwnedFile) -> Before:
+        """Return what we wrote into another program's file, and what was there before.
+
+        Raises:
+            RefusedError: one of them is not kept any more.
+        """
+        original = self.kept(owned.displaced) if owned.displaced else None
+        return Before(self.kept(owned.digest), original)
 
     def running(self) -> Running | None:
         """Return what was recorded of the containerd that we started, dead or alive."""

@@ -254,6 +254,11 @@ def change(request: Request, prepared: Prepared, story: Story) -> Outcome:
     """Run the stages that change something: check, apply, run, verify."""
     from k0sruntime import config_check
 
+    checked = None
+    if request.start and prepared.composition.mode == "remote":
+        from k0sruntime import run
+
+        checked = run.before_another(prepared, story)
     with (
         story.stage("apply") as tell,
         config_check.begun(prepared.composition, prepared.node) as approve,
@@ -266,7 +271,9 @@ def change(request: Request, prepared: Prepared, story: Story) -> Outcome:
         watched = managed.Watched.now(request.paths)
         ledger = apply_.apply(prepared.plan, request.paths, prepared.observed.ledger, approve)
         tell(f"checked; generation {ledger.generation}, {len(prepared.plan.pending())} files")
-    done = run.run_and_prove(prepared, ledger, story, watched) if request.start else Done()
+    done = Done()
+    if request.start:
+        done = run.run_and_prove(prepared, ledger, story, watched, checked=checked)
     return Outcome(
         prepared.plan,
         prepared.composition,
@@ -313,6 +320,7 @@ def down(request: Request, story: Story, *, pods: bool, purge: bool) -> Outcome:
         with story.stage("apply") as tell:
             apply_.apply(planned, request.paths, ledger)
             tell(f"{len(planned.pending())} files removed")
+        notes += run.reload(planned, request.paths)
         done = run.stop(request.paths, observed, story)
         last_good.forget(request.paths)
         notes += still_elsewhere(request)

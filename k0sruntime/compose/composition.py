@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from k0sruntime.collect import Collected
     from k0sruntime.contributions import CRISocket, KubeletProfile
+    from k0sruntime.json_keys import Before
     from k0sruntime.node import Mode, Node, Paths, Schema, Scheme
 
 
@@ -33,12 +34,14 @@ class Existing:
         imports: other files that a user-managed main file imports, path to content, in
             containerd's order.
         profile: the worker profile that another runtime needed when the node last ran on one.
+        edited: what we wrote into files of other programs, and what was there before.
     """
 
     main: bytes | None = None
     dropins: Mapping[str, bytes] = field(default_factory=dict)
     imports: Mapping[str, bytes] = field(default_factory=dict)
     profile: str = ""
+    edited: Mapping[str, Before] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -97,8 +100,9 @@ def compose(node: Node[Any], collected: Collected, existing: Existing) -> Compos
     scheme = node_scheme(node, mode, schema)
     if socket:  # another runtime reads neither drop-ins nor hosts files
         told = k0s.told(node, socket.value, profile, existing.profile)
+        edited = files.edited_files(node, collected.parts, existing.edited)
         return Composition(
-            mode, schema, scheme, socket=socket.value, profile=profile, k0s_told=told
+            mode, schema, scheme, edited, socket=socket.value, profile=profile, k0s_told=told
         )
     installed = installations(collected.parts, node)
     others = files.hosts_files(node, collected.hosts) + files.config_files(node, collected.parts)
@@ -114,6 +118,7 @@ def compose(node: Node[Any], collected: Collected, existing: Existing) -> Compos
     files.refuse_unread_hosts(node, collected.hosts, result.effective, schema)
     handlers = _handlers(result.layers, result.effective, collected, schema)
     others += manifests.files(node, mode, handlers)
+    others += files.edited_files(node, collected.parts, existing.edited)
     return Composition(
         mode,
         schema,

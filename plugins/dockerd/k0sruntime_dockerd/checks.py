@@ -7,10 +7,11 @@ and 0.4.1 alone), docker/for-win#14997 (Docker 29 and old clients), cri-dockerd 
 from __future__ import annotations
 
 import subprocess
+import time
 from typing import TYPE_CHECKING, Literal
 
 from k0sruntime import Check, CRIError, Version
-from k0sruntime_dockerd import docker_api, found
+from k0sruntime_dockerd import bundles, docker_api, found
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from k0sruntime_dockerd.settings import DockerdSettings
 
 VERSION_SECONDS = 5.0
+RELOAD_SECONDS = 3.0
 OLD_CLIENT = Version(0, 3, 16)
 """cri-dockerd before this speaks an API that Docker 29 serves no more."""
 TELLS_DRIVER = Version(0, 3, 17)
@@ -48,8 +50,10 @@ def of(node: Node[DockerdSettings], cri: RunningCRI) -> Iterator[Check]:
     yield from _docker(info, path, version)
     yield from _cri_dockerd(node, info)
     yield _pause_image(cri)
-    yield from _handlers(node, cri, info)
+    if node.settings.runtimes:
+        yield from _handlers(node, cri, _when_read(node, path, info))
     yield _pods(info)
+    yield from _bundles(node)
 
 
 def _runtime(name: str, version: str) -> Check:
@@ -160,6 +164,15 @@ def _pause_image(cri: RunningCRI) -> Check:
     )
 
 
+def _when_read(node: Node[DockerdSettings], path: str, info: Info) -> Info:
+    """Return what Docker says once it has read its file again, which it does after SIGHUP."""
+    deadline = time.monotonic() + RELOAD_SECONDS
+    while set(node.settings.runtimes) - set(info.runtimes) and time.monotonic() < deadline:
+        time.sleep(0.1)
+        info = docker_api.info(path)
+    return info
+
+
 def _handlers(node: Node[DockerdSettings], cri: RunningCRI, info: Info) -> Iterator[Check]:
     known = set(cri.handlers())
     for name in sorted(node.settings.runtimes):
@@ -174,6 +187,18 @@ def _handlers(node: Node[DockerdSettings], cri: RunningCRI, info: Info) -> Itera
         else:
             detail = "Docker lists it, and cri-dockerd serves it"
             yield Check(name=f"runtime {name}", verdict="pass", detail=detail)
+
+
+def _bundles(node: Node[DockerdSettings]) -> Iterator[Check]:
+    names = [n for n in node.files.names(node.paths.images) if n.endswith(bundles.SUFFIXES)]
+    if names:
+        more = f" and {len(names) - 1} more" if names[1:] else ""
+        yield Check(
+            name="image bundles",
+            verdict="warn",
+            detail=f"k0s does not import {names[0]}{more} from {node.paths.images} into Docker",
+            remedy="k0sruntime-dockerd import-images",
+        )
 
 
 def _pods(info: Info) -> Check:

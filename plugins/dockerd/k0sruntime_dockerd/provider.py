@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from k0sruntime import CRISocket, KubeletProfile, Provider, Version
-from k0sruntime_dockerd import found
+from k0sruntime_dockerd import found, runtimes
 from k0sruntime_dockerd.settings import AUTO, PROFILE, DockerdSettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from k0sruntime import Check, Node, RunningCRI
+    from k0sruntime import Check, JSONKeys, Node, RunningCRI
 
 ASKS_CRI = Version(1, 31)
 """The first Kubernetes line whose kubelet asks the CRI for its cgroup driver."""
@@ -28,6 +28,12 @@ class Dockerd(Provider[DockerdSettings]):
     def cri_socket(self, node: Node[DockerdSettings]) -> Iterator[CRISocket]:
         """Contribute cri-dockerd's socket."""
         yield CRISocket(url=f"unix://{found.cri_socket(node)}")
+
+    def contribute_dropin(self, node: Node[DockerdSettings]) -> Iterator[JSONKeys]:
+        """Contribute the operator's runtimes to Docker's configuration file."""
+        found.cri_socket(node)
+        if node.settings.runtimes:
+            yield runtimes.keys(node)
 
     def kubelet_profile(self, node: Node[DockerdSettings]) -> Iterator[KubeletProfile]:
         """Contribute the kubelet's cgroup driver, where it is needed or asked for.

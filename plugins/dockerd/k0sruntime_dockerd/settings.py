@@ -50,16 +50,18 @@ class DockerdSettings(Settings, frozen=True):
     """What Docker uses, as ``docker info`` tells; empty: out of its configuration."""
     daemon_json: str = "/etc/docker/daemon.json"
     """Docker's configuration file, which ``runtimes`` go to."""
+    pid_file: str = ""
+    """Where Docker's PID is; empty: ``/var/run/docker.pid``."""
     runtimes: dict[str, RuntimeSettings] = {}
     """Handlers, for a cri-dockerd that serves them (0.4.0 and 0.4.1)."""
 
     def __post_init__(self) -> None:
         """Refuse what is no absolute path, with what to write instead."""
-        for key in ("socket", "docker", "cri_dockerd", "daemon_json"):
+        for key, example in EXAMPLES.items():
             value = getattr(self, key)
             if value and not value.startswith("/"):
                 path = value.removeprefix("remote:").removeprefix("unix://")
-                better = path if path.startswith("/") else EXAMPLES[key]
+                better = path if path.startswith("/") else example
                 raise ValueError(
                     f"{key} = {value!r} must be an absolute path on the node, such as {better}"
                 )
@@ -70,5 +72,6 @@ EXAMPLES = {
     "docker": "/var/run/docker.sock",
     "cri_dockerd": "/usr/bin/cri-dockerd",
     "daemon_json": "/etc/docker/daemon.json",
+    "pid_file": "/var/run/docker.pid",
 }
 """What to write, by key."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 CALL_SECONDS = 5
+UNASKED = "1.24"
+"""A version of the API that stands in until Docker was asked; no call is made in it."""
 
 
 class DockerError(Exception):
@@ -59,15 +61,15 @@ def connected(path: str, seconds: int = CALL_SECONDS) -> Iterator[Any]:
     import docker
     from requests.exceptions import RequestException
 
-    client = None
+    url = f"unix://{path}"
     try:
-        client = docker.APIClient(base_url=f"unix://{path}", version="auto", timeout=seconds)
-        yield client
-    except (docker.errors.DockerException, RequestException) as exc:
+        # Asked by hand: the SDK's own "auto" leaves its connection open where that fails.
+        with closing(docker.APIClient(url, UNASKED, seconds)) as client:
+            newest = client.version(api_version=False)["ApiVersion"]
+        with closing(docker.APIClient(url, newest, seconds)) as client:
+            yield client
+    except (docker.errors.DockerException, RequestException, KeyError, TypeError) as exc:
         raise DockerError(_problem(path, exc)) from exc
-    finally:
-        if client is not None:
-            client.close()
 
 
 def _problem(path: str, error: Exception) -> Problem:

@@ -84,7 +84,6 @@ def _yaml(text: str, place: str) -> Any:
     """Return a reader and writer that keeps everything as it stands in the text."""
     try:
         from ruamel.yaml import YAML
-        from ruamel.yaml.util import load_yaml_guess_indent
     except ImportError as exc:
         raise RefusedError(
             Problem(
@@ -97,9 +96,21 @@ def _yaml(text: str, place: str) -> Any:
     yaml.preserve_quotes = True
     yaml.width = 1 << 16
     yaml.explicit_start = text.startswith("---")
-    _, indent, offset = load_yaml_guess_indent(text)
-    yaml.indent(mapping=_mapping_indent(text), sequence=indent or 2, offset=offset or 0)
+    offset = _dash_offset(text)
+    yaml.indent(mapping=_mapping_indent(text), sequence=offset + 2, offset=offset)
     return yaml
+
+
+def _dash_offset(text: str) -> int:
+    """Return how much deeper than its key the first list of the text stands."""
+    above = 0
+    for line in text.splitlines():
+        depth = len(line) - len(line.lstrip(" "))
+        if line.lstrip().startswith("- "):
+            return max(depth - above, 0)
+        if line.strip() and not line.lstrip().startswith("#"):
+            above = depth
+    return 0
 
 
 def _mapping_indent(text: str) -> int:

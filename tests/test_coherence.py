@@ -1,0 +1,112 @@
+"""The coherence gate: who makes cgroups with which driver, and do they agree."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from k0sruntime import coherence
+from k0sruntime.coherence import Drivers, Told, makers_of, table
+from k0sruntime.node import Paths, Version
+from k0sruntime.testing import MadeUpFiles
+
+SYSTEMD, CGROUPFS = "systemd", "cgroupfs"
+OLD, NEW = Version(1, 30), Version(1, 36)
+
+
+def verdict(drivers: Drivers) -> tuple[str, str]:
+    last = table(drivers)[-1]
+    assert last.name == coherence.VERDICT
+    return last.verdict, last.detail
+
+
+@pytest.mark.parametrize(
+    ("kubernetes", "cri", "profile", "kubelet", "taken"),
+    [
+        (NEW, SYSTEMD, "", "", SYSTEMD),  # from 1.31 on the CRI's answer overrides
+        (NEW, CGROUPFS, SYSTEMD, SYSTEMD, CGROUPFS),
+        (Version(1, 31), SYSTEMD, CGROUPFS, "", SYSTEMD),
+        (OLD, SYSTEMD, "", "", CGROUPFS),  # it does not ask
+        (OLD, CGROUPFS, SYSTEMD, "", SYSTEMD),
+        (NEW, "", SYSTEMD, "", SYSTEMD),  # it is not told
+        (NEW, "", "", SYSTEMD, SYSTEMD),
+        (NEW, "", "", "", CGROUPFS),
+        (None, SYSTEMD, "", "", SYSTEMD),
+    ],
+)
+def test_a_kubelet_from_1_31_on_takes_the_cris_and_others_their_own(
+    kubernetes: Version | None, cri: str, profile: str, kubelet: str, taken: str
+) -> None:
+    assert Drivers(kubernetes, cri, profile, kubelet).taken == taken
+
+
+@pytest.mark.parametrize(
+    ("drivers", "said"),
+    [
+        (Drivers(NEW, SYSTEMD, "", "", (Told("docker", SYSTEMD),)), "pass"),
+        (Drivers(OLD, SYSTEMD, SYSTEMD, "", (Told("docker", SYSTEMD),)), "pass"),
+        (Drivers(OLD, SYSTEMD, "", "", (Told("docker", SYSTEMD),)), "fail"),  # a profile is needed
+        (Drivers(NEW, "", "", "", (Told("docker", SYSTEMD),)), "fail"),
+        (Drivers(NEW, CGROUPFS, "", "", (Told("docker", SYSTEMD),)), "fail"),  # told too early
+        (Drivers(NEW, CGROUPFS, SYSTEMD, "", (Told("docker", CGROUPFS),)), "warn"),  # idle profile
+        (Drivers(NEW, CGROUPFS, "", "", (Told("handler nvidia", SYSTEMD),)), "fail"),
+        (Drivers(NEW, CGROUPFS, "", "", (Told("handler nvidia", SYSTEMD, ours=False),)), "warn"),
+        (Drivers(None, CGROUPFS, "", "", (Told("handler nvidia", SYSTEMD),)), "warn"),  # no kubelet
+    ],
+)
+def test_the_verdict(drivers: Drivers, said: str) -> None:
+    assert verdict(drivers)[0] == said
+
+
+def test_the_table_has_a_row_for_everyone_and_the_verdict_at_its_end() -> None:
+    rows = table(Drivers(NEW, SYSTEMD, SYSTEMD, "", (Told("docker", SYSTEMD),)))
+    assert [(row.name, row.detail) for row in rows] == [
+        ("cgroup driver of docker", SYSTEMD),
+        ("cgroup driver of the CRI", SYSTEMD),
+        ("cgroup driver of the profile", SYSTEMD),
+        ("cgroup driver of the kubelet", "systemd: Kubernetes 1.36 takes the CRI's"),
+        ("cgroup drivers agree", "all take systemd"),
+    ]
+
+
+def test_where_nobody_says_anything_there_is_no_table() -> None:
+    assert table(Drivers(NEW)) == ()
+
+
+def test_each_failure_says_what_to_do() -> None:
+    docker = table(Drivers(OLD, SYSTEMD, "", "", (Told("docker", SYSTEMD),)))[-1]
+    assert "cgroupDriver: systemd" in docker.remedy
+    handler = table(Drivers(NEW, CGROUPFS, "", "", (Told("handler nvidia", SYSTEMD),)))[-1]
+    assert "SystemdCgroup = false" in handler.remedy
+
+
+@pytest.mark.parametrize(
+    ("handler", "driver"),
+    [
+        ({"options": {"SystemdCgroup": True}}, SYSTEMD),
+        ({"options": {"BinaryName": "/x"}}, CGROUPFS),
+        ({"runtime_type": "io.containerd.runsc.v1", "options": {}}, None),
+        ({}, None),  # nothing is said of it in the files
+    ],
+)
+def test_only_handlers_of_runcs_shim_have_a_driver(
+    handler: dict[str, Any], driver: str | None
+) -> None:
+    found = makers_of([("x", handler, True)])
+    assert [told.driver for told in found] == ([driver] if driver else [])
+
+
+def test_containerd_answers_with_the_default_handlers_driver() -> None:
+    makers = makers_of([("nvidia", {"options": {"SystemdCgroup": True}}, True)])
+    assert coherence.predicted(makers, "nvidia") == SYSTEMD
+    assert coherence.predicted(makers, "runc") == CGROUPFS
+
+
+@pytest.mark.parametrize(
+    ("text", "driver"),
+    [("cgroupDriver: systemd\n", SYSTEMD), ("a: 1\ncgroupDriver: cgroupfs\n", CGROUPFS), ("", "")],
+)
+def test_the_kubelet_that_runs_has_its_driver_in_its_file(text: str, driver: str) -> None:
+    files = MadeUpFiles({"/run/k0s/kubelet/config.yaml": text})
+    assert coherence.kubelet_says(files, Paths()) == driver

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from k0sruntime import coherence
+from k0sruntime.cli.main import run
 from k0sruntime.coherence import Drivers, Told, makers_of, table
 from k0sruntime.node import Paths, Version
 from k0sruntime.testing import MadeUpFiles
@@ -110,3 +112,45 @@ def test_containerd_answers_with_the_default_handlers_driver() -> None:
 def test_the_kubelet_that_runs_has_its_driver_in_its_file(text: str, driver: str) -> None:
     files = MadeUpFiles({"/run/k0s/kubelet/config.yaml": text})
     assert coherence.kubelet_says(files, Paths()) == driver
+
+
+HANDLER = (
+    '[node]\nmode = "managed"\nk0s = "{k0s}"\n[node.handlers.other.options]\nSystemdCgroup = true\n'
+)
+
+
+def managed(folder: Path, k0s: str, more: str = "") -> list[str]:
+    path = folder / "etc/k0sruntime/config.toml"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(HANDLER.format(k0s=k0s) + more)
+    return ["up", "--sandbox", str(folder)]
+
+
+@pytest.mark.parametrize("k0s", ["1.30", "1.35", "1.36"])
+def test_a_handler_that_disagrees_with_the_kubelet_is_refused_before_anything_is_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], k0s: str
+) -> None:
+    assert run(managed(tmp_path, k0s)) == 3
+    said = capsys.readouterr().err
+    assert "handler other systemd: pods would fail" in said
+    assert "SystemdCgroup = false for handler other" in said
+    assert not (tmp_path / "etc/k0s").exists()
+
+
+def test_handlers_that_agree_with_each_other_and_the_default_pass(tmp_path: Path) -> None:
+    default = "[node.handlers.runc.options]\nSystemdCgroup = true\n"
+    assert run(managed(tmp_path, "1.36", default)) == 0
+
+
+def test_the_kubelet_that_runs_may_have_been_told_already(tmp_path: Path) -> None:
+    arguments = managed(tmp_path, "1.35")
+    settings = tmp_path / "etc/k0sruntime/config.toml"
+    wanted = settings.read_text()
+    settings.write_text('[node]\nmode = "managed"\nk0s = "1.35"\n')
+    assert run(arguments) == 0
+    settings.write_text(wanted)
+    assert run(arguments) == 3
+    config = tmp_path / "run/k0s/kubelet/config.yaml"
+    config.parent.mkdir(parents=True)
+    config.write_text("cgroupDriver: systemd\n")
+    assert run(arguments) == 0

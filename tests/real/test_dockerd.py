@@ -221,3 +221,47 @@ def test_what_docker_would_not_take_is_refused_before_anything_is_written(folder
         assert done.returncode == 3
         assert "not JSON" in done.stderr
         assert docker.daemon_json.read_text() == "{not json"
+
+
+KUBECTL = """#!/bin/sh
+# Stands in for kubectl: it answers for any node.
+case "$*" in *"get node"*) ;; *) exit 1 ;; esac
+echo '{{"status": {{"nodeInfo": {{"containerRuntimeVersion": "{version}"}}}}}}'
+"""
+
+
+@pytest.mark.parametrize("told", ["docker", "containerd://2.3.3"])
+def test_the_clusters_view_of_the_node_is_asked_where_a_kubeconfig_is_at_hand(
+    shared: Docker, folder: Path, told: str
+) -> None:
+    node = on(shared, folder)
+    assert "the cluster's view of the node" not in proofs(node.ok("up"))
+    with shared.client() as client:
+        real = f"docker://{client.version()['Version']}"
+    kubectl = folder / "var/lib/k0s/bin/kubectl"
+    kubectl.parent.mkdir(parents=True, exist_ok=True)
+    kubectl.write_text(KUBECTL.format(version=real if told == "docker" else told))
+    kubectl.chmod(0o755)
+    (folder / "var/lib/k0s/kubelet.conf").write_text("")
+    verdict, detail = proofs(node.ok("verify"))["the cluster's view of the node"]
+    if told == "docker":
+        assert (verdict, detail) == ("pass", real)
+    else:
+        assert (verdict, detail) == ("warn", f"{told}, not {real} yet")
+
+
+def test_our_containerd_runs_on_where_docker_does_not_pass(
+    node_2: RealNode, shared: Docker
+) -> None:
+    """The other runtime is judged before anything is stopped or removed."""
+    before = node_2.ok("up")["running"]["pid"]
+    files = node_2.files()
+    node_2.without = OTHERS
+    node_2.write_settings('[node]\nk0s = "1.36"\n' + shared.settings(socket=f'"{shared.socket}"'))
+    done = node_2.run("up")
+    assert done.returncode == 8
+    assert "it speaks HTTP, not CRI" in done.stderr
+    left = {name: data for name, data in node_2.files().items() if "config.toml" not in name}
+    assert left == {name: data for name, data in files.items() if "config.toml" not in name}
+    assert node_2.socket.exists()
+    assert Path(f"/proc/{before}").exists()

@@ -27,6 +27,7 @@ DEFAULT = "cgroupfs"
 """What a kubelet takes whose configuration says nothing."""
 RUNC = "io.containerd.runc.v2"
 VERDICT = "cgroup drivers agree"
+TWO_HANDS = "two hands would manage one tree of cgroups, which fails under load"
 
 
 @dataclass(frozen=True)
@@ -114,8 +115,9 @@ def _verdict(drivers: Drivers) -> Check:
         return Check(name=VERDICT, verdict="fail", detail=detail, remedy=remedy)
     if wrong:
         names = ", ".join(f"{told.name} {told.driver}" for told in wrong)
-        detail = f"the kubelet takes {drivers.taken} ({drivers.why}), and {names}: pods would fail"
-        certain = drivers.kubernetes is not None and any(told.ours for told in wrong)
+        what = "pods would fail" if drivers.taken == DEFAULT else TWO_HANDS
+        detail = f"the kubelet takes {drivers.taken} ({drivers.why}), and {names}: {what}"
+        certain = drivers.kubernetes is not None and any(_stops(told, drivers) for told in wrong)
         return Check(
             name=VERDICT,
             verdict="fail" if certain else "warn",
@@ -127,6 +129,15 @@ def _verdict(drivers: Drivers) -> Check:
         remedy = f"Take cgroupDriver out of the profile, or write {drivers.cri}."
         return Check(name=VERDICT, verdict="warn", detail=detail, remedy=remedy)
     return Check(name=VERDICT, verdict="pass", detail=f"all take {drivers.taken}")
+
+
+def _stops(told: Told, drivers: Drivers) -> bool:
+    """Tell whether a difference must not be applied.
+
+    A runtime of systemd's refuses a parent that is no slice. The other way round pods run, as they
+    do under k0s's own runc where the kubelet was told systemd: that is told.
+    """
+    return told.ours and (drivers.taken == DEFAULT or not told.name.startswith("handler "))
 
 
 def _remedy(drivers: Drivers, wrong: Told) -> str:

@@ -55,6 +55,8 @@ def test_a_kubelet_from_1_31_on_takes_the_cris_and_others_their_own(
         (Drivers(NEW, CGROUPFS, "", "", (Told("handler nvidia", SYSTEMD),)), "fail"),
         (Drivers(NEW, CGROUPFS, "", "", (Told("handler nvidia", SYSTEMD, ours=False),)), "warn"),
         (Drivers(None, CGROUPFS, "", "", (Told("handler nvidia", SYSTEMD),)), "warn"),  # no kubelet
+        (Drivers(NEW, "", "", SYSTEMD, (Told("handler runc", CGROUPFS),)), "warn"),  # pods run
+        (Drivers(NEW, "", SYSTEMD, "", (Told("docker", CGROUPFS),)), "fail"),
     ],
 )
 def test_the_verdict(drivers: Drivers, said: str) -> None:

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import json
 
-from k0sruntime.pulls import go_url
-
 FLAG = "--cri-socket"
 
 
@@ -27,6 +25,8 @@ def endpoint(value: str) -> str:
     if kind != "remote":
         quoted = json.dumps(kind, ensure_ascii=False)
         raise ValueError(f'unknown runtime type {quoted}, only "remote" is supported')
+    from k0sruntime.pulls import go_url  # seldom needed, and not free
+
     if go_url.parse(url) is None:
         quoted = json.dumps(url, ensure_ascii=False)
         raise ValueError(f"failed to parse container runtime endpoint {quoted}")

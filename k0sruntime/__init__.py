@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from k0sruntime.hookspecs import Provider as Provider
     from k0sruntime.hookspecs import RunningCRI as RunningCRI
     from k0sruntime.hosts_folders import HostsFolders as HostsFolders
+    from k0sruntime.json_keys import JSONKeys as JSONKeys
     from k0sruntime.masking import masked_text as masked_text
     from k0sruntime.masking import masked_url as masked_url
     from k0sruntime.node import Files as Files
@@ -50,6 +51,10 @@ if TYPE_CHECKING:
     from k0sruntime.reach import client_certificate_fault as client_certificate_fault
     from k0sruntime.reach import reach_endpoints as reach_endpoints
     from k0sruntime.settings import Settings as Settings
+    from k0sruntime.sockets import socket_fault as socket_fault
+    from k0sruntime.units import UnitValue as UnitValue
+    from k0sruntime.units import unit_command as unit_command
+    from k0sruntime.units import unit_values as unit_values
 
 _HOMES = {
     "Binary": "binaries",
@@ -64,6 +69,7 @@ _HOMES = {
     "HostsFile": "contributions",
     "HostsFolders": "hosts_folders",
     "Inactive": "errors",
+    "JSONKeys": "json_keys",
     "K0sRuntimeError": "errors",
     "KubeletProfile": "contributions",
     "Node": "node",
@@ -77,6 +83,7 @@ _HOMES = {
     "RunningCRI": "hookspecs",
     "RuntimeHandler": "contributions",
     "Settings": "settings",
+    "UnitValue": "units",
     "Version": "node",
     "VersionCheck": "binaries",
     "client_certificate_fault": "reach",
@@ -90,7 +97,10 @@ _HOMES = {
     "reach_endpoints": "reach",
     "resolve_image": "pulls",
     "resolve_registry": "pulls",
+    "socket_fault": "sockets",
     "this_node": "here",
+    "unit_command": "units",
+    "unit_values": "units",
 }
 
 __all__ = ["CONTRACT", "__version__", *sorted(_HOMES)]  # noqa: PLE0604 - names, checked by a test

@@ -23,6 +23,7 @@ from k0sruntime.contributions import (
 )
 from k0sruntime.errors import Inactive, Problem, ProviderError, RefusedError
 from k0sruntime.guard import one_line
+from k0sruntime.json_keys import JSONKeys
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from k0sruntime.records import Record
     from k0sruntime.settings import SettingsFile
 
-Part = RuntimeHandler | DropIn | Binary | ConfigFile | Check
+Part = RuntimeHandler | DropIn | Binary | ConfigFile | JSONKeys | Check
 
 
 @dataclass(frozen=True)

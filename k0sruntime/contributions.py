@@ -294,12 +294,16 @@ class Check:
         verdict: ``pass``, ``fail``, ``warn`` or ``unknown``.
         detail: what was seen; for anything but a pass also why.
         remedy: what to do about it.
+        cgroup_driver: ``systemd`` or ``cgroupfs``, where the check found out which of them a
+            runtime behind the CRI uses; the host holds it against CRI, worker profile and kubelet.
+            ``name`` then is what the row is called by, such as ``docker``.
     """
 
     name: str
     verdict: Verdict
     detail: str = ""
     remedy: str = ""
+    cgroup_driver: Literal["", "systemd", "cgroupfs"] = ""
 
     def __post_init__(self) -> None:
         """Mask users, passwords and queries of URLs: every verdict is shown to somebody."""

@@ -30,6 +30,7 @@ from k0sruntime.contributions import (
 from k0sruntime.errors import Inactive, Problem, ProviderError, Refused, RefusedError
 from k0sruntime.guard import bounded, cause
 from k0sruntime.hookspecs import HOOKS, Provider
+from k0sruntime.json_keys import JSONKeys
 from k0sruntime.settings import is_kind
 
 if TYPE_CHECKING:
@@ -155,9 +156,9 @@ class Hooks:
 
     def contribute_dropin(
         self, provider: str, node: Node[Any]
-    ) -> list[Contribution[RuntimeHandler | DropIn | Binary | ConfigFile | Check]]:
+    ) -> list[Contribution[RuntimeHandler | DropIn | Binary | ConfigFile | JSONKeys | Check]]:
         """Ask one provider for handlers, drop-in keys, binaries, files, and what it warns of."""
-        kinds = (RuntimeHandler, DropIn, Binary, ConfigFile, Check)
+        kinds = (RuntimeHandler, DropIn, Binary, ConfigFile, JSONKeys, Check)
         return self._ask(provider, "contribute_dropin", kinds, COLLECT_SECONDS, node=node)
 
     def binaries(
@@ -168,7 +169,7 @@ class Hooks:
         What a generator yields before it raises ``Refused`` counts.
         """
         refused: list[Problem] = []
-        kinds = (RuntimeHandler, DropIn, Binary, ConfigFile, Check)
+        kinds = (RuntimeHandler, DropIn, Binary, ConfigFile, JSONKeys, Check)
         hook = "contribute_dropin"
         found = self._ask(provider, hook, kinds, COLLECT_SECONDS, refused, node=node)
         return [part for part in found if isinstance(part.value, Binary)], tuple(refused)

@@ -206,6 +206,18 @@ class Paths:
         return f"{self.state}/bin"
 
     @property
+    def systemd(self) -> tuple[str, ...]:
+        """The folders of systemd's units, the operator's own first."""
+        inside = self.sandbox
+        folders = ("/etc/systemd/system", "/run/systemd/system", "/usr/lib/systemd/system")
+        return tuple(f"{inside}{folder}" for folder in (*folders, "/lib/systemd/system"))
+
+    @property
+    def init_scripts(self) -> str:
+        """The folder of OpenRC's scripts."""
+        return f"{self.sandbox}/etc/init.d"
+
+    @property
     def manifests(self) -> str:
         """k0s's folder of manifests, which a controller applies; a worker has none."""
         return f"{self.data}/manifests"

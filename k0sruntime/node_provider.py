@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
-from k0sruntime.contributions import DropIn, RuntimeHandler
+from k0sruntime.compose import cri_flag
+from k0sruntime.contributions import CRISocket, DropIn, RuntimeHandler
 from k0sruntime.hookspecs import Provider
 from k0sruntime.node import Version
 from k0sruntime.settings import Settings
@@ -73,6 +74,8 @@ class NodeSettings(Settings, frozen=True):
     """Path of the containerd to run; empty: k0s's own, else the first on PATH."""
     k0s: str = ""
     """k0s line to write for, such as ``1.36``; empty: asked of the k0s found."""
+    cri_socket: str = ""
+    """CRI of another runtime, as k0s's flag has it: ``remote:unix:///run/crio/crio.sock``."""
     path: list[str] = []
     """Folders searched for programs before all others, and put first on containerd's PATH."""
     pause_image: str = ""
@@ -99,6 +102,12 @@ class NodeSettings(Settings, frozen=True):
                 options=handler.options,
                 runtime_class=handler.runtime_class,
             )
+        try:
+            url = cri_flag.endpoint(self.cri_socket)
+        except ValueError as exc:
+            raise ValueError(f"cri_socket = {self.cri_socket!r}: {exc}") from exc
+        if url:
+            CRISocket(url=url)
 
 
 class NodeProvider(Provider[NodeSettings]):
@@ -123,6 +132,11 @@ class NodeProvider(Provider[NodeSettings]):
             yield _sandbox(node)
         for name, handler in sorted(node.settings.handlers.items()):
             yield _handler(name, handler, node)
+
+    def cri_socket(self, node: Node[NodeSettings]) -> Iterator[CRISocket]:
+        """Contribute the CRI socket that the operator names."""
+        if url := cri_flag.endpoint(node.settings.cri_socket):
+            yield CRISocket(url=url)
 
 
 def _sandbox(node: Node[NodeSettings]) -> DropIn:

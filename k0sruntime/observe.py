@@ -75,7 +75,9 @@ def existing(paths: Paths, ledger: Ledger) -> Existing:
         main = None  # its user has handed it over: it is replaced, and kept
     dropins = read_dropins(files, paths.dropins, ledger.files)
     imports = {} if main is None or main_file.is_managed(main) else _imports(files, paths, main)
-    return Existing(main, dropins, imports)
+    state = State(paths)
+    edited = {path: state.before(owned) for path, owned in ledger.files.items() if owned.edited}
+    return Existing(main, dropins, imports, state.remembered_profile(), edited)
 
 
 def read_dropins(files: RealFiles, folder: str, ours: Collection[str] = ()) -> dict[str, bytes]:
@@ -173,6 +175,7 @@ def observe(
         ledger,
         runs,
         displaced,
+        {path: state.before(owned) for path, owned in ledger.files.items() if owned.edited},
         generations[-1] if generations else 0,
         os.path.exists(state.journal),
         frozenset(i.folder for i in wanted_programs if is_installed(i, paths)),

@@ -21,10 +21,11 @@ from k0sruntime import (
     transaction,
 )
 from k0sruntime.collect import asked, collect, provider_settings, refuse_broken
-from k0sruntime.compose import Composition, compose
+from k0sruntime.compose import Composition, compose, k0s
 from k0sruntime.discovery import discover
 from k0sruntime.errors import K0sRuntimeError
 from k0sruntime.facts import ask_programs, observe_node
+from k0sruntime.ledger import State
 from k0sruntime.lock import locked
 from k0sruntime.node_provider import NodeSettings
 from k0sruntime.observe import existing, observe, owned, read_settings
@@ -151,12 +152,13 @@ def node_settings(file: SettingsFile, request: Request) -> NodeSettings:
         RefusedError: an unknown key or a wrong type in ``[node]``.
     """
     own: NodeSettings = convert(file, "node", NodeSettings)
-    if request.containerd or request.offline:
+    said = {"containerd": request.containerd, "cri_socket": request.cri_socket}
+    said = {key: value for key, value in said.items() if value}
+    if said or request.offline:
         from msgspec.structs import replace as with_
 
         downloads = with_(own.downloads, offline=own.downloads.offline or request.offline)
-        containerd = request.containerd or own.containerd
-        own = with_(own, containerd=containerd, downloads=downloads)
+        own = with_(own, downloads=downloads, **said)
     return own
 
 
@@ -232,6 +234,11 @@ def change(request: Request, prepared: Prepared, story: Story) -> Outcome:
     """Run the stages that change something: check, apply, run, verify."""
     from k0sruntime import config_check
 
+    checked = None
+    if request.start and prepared.composition.mode == "remote":
+        from k0sruntime import run
+
+        checked = run.before_another(prepared, story)
     with (
         story.stage("apply") as tell,
         config_check.begun(prepared.composition, prepared.node) as approve,
@@ -244,7 +251,9 @@ def change(request: Request, prepared: Prepared, story: Story) -> Outcome:
         watched = managed.Watched.now(request.paths)
         ledger = apply_.apply(prepared.plan, request.paths, prepared.observed.ledger, approve)
         tell(f"checked; generation {ledger.generation}, {len(prepared.plan.pending())} files")
-    done = run.run_and_prove(prepared, ledger, story, watched) if request.start else Done()
+    done = Done()
+    if request.start:
+        done = run.run_and_prove(prepared, ledger, story, watched, checked=checked)
     return Outcome(
         prepared.plan,
         prepared.composition,
@@ -291,8 +300,10 @@ def down(request: Request, story: Story, *, pods: bool, purge: bool) -> Outcome:
         with story.stage("apply") as tell:
             apply_.apply(planned, request.paths, ledger)
             tell(f"{len(planned.pending())} files removed")
+        notes += run.reload(planned, request.paths)
         done = run.stop(request.paths, observed, story)
         last_good.forget(request.paths)
+        notes += still_elsewhere(request)
         if purge and (unit := service.installed(RealFiles(request.paths))):
             notes += (f"{unit} is still installed: disable it, then remove it",)
         if purge:
@@ -308,6 +319,17 @@ def down(request: Request, story: Story, *, pods: bool, purge: bool) -> Outcome:
         done.ran,
         notes=(*notes, *done.notes),
     )
+
+
+def still_elsewhere(request: Request) -> tuple[str, ...]:
+    """Tell where k0s is still started with another CRI, and what ends that."""
+    node, _ = bare_node(request)
+    left = State(request.paths).remembered_profile()
+    told = k0s.own_again(node, "managed", None, left)
+    if not told.words or not told.service:
+        return ()
+    head = f"k0s is still started with another CRI ({told.service.path or 'as it runs'})"
+    return (f"{head}; back to its own: {' && '.join(told.lines)}",)
 
 
 NOTHING = Composition("standalone", 3, "native")

@@ -9,13 +9,14 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from k0sruntime import masking
 from k0sruntime.compose.layers import dotted, leaves
 from k0sruntime.compose.main_file import is_managed
 from k0sruntime.errors import ConflictError, Problem, RefusedError
+from k0sruntime.json_keys import without
 from k0sruntime.values import same
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from k0sruntime.binaries import Installation
     from k0sruntime.compose import Composition, DesiredFile
     from k0sruntime.compose.layers import Path
+    from k0sruntime.json_keys import Before
 
 Action = Literal["create", "update", "remove", "restore", "unchanged", "drift", "foreign"]
 Verdict = Literal["start", "bounce", "stop", "none"]
@@ -55,6 +57,10 @@ class OwnedFile:
     """Digest of the file that lay there before us and comes back when ours goes."""
     displaced_mode: int = 0o644
     displaced_owner: tuple[int, int] = (-1, -1)
+    edited: bool = False
+    """It is another program's; only our keys in it are ours, and others may edit it any time."""
+    reload: str = ""
+    """Who reads it again on SIGHUP, as ``program:pid-file``."""
 
 
 @dataclass(frozen=True)
@@ -101,6 +107,8 @@ class Observed:
     running: Running | None = None
     displaced: Mapping[str, FileState] = field(default_factory=dict)
     """What lay at a path before us, where we keep it."""
+    edited: Mapping[str, Before] = field(default_factory=dict)
+    """What we wrote into files of other programs, and what was there before."""
     newest: int = 0
     """The highest generation that was ever recorded."""
     unfinished: bool = False
@@ -123,6 +131,10 @@ class Change:
     before: FileState | None = None
     after: FileState | None = None
     loaded: bool = True
+    base: bytes | None = None
+    """For an edited file: what is left of it without us; ``None`` for nothing."""
+    edited: bool = False
+    reload: str = ""
 
     def diff(self) -> str:
         """Return the change as a unified diff; empty where nothing changes."""
@@ -274,22 +286,36 @@ def _desired(file: DesiredFile, observed: Observed, force: bool) -> Change:
         action = "create"
     elif before == after:
         action = "unchanged"
+    elif file.edited:
+        after = replace(after, owner=before.owner)
     elif owned is None:
         ours = file.replaces or is_managed(before.content) or before.content == after.content
         action = "update" if ours else "foreign"
     elif before.digest != owned.digest and not force:
         action = "drift"
-    return Change(file.path, action, file.owner, before, after, file.loaded)
+    base, edited = (file.edited.base, True) if file.edited else (None, False)
+    args = (file.path, action, file.owner, before, after, file.loaded, base, edited, file.reload)
+    return Change(*args)
 
 
 def _unwanted(path: str, owned: OwnedFile, observed: Observed, force: bool) -> Change:
     before = observed.files[path]
+    if owned.edited:
+        return taken_out(path, owned, before, observed.edited.get(path))
     if before.digest != owned.digest and not force:
         return Change(path, "drift", owned.owner, before)
     displaced = observed.displaced.get(path)
     if displaced is not None:
         return Change(path, "restore", owned.owner, before, displaced)
     return Change(path, "remove", owned.owner, before)
+
+
+def taken_out(path: str, owned: OwnedFile, before: FileState, known: Before | None) -> Change:
+    """Return the change that takes our keys out of another program's file."""
+    left = without(path, before.content, known)
+    after = replace(before, content=left) if left is not None else None
+    action: Action = "restore" if after else "remove"
+    return Change(path, action, owned.owner, before, after, loaded=False, reload=owned.reload)
 
 
 def bounce(composition: Composition, observed: Observed, keys: tuple[KeyChange, ...]) -> Bounce:

@@ -151,20 +151,36 @@ def _fetched(plan: Plan) -> list[str]:
 
 def remote_lines(composition: Composition) -> list[str]:
     """Return what k0s must be told: its command line and the worker profile."""
-    flags = k0s.worker_flags(composition.socket, composition.profile)
-    if not flags:
-        return []
-    lines = [
-        "",
-        "k0s must be told (install --force replaces all flags of the service; keep yours):",
-    ]
-    lines += [f"  {line}" for line in k0s.command_lines(flags)]
+    told = composition.k0s_told
+    lines = []
+    if told.lines:
+        kept = "all other flags of the service are kept" if told.words else "keep your own flags"
+        lines += ["", f"k0s must be told (install --force replaces all flags; {kept}):"]
+        lines += [f"  {line}" for line in told.lines]
+    elif told.done:
+        lines += ["", f"k0s is started with this already ({_where(told)})."]
+    lines += [f"note: {note}" for note in told.notes]
     if composition.socket:
         lines.append("k0s then imports no image bundles and reads no drop-ins.")
     if composition.profile:
         lines += ["", "The cluster's configuration needs this worker profile:"]
         lines += [f"  {line}" for line in k0s.profile_fragment(composition.profile).splitlines()]
+        lines.append(
+            "k0sruntime export k0s-config --into k0s.yaml writes it there; where dynamic"
+            " configuration is on, --patch prints a patch."
+        )
     return lines
+
+
+def _where(told: k0s.Told) -> str:
+    return (told.service.path if told.service else "") or "its command line"
+
+
+def k0s_document(composition: Composition | None) -> dict[str, Any] | None:
+    """Return what k0s must be told as data."""
+    if composition is None or not (told := composition.k0s_told).lines:
+        return None
+    return {"lines": list(told.lines), "service": _where(told), "notes": list(told.notes)}
 
 
 def up_document(outcome: Outcome, paths: Paths) -> str:
@@ -190,6 +206,7 @@ def up_document(outcome: Outcome, paths: Paths) -> str:
         proofs=list(outcome.running.proofs if outcome.running else to_records(outcome.proofs)),
         supervisor=outcome.supervisor or None,
         k0s_flags=k0s.worker_flags(composition.socket, composition.profile) if composition else [],
+        k0s=k0s_document(composition),
         profile=dict(composition.profile.values) if composition and composition.profile else None,
         notes=list(outcome.notes),
         plan=plan_document(outcome.plan, composition) if composition else None,

@@ -39,6 +39,7 @@ def save(request: Request, settings: bytes, inputs: Mapping[str, str]) -> None:
     options = [f"--settings={copy}", *(f"--without={name}" for name in sorted(request.without))]
     options += [f"--mode={request.mode}"] if request.mode else []
     options += [f"--containerd={request.containerd}"] if request.containerd else []
+    options += [f"--cri-socket={request.cri_socket}"] if request.cri_socket else []
     options += ["--offline"] if request.offline else []
     options += [f"--cache={os.path.abspath(request.cache)}"] if request.cache else []
     document = {"options": options, "inputs": dict(inputs)}

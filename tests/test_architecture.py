@@ -30,6 +30,8 @@ PURE = [
     "service.py",
     "loaded.py",
     "hosts_folders.py",
+    "coherence.py",
+    "units.py",
     *(str(path.relative_to(PACKAGE)) for path in (PACKAGE / "compose").rglob("*.py")),
     *(str(path.relative_to(PACKAGE)) for path in (PACKAGE / "pulls").rglob("*.py")),
     *(

@@ -56,6 +56,13 @@ def node_options(function: F) -> F:
                 help="The containerd to use  [default: k0s's own, else the first on PATH]",
             ),
             click.option(
+                "--cri-socket",
+                metavar="TYPE:URL",
+                envvar="K0SRUNTIME_CRI_SOCKET",
+                show_envvar=True,
+                help="CRI of another runtime, as k0s takes it, such as remote:unix:///run/x.sock.",
+            ),
+            click.option(
                 "--mode",
                 type=click.Choice(["managed", "standalone", "remote"]),
                 envvar="K0SRUNTIME_MODE",
@@ -161,12 +168,30 @@ def _settings_file() -> str:
     return str(platformdirs.user_config_path("k0sruntime") / "config.toml")
 
 
+def cri_flag(value: str | None) -> str:
+    """Return a value of ``--cri-socket`` that k0s takes.
+
+    Raises:
+        click.UsageError: what k0s says of any other.
+    """
+    from k0sruntime.compose.cri_flag import endpoint
+    from k0sruntime.contributions import CRISocket
+
+    try:
+        if url := endpoint(value or ""):
+            CRISocket(url=url)
+    except ValueError as exc:
+        raise click.UsageError(f"--cri-socket={value}: {exc}") from exc
+    return value or ""
+
+
 def request(
     *,
     sandbox: str | None = None,
     root: str | None = None,
     settings: str | None = None,
     containerd: str | None = None,
+    cri_socket: str | None = None,
     mode: Any = None,
     without: tuple[str, ...] = (),
     force: bool = False,
@@ -187,5 +212,6 @@ def request(
         lock_timeout,
         offline,
         cache or "",
+        cri_socket=cri_flag(cri_socket),
         start=not root,
     )

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from k0sruntime.collect import Collected
     from k0sruntime.contributions import CRISocket, KubeletProfile
+    from k0sruntime.json_keys import Before
     from k0sruntime.node import Mode, Node, Paths, Schema, Scheme
 
 
@@ -32,11 +33,15 @@ class Existing:
         dropins: foreign drop-ins, base name to content.
         imports: other files that a user-managed main file imports, path to content, in
             containerd's order.
+        profile: the worker profile that another runtime needed when the node last ran on one.
+        edited: what we wrote into files of other programs, and what was there before.
     """
 
     main: bytes | None = None
     dropins: Mapping[str, bytes] = field(default_factory=dict)
     imports: Mapping[str, bytes] = field(default_factory=dict)
+    profile: str = ""
+    edited: Mapping[str, Before] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -77,6 +82,8 @@ class Composition:
     profile: KubeletProfile | None = None
     user_managed: bool = False
     """The main file lacks the marker: it is the operator's and is never written."""
+    k0s_told: k0s.Told = field(default_factory=k0s.Told)
+    """What k0s must be told, where it runs on another CRI, or shall leave one."""
 
 
 def compose(node: Node[Any], collected: Collected, existing: Existing) -> Composition:
@@ -94,7 +101,11 @@ def compose(node: Node[Any], collected: Collected, existing: Existing) -> Compos
     schema = node_schema(node, mode)
     scheme = node_scheme(node, mode, schema)
     if socket:  # another runtime reads neither drop-ins nor hosts files
-        return Composition(mode, schema, scheme, socket=socket.value, profile=profile)
+        told = k0s.told(node, socket.value, profile, existing.profile)
+        edited = files.edited_files(node, collected.parts, existing.edited)
+        return Composition(
+            mode, schema, scheme, edited, socket=socket.value, profile=profile, k0s_told=told
+        )
     installed = installations(collected.parts, node)
     others = files.hosts_files(node, collected.hosts) + files.config_files(node, collected.parts)
     ours = dropins.contributed(collected.parts, schema, node.paths)
@@ -109,6 +120,7 @@ def compose(node: Node[Any], collected: Collected, existing: Existing) -> Compos
     files.refuse_unread_hosts(node, collected.hosts, result.effective, schema)
     handlers = _handlers(result.layers, result.effective, collected, schema)
     others += manifests.files(node, mode, handlers)
+    others += files.edited_files(node, collected.parts, existing.edited)
     return Composition(
         mode,
         schema,
@@ -132,6 +144,7 @@ def compose(node: Node[Any], collected: Collected, existing: Existing) -> Compos
         ),
         profile=profile,
         user_managed=result.user_managed,
+        k0s_told=k0s.own_again(node, mode, profile, existing.profile),
     )
 
 

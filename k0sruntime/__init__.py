@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from k0sruntime.binaries import Binary as Binary
     from k0sruntime.binaries import Download as Download
     from k0sruntime.binaries import VersionCheck as VersionCheck
+    from k0sruntime.compose.foreign import ForeignFile as ForeignFile
     from k0sruntime.contributions import Check as Check
     from k0sruntime.contributions import ConfigFile as ConfigFile
     from k0sruntime.contributions import CRISocket as CRISocket
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from k0sruntime.here import this_node as this_node
     from k0sruntime.hookspecs import Provider as Provider
     from k0sruntime.hookspecs import RunningCRI as RunningCRI
+    from k0sruntime.node import GPU as GPU
     from k0sruntime.node import Files as Files
     from k0sruntime.node import Node as Node
     from k0sruntime.node import Version as Version
@@ -55,6 +57,8 @@ _HOMES = {
     "Download": "binaries",
     "DropIn": "contributions",
     "Files": "node",
+    "ForeignFile": "compose.foreign",
+    "GPU": "node",
     "Host": "contributions",
     "HostsFile": "contributions",
     "Inactive": "errors",

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Generic, Literal, NamedTuple, Protocol, TypeVa
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from k0sruntime.compose.foreign import ForeignFile
+
 S_co = TypeVar("S_co", covariant=True)
 
 Mode = Literal["managed", "standalone", "remote"]
@@ -84,6 +86,8 @@ class GPU(NamedTuple):
     """PCI class and subclass, ``0x0300`` (VGA) or ``0x0302`` (3D controller)."""
     driver: str
     """Name of the bound kernel driver; empty where none is."""
+    driver_version: str = ""
+    """What the loaded module says (``/sys/module/<driver>/version``); empty where it says none."""
 
 
 class Files(Protocol):
@@ -256,6 +260,8 @@ class Node(Generic[S_co]):
     search_path: tuple[str, ...] = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin")
     """Folders in which programs are looked for, k0s's own before the service's PATH."""
     gpus: tuple[GPU, ...] = ()
+    foreign: tuple[ForeignFile, ...] = ()
+    """Files of containerd's configuration that other hands wrote, in containerd's order."""
     kernel: Version | None = None
     """Version of the running kernel; ``None`` where it is not known (an image root)."""
     kvm: bool = False

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from k0sruntime import toml
 from k0sruntime.compose import Existing, main_file
+from k0sruntime.compose.foreign import foreign_files
 from k0sruntime.errors import Problem, RefusedError
 from k0sruntime.installed import is_installed
 from k0sruntime.ledger import State
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
     from k0sruntime.compose import Composition
+    from k0sruntime.compose.foreign import ForeignFile
     from k0sruntime.node import Paths, Program
     from k0sruntime.plan import Ledger, Running
 
@@ -76,6 +78,14 @@ def existing(paths: Paths, ledger: Ledger) -> Existing:
     dropins = read_dropins(files, paths.dropins, ledger.files)
     imports = {} if main is None or main_file.is_managed(main) else _imports(files, paths, main)
     return Existing(main, dropins, imports)
+
+
+def foreign_here(paths: Paths) -> tuple[ForeignFile, ...]:
+    """Return the files of other hands; none where one cannot be read, which others refuse."""
+    try:
+        return foreign_files(existing(paths, owned(paths)), paths)
+    except RefusedError:
+        return ()
 
 
 def read_dropins(files: RealFiles, folder: str, ours: Collection[str] = ()) -> dict[str, bytes]:

@@ -23,12 +23,13 @@ from k0sruntime import (
 )
 from k0sruntime.collect import asked, collect, provider_settings, refuse_broken
 from k0sruntime.compose import Composition, compose
+from k0sruntime.compose.foreign import foreign_files
 from k0sruntime.discovery import discover
 from k0sruntime.errors import K0sRuntimeError
 from k0sruntime.facts import ask_programs, observe_node
 from k0sruntime.lock import locked
 from k0sruntime.node_provider import NodeSettings
-from k0sruntime.observe import existing, observe, owned, read_settings
+from k0sruntime.observe import existing, foreign_here, observe, owned, read_settings
 from k0sruntime.plan import plan, refuse_other_hands
 from k0sruntime.proof import from_records
 from k0sruntime.real_files import RealFiles
@@ -53,13 +54,14 @@ def prepare(request: Request, story: Story) -> Prepared:
         settings = {**provider_settings(discovered, file), "node": own}
         tell(f"{len(discovered.usable())} of {len(discovered.records)} providers")
     with story.stage("collect") as tell:
+        ledger = owned(request.paths)
+        found = existing(request.paths, ledger)
         node = observe_node(request.paths, own, programs, request.mode)
+        node = replace(node, foreign=foreign_files(found, request.paths))
         collected = collect(discovered, node, settings)
         active = [r.name for r in collected.records if r.state == "active"]
         tell(f"active: {', '.join(active)}")
     with story.stage("compose") as tell:
-        ledger = owned(request.paths)
-        found = existing(request.paths, ledger)
         composition = compose(node, collected, found)
         tell(composed_words(composition))
     with story.stage("plan") as tell:
@@ -90,6 +92,7 @@ def survey(request: Request, story: Story) -> tuple[Record, ...]:
         story.say(note)
     settings = {**provider_settings(discovered, file), "node": own}
     node = observe_node(request.paths, own, programs, request.mode)
+    node = replace(node, foreign=foreign_here(request.paths))
     return tuple(asked(discovered, record, node, settings) for record in discovered.records)
 
 

@@ -173,6 +173,11 @@ class Paths:
         return f"{self.etc}/k0sruntime"
 
     @property
+    def quarantine(self) -> str:
+        """The folder of foreign files that were moved away; beside the watched one."""
+        return f"{self.etc}/quarantine"
+
+    @property
     def cri_file(self) -> str:
         """The merged CRI configuration of the merge-patch scheme."""
         return f"{self.run}/containerd-cri.toml"

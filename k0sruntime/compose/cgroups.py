@@ -94,6 +94,4 @@ def _following(part: Contribution[Part], value: bool) -> Contribution[Part]:
         return part
     if OPTION in handler.options:
         return part
-    return Contribution(
-        part.owner, replace(handler, options={**handler.options, OPTION: value})
-    )
+    return Contribution(part.owner, replace(handler, options={**handler.options, OPTION: value}))

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from k0sruntime.compose.composition import Existing
     from k0sruntime.node import Paths
 
+
 @dataclass(frozen=True)
 class ForeignFile:
     """A file of containerd's configuration that another hand wrote.
@@ -64,8 +65,8 @@ def _table(value: Any) -> Mapping[str, Any]:
 def foreign_files(existing: Existing, paths: Paths) -> tuple[ForeignFile, ...]:
     """Return the files of other hands, in containerd's order: main file, imports, drop-ins.
 
-    A main file with k0s's marker is k0s's or ours; a drop-in under a name of ours is ours, or refused.
-    What cannot be parsed is refused elsewhere.
+    A main file with k0s's marker is k0s's or ours; a drop-in under a name of ours is ours, or
+    refused elsewhere, as is what cannot be parsed.
     """
     return tuple(ForeignFile(path, _parsed(path, data)) for path, data in _files(existing, paths))
 

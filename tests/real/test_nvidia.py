@@ -24,7 +24,11 @@ pause_image = "{IMAGE}"
 [nvidia]
 gpu = "yes"
 """
-NAMES = ("nvidia-container-runtime", "nvidia-container-runtime.cdi", "nvidia-container-runtime.legacy")
+NAMES = (
+    "nvidia-container-runtime",
+    "nvidia-container-runtime.cdi",
+    "nvidia-container-runtime.legacy",
+)
 
 
 def fake_runtime(folder: Path, *names: str) -> Path:

@@ -21,9 +21,8 @@ if TYPE_CHECKING:
     from k0sruntime_nvidia.detect import Detected
     from k0sruntime_nvidia.settings import NvidiaSettings
 
-KIND = re.compile(r"""^\s*\{?\s*["']?kind["']?\s*:\s*["']?([\w.-]*nvidia\.com/[\w.-]+)""", re.M)
+KIND = re.compile(r"""\bkind["']?\s*:\s*["']?([\w.-]*nvidia\.com/[\w.-]+)""")
 """``nvidia.com/gpu``, and the operator's own: ``management.nvidia.com/gpu``, ``k8s.device-…``."""
-INLINE_KIND = re.compile(r'"kind"\s*:\s*"([\w.-]*nvidia\.com/[\w.-]+)"')
 LIBRARY = re.compile(r"\blib(?:cuda|nvidia-ml)\.so\.(\d{3,}\.\d+(?:\.\d+)?)")
 """The driver's libraries carry its version in their names."""
 DEVICE = re.compile(r"/dev/nvidia\d+\b")
@@ -70,8 +69,7 @@ def specs(node: Node[NvidiaSettings]) -> tuple[Spec, ...]:
             if not name.endswith((".yaml", ".json")):
                 continue
             text = (node.files.read(f"{folder}/{name}") or b"").decode(errors="replace")
-            match = KIND.search(text) or INLINE_KIND.search(text)
-            if match:
+            if match := KIND.search(text):
                 drivers = frozenset(LIBRARY.findall(text))
                 devices = frozenset(DEVICE.findall(text))
                 found.append(Spec(f"{folder}/{name}", match[1], drivers, devices))

@@ -63,9 +63,7 @@ class Detected:
 
 def detect(node: Node[NvidiaSettings]) -> Detected:
     """Look at the node; never raises."""
-    gpus = tuple(
-        gpu for gpu in node.gpus if gpu.vendor == VENDOR and gpu.device_class in CLASSES
-    )
+    gpus = tuple(gpu for gpu in node.gpus if gpu.vendor == VENDOR and gpu.device_class in CLASSES)
     version = _text(node, f"{MODULE}/version") or _nvrm_version(node)
     root = node.settings.driver_root or _driver_root(node)
     return Detected(

@@ -10,7 +10,7 @@ Mode = Literal["runtimeclass", "cdi", "nri"]
 Variant = Literal["cdi", "legacy"]
 
 VARIANTS: tuple[Variant, ...] = ("cdi", "legacy")
-"""What the toolkit has besides its plain runtime: ``nvidia-container-runtime.cdi``, ``….legacy``."""
+"""What the toolkit has beside ``nvidia-container-runtime``, with this behind a dot."""
 SPEC_FOLDERS = ("/etc/cdi", "/var/run/cdi")
 """containerd's own folders of CDI specs: what is static, and what is made at every boot."""
 

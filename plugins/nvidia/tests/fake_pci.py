@@ -50,5 +50,5 @@ def install_toolkit(root: Path, folder: str, *variants: str) -> None:
     place.mkdir(parents=True, exist_ok=True)
     for suffix in ("", *(f".{variant}" for variant in variants)):
         program = place / f"nvidia-container-runtime{suffix}"
-        program.write_text("#!/bin/sh\nexec runc \"$@\"\n")
+        program.write_text('#!/bin/sh\nexec runc "$@"\n')
         program.chmod(0o755)

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 import rtoml
-from plugins.nvidia.tests.fake_pci import AUDIO, H100, NVSWITCH, RADEON, RTX, install_toolkit, load, plug
 
 from k0sruntime import GPU, DropIn, Inactive, Refused, RuntimeHandler
 from k0sruntime.cli.main import run
@@ -15,6 +14,16 @@ from k0sruntime.testing import MadeUpFiles, make_node
 from k0sruntime_nvidia import provider
 from k0sruntime_nvidia.detect import detect
 from k0sruntime_nvidia.settings import NvidiaSettings
+from plugins.nvidia.tests.fake_pci import (
+    AUDIO,
+    H100,
+    NVSWITCH,
+    RADEON,
+    RTX,
+    install_toolkit,
+    load,
+    plug,
+)
 
 BOUND = GPU("0000:41:00.0", 0x10DE, 0x0302, "nvidia", "580.95.05")
 TOOLKIT = "/usr/local/nvidia/toolkit/nvidia-container-runtime"
@@ -129,7 +138,7 @@ def test_mode_cdi_needs_no_toolkit_and_writes_the_spec_folders_alone(line, switc
 
 
 def test_mode_nri_writes_nothing_and_says_so():
-    with pytest.raises(Inactive, match='mode = "nri".*nothing is written$'):
+    with pytest.raises(Inactive, match=r'mode = "nri".*nothing is written$'):
         contributed(mode="nri")
     with pytest.raises(Inactive, match=r"nothing is written; containerd 1.7 has NRI off"):
         contributed(mode="nri", line="1.35")
@@ -210,7 +219,10 @@ def test_the_operators_driver_root_is_found_by_what_lies_in_it():
     }
     found = detect(made(contents=used))
     assert (found.driver_root, found.operator_managed) == ("/run/nvidia/driver", True)
-    assert found.device_nodes == ("/run/nvidia/driver/dev/nvidia0", "/run/nvidia/driver/dev/nvidiactl")
+    assert found.device_nodes == (
+        "/run/nvidia/driver/dev/nvidia0",
+        "/run/nvidia/driver/dev/nvidiactl",
+    )
     assert detect(made(driver_root="/opt/driver", contents=used)).driver_root == "/opt/driver"
 
 

@@ -6,12 +6,16 @@ toolkit's do for a container that asks for no GPU. Configuration, sandboxes and 
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import rtoml
 
 from k0sruntime.cri import CRI
+from tests import nvidia_ctk_stand_in as ctk
 from tests.real.conftest import CONTAINERDS, IMAGE, LAB, RealNode, _node
 
 pytestmark = pytest.mark.real
@@ -108,3 +112,91 @@ def test_mode_nri_writes_nothing(node: RealNode) -> None:
     node.ok("up")
     assert not (node.dropins / "k0sruntime-nvidia.toml").exists()
     assert "nothing is written" in node.run("providers").stdout
+
+
+# -- beside NVIDIA's toolkit ------------------------------------------------------------------------
+
+
+def toolkit_writes(node: RealNode, **how: Any) -> Path:
+    """Have the toolkit's stand-in write its drop-in from what this containerd really says."""
+    if how.get("kind") == "command":
+        said = subprocess.run(
+            [node.containerd, "config", "default"], capture_output=True, text=True, check=True
+        )
+        source = rtoml.loads(said.stdout)
+        source["version"] = how.pop("version", source["version"])
+    else:
+        source = rtoml.loads((node.folder / "etc/k0s/containerd.toml").read_text())
+        source["version"] = how.pop("version", source["version"])
+    runtime = node.settings.read_text().split('runtime = "')[1].split('"')[0]
+    path = node.dropins / "nvidia.toml"
+    path.write_text(ctk.drop_in(source, folder=str(Path(runtime).parent), **how))
+    return path
+
+
+@pytest.mark.parametrize("how", [{"kind": "file", "cdi": True}, {"kind": "command"}])
+def test_handlers_of_the_toolkit_are_proved_and_left_to_it(node: RealNode, how: dict) -> None:
+    node.ok("up")
+    path = toolkit_writes(node, **how)
+    if how["kind"] == "command":  # its copy undoes what the sandbox needs
+        assert node.ok("quarantine", "--repair", str(path))["files"][0]["repaired"]
+    document = node.ok("up")
+    assert verdicts(document)["nvidia-legacy"] == "pass"
+    assert not (node.dropins / "k0sruntime-nvidia.toml").exists()
+    said = node.run("providers").stdout
+    assert f"those of {path} (version" in said
+    assert node.run("explain", "containerd.runtimes.nvidia.runtime_type").stdout.count(str(path))
+
+
+def test_a_quarantined_file_is_replaced_by_our_handlers(node: RealNode) -> None:
+    node.ok("up")
+    path = toolkit_writes(node, kind="file")
+    node.ok("up")
+    done = node.ok("quarantine", str(path))
+    document = node.ok("up")
+    assert {p["handler"]: p["provider"] for p in document["proofs"] if p["handler"]} == {
+        "nvidia": "nvidia",
+        "nvidia-cdi": "nvidia",
+        "nvidia-legacy": "nvidia",
+        "runc": "containerd",
+    }
+    assert set(verdicts(document).values()) == {"pass"}
+    assert Path(done["files"][0]["kept"]).exists()
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("version", [2, 4])
+def test_a_file_that_would_kill_containerd_is_refused_and_put_right(
+    node_2: RealNode, tmp_path: Path, version: int
+) -> None:
+    node_2.without = OTHERS
+    runtime = fake_runtime(tmp_path / "toolkit")
+    node_2.write_settings(f'{SETTINGS}runtime = "{runtime}"\n')
+    first = node_2.ok("up")
+    path = toolkit_writes(node_2, kind="command", version=version)
+    refused = node_2.run("up")
+    assert refused.returncode == 3
+    assert f"k0sruntime quarantine [--repair] {path}" in refused.stderr
+    with CRI(str(node_2.socket)) as cri:
+        assert cri.handlers(), "what ran goes on running"
+    node_2.ok("quarantine", "--repair", str(path))
+    document = node_2.ok("up")
+    assert set(verdicts(document).values()) == {"pass"}
+    assert document["running"]["pid"] != first["running"]["pid"]
+
+
+def test_the_real_containerd_refuses_the_file_of_version_4_that_we_refuse(node_2: RealNode) -> None:
+    """The refusal is containerd's own: ``config dump`` reads the same folder."""
+    node_2.without = OTHERS
+    node_2.write_settings(f'{SETTINGS}runtime = "/usr/bin/true"\n')
+    node_2.ok("up")
+    toolkit_writes(node_2, kind="file", version=4)
+    main = node_2.folder / "etc/k0s/containerd.toml"
+    done = subprocess.run(
+        [node_2.containerd, "--config", main, "config", "dump"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode != 0
+    assert "version" in done.stderr

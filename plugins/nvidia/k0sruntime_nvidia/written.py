@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 PROGRAM = "nvidia-container-runtime"
 SIGNS = ("runtime_engine", "runtime_root", "privileged_without_host_devices")
 """Keys that the toolkit writes into every handler, empty or not; nobody does by hand."""
+TRIPLE = {"nvidia", "nvidia-cdi", "nvidia-legacy"}
+"""The handlers that it writes at once."""
 PLAIN = {"containerd", "enable_cdi"}
 """What the toolkit itself has to say in the CRI table; anything else is copied."""
 CONF_D = "/etc/containerd/conf.d/"
@@ -75,11 +77,16 @@ def recognise(file: ForeignFile, main_file: str) -> Written | None:
     main = file.path == main_file
     imports = file.document.get("imports")
     linked = isinstance(imports, list) and any(str(e).startswith(CONF_D) for e in imports)
-    signed = any(sign in table for table in ours.values() for sign in SIGNS)
+    signed = set(ours) >= TRIPLE or any(_is_signed(table) for table in ours.values())
     frozen = tuple(sorted(set(file.runtime) - PLAIN)) if ours and not main else ()
     if not (signed or (ours and frozen) or (main and linked)):
         return None
     return Written(file, tuple(sorted(ours)), frozen, main)
+
+
+def _is_signed(table: Mapping[str, Any]) -> bool:
+    """Up to 1.19 the toolkit may leave the type out; a person would not get far with that."""
+    return "runtime_type" not in table or any(sign in table for sign in SIGNS)
 
 
 def _runs_nvidia(table: Mapping[str, Any]) -> bool:

@@ -17,7 +17,10 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
+
+import rtoml
 
 CRI_2 = "io.containerd.grpc.v1.cri"
 CRI_3 = "io.containerd.cri.v1.runtime"
@@ -74,6 +77,36 @@ def _handler(runc: Mapping[str, Any] | None, release: str) -> dict[str, Any]:
     if release != "1.19":
         made.setdefault("runtime_type", "io.containerd.runc.v2")
     return made
+
+
+def install(env: Mapping[str, str], host: Path, dump: Mapping[str, Any]) -> None:
+    """Do what the operator's toolkit container does on a node.
+
+    Args:
+        env: its environment.
+        host: where the node's ``/`` lies.
+        dump: what ``containerd config dump`` of the node's containerd says, without ``--config``.
+    """
+
+    def on_host(path: str) -> Path:
+        return host / path.lstrip("/")
+
+    kind, _, named = env.get("RUNTIME_CONFIG_SOURCE", "command,file").split(",")[0].partition("=")
+    top = on_host(env.get("RUNTIME_CONFIG", "/etc/containerd/config.toml"))
+    read = on_host(named) if named else top
+    source = dump if kind == "command" else rtoml.loads(read.read_text()) if read.exists() else {}
+    target = env.get("RUNTIME_DROP_IN_CONFIG", "/etc/containerd/conf.d/99-nvidia.toml")
+    text = drop_in(
+        source,
+        kind=kind,
+        cdi=env.get("RUNTIME_ENABLE_CDI") == "true",
+        default=env.get("CONTAINERD_SET_AS_DEFAULT", "true") == "true",
+    )
+    on_host(target).parent.mkdir(parents=True, exist_ok=True)
+    on_host(target).write_text(text)
+    main = rtoml.loads(top.read_text()) if top.exists() else {"version": source.get("version", 2)}
+    top.parent.mkdir(parents=True, exist_ok=True)
+    top.write_text(rewritten(main, f"{target.rpartition('/')[0]}/*.toml"))
 
 
 def rewritten(main: Mapping[str, Any], pattern: str = "/etc/containerd/conf.d/*.toml") -> str:

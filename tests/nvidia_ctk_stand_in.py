@@ -79,13 +79,22 @@ def _handler(runc: Mapping[str, Any] | None, release: str) -> dict[str, Any]:
     return made
 
 
-def install(env: Mapping[str, str], host: Path, dump: Mapping[str, Any]) -> None:
+def install(
+    env: Mapping[str, str],
+    host: Path,
+    dump: Mapping[str, Any],
+    *,
+    release: str = "1.20",
+    folder: str = FOLDER,
+) -> None:
     """Do what the operator's toolkit container does on a node.
 
     Args:
         env: its environment.
         host: where the node's ``/`` lies.
         dump: what ``containerd config dump`` of the node's containerd says, without ``--config``.
+        release: of the toolkit.
+        folder: where its runtimes lie.
     """
 
     def on_host(path: str) -> Path:
@@ -99,6 +108,8 @@ def install(env: Mapping[str, str], host: Path, dump: Mapping[str, Any]) -> None
     text = drop_in(
         source,
         kind=kind,
+        release=release,
+        folder=folder,
         cdi=env.get("RUNTIME_ENABLE_CDI") == "true",
         default=env.get("CONTAINERD_SET_AS_DEFAULT", "true") == "true",
     )

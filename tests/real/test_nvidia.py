@@ -7,6 +7,7 @@ toolkit's do for a container that asks for no GPU. Configuration, sandboxes and 
 from __future__ import annotations
 
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,11 @@ import pytest
 import rtoml
 
 from k0sruntime.cri import CRI
+from k0sruntime.errors import CRIError
+from k0sruntime_nvidia import operator_values
 from tests import nvidia_ctk_stand_in as ctk
-from tests.real.conftest import CONTAINERDS, IMAGE, LAB, RealNode, _node
+from tests.real.conftest import CONTAINERDS, IMAGE, LAB, ROOT, RealNode, _node
+from tests.real.test_managed import LINES, _worker
 
 pytestmark = pytest.mark.real
 
@@ -202,3 +206,71 @@ def test_the_real_containerd_refuses_the_file_of_version_4_that_we_refuse(
     )
     assert done.returncode != 0
     assert "version" in done.stderr
+
+
+@pytest.mark.parametrize(("line", "release"), [("1.36", "1.20"), ("1.35", "1.19")])
+def test_what_the_operator_writes_with_our_values_is_loaded_and_runs_sandboxes(
+    folder: Path, line: str, release: str
+) -> None:
+    for node in _node(folder, LINES[line][1]):
+        node.without = OTHERS
+        node.write_settings(SETTINGS)
+        node.ok("up")
+        fake_runtime(folder / "usr/local/nvidia/toolkit")
+        values = operator_values.wanted(
+            line, "nvidia", default=False, drop_in=operator_values.DROPIN
+        )
+        env = {name: value for name, value, _ in operator_values.environment(values)}
+        main = (folder / "etc/k0s/containerd.toml").read_bytes()
+        place = f"{folder}{ctk.FOLDER}"
+        ctk.install(env, folder, {}, release=release, folder=place)
+        assert (folder / "etc/k0s/containerd.toml").read_bytes() == main
+        document = node.ok("up")
+        assert verdicts(document) == {
+            "nvidia": "pass",
+            "nvidia-cdi": "pass",
+            "nvidia-legacy": "pass",
+            "runc": "pass",
+        }
+        seen = config(node)
+        assert seen["enableCDI"] is True
+        assert seen["containerd"]["defaultRuntimeName"] == "runc"
+
+
+# -- beside NVIDIA's toolkit, under k0s -------------------------------------------------------------
+
+
+def test_a_node_that_the_toolkit_has_stopped_comes_back_with_our_handlers(
+    folder: Path, tmp_path: Path
+) -> None:
+    """k0s 1.36 bounces blindly, and containerd dies of the file every five seconds."""
+    for worker in _worker(folder, "1.36"):
+        node = worker.node
+        node.without = OTHERS
+        runtime = fake_runtime(tmp_path / "toolkit")
+        add(node, f'[nvidia]\ngpu = "yes"\nruntime = "{runtime}"\n')
+        worker.start()
+        source = rtoml.loads(
+            (ROOT / "tests/data/nvidia-ctk/1.20-command-version-4.toml").read_text()
+        )
+        path = node.dropins / "nvidia.toml"
+        path.write_text(rtoml.dumps(source).replace(ctk.FOLDER, str(runtime.parent)))
+        deadline = time.monotonic() + 20
+        while node.socket.exists() and time.monotonic() < deadline and answers(node):
+            time.sleep(0.2)
+        assert not answers(node), "the toolkit's file has stopped the node"
+        refused = node.run("up")
+        assert refused.returncode == 3
+        assert f"k0sruntime quarantine [--repair] {path}" in refused.stderr
+        node.ok("quarantine", str(path))
+        document = node.ok("up")
+        passed = {h for h, verdict in verdicts(document).items() if verdict == "pass"}
+        assert {"nvidia", "nvidia-cdi", "nvidia-legacy", "runc"} <= passed
+
+
+def answers(node: RealNode) -> bool:
+    try:
+        with CRI(str(node.socket)) as cri:
+            return bool(cri.runtime())
+    except CRIError:
+        return False

@@ -56,20 +56,31 @@ class AsComposed:
         return 0o644 if path in self.composed else self.before.mode(path)
 
 
-def refuse(composition: Composition, node: Node[Any]) -> None:
+OTHER_HANDS = ("K0R505", "K0R605")
+"""Rules about programs that undo what others have set: it works now, and ``up`` tells it."""
+
+
+def refuse(composition: Composition, node: Node[Any]) -> tuple[str, ...]:
     """Stop where the composition would stop the node, kill its CRI or break a handler.
+
+    Returns what other hands have done that an operator must know of.
 
     Raises:
         RefusedError: everything found, each with rule, file and line.
     """
     target = target_of(composition, node, machine=node.paths.root == "/")
     if target is None or composition.mode == "remote":
-        return
+        return ()
     files = AsComposed(node.files, {file.path: file.content for file in composition.files})
     findings = lint.check(subject_of(composition, node.paths), target, files)
     found = [finding for finding in findings if _blocks(finding)]
     if found:
         raise RefusedError(*(_problem(finding) for finding in found))
+    return tuple(
+        f"{finding.place}: {finding.message}. {finding.remedy}"
+        for finding in findings
+        if finding.rule.code in OTHER_HANDS
+    )
 
 
 def _blocks(finding: Finding) -> bool:

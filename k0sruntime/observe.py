@@ -88,6 +88,12 @@ def foreign_here(paths: Paths) -> tuple[ForeignFile, ...]:
         return ()
 
 
+def quarantined(paths: Paths) -> tuple[str, ...]:
+    """Return the foreign files that were moved out of containerd's way, and are kept."""
+    names = RealFiles(paths).names(paths.quarantine)
+    return tuple(f"{paths.quarantine}/{name}" for name in names)
+
+
 def read_dropins(files: RealFiles, folder: str, ours: Collection[str] = ()) -> dict[str, bytes]:
     """Read the drop-ins of a folder by name, but for ``ours`` (paths).
 

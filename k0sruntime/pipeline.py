@@ -263,7 +263,7 @@ def change(request: Request, prepared: Prepared, story: Story) -> Outcome:
         from k0sruntime.bounce import Done
         from k0sruntime.modes import managed
 
-        gate.refuse(prepared.composition, prepared.node)
+        told = gate.refuse(prepared.composition, prepared.node)
         watched = managed.Watched.now(request.paths)
         ledger = apply_.apply(prepared.plan, request.paths, prepared.observed.ledger, approve)
         tell(f"checked; generation {ledger.generation}, {len(prepared.plan.pending())} files")
@@ -277,7 +277,7 @@ def change(request: Request, prepared: Prepared, story: Story) -> Outcome:
         done.ran,
         done.running,
         done.proofs,
-        done.notes,
+        (*told, *done.notes),
     )
 
 

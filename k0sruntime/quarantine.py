@@ -11,7 +11,7 @@ import os
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from k0sruntime import lint, pipeline, repair, staging
+from k0sruntime import lint, pipeline, repair, staging, transaction
 from k0sruntime.compose import cgroups
 from k0sruntime.compose.composition import node_schema
 from k0sruntime.compose.main_file import is_managed
@@ -21,7 +21,7 @@ from k0sruntime.lint.subject import Subject, parse
 from k0sruntime.lint.target import for_node
 from k0sruntime.lock import locked
 from k0sruntime.observe import foreign_here, owned
-from k0sruntime.real_files import RealFiles, file_state
+from k0sruntime.real_files import file_state
 from k0sruntime.refused import refused_io
 
 if TYPE_CHECKING:
@@ -52,6 +52,7 @@ def quarantine(request: Request, given: tuple[str, ...]) -> tuple[Done, ...]:
     """
     paths = request.paths
     with locked(paths, request.lock_timeout, lambda _: None):
+        transaction.undo(paths)  # a killed command may have left staged files, or a journal
         _contents(given, paths)
         return tuple(Done(path, _moved(path, paths)) for path in dict.fromkeys(given))
 
@@ -64,6 +65,7 @@ def put_right(request: Request, given: tuple[str, ...]) -> tuple[Done, ...]:
     """
     paths = request.paths
     with locked(paths, request.lock_timeout, lambda _: None):
+        transaction.undo(paths)
         found = _contents(given, paths)
         repairs = _repairs(found, request)
         return tuple(
@@ -185,9 +187,3 @@ def _replaced(path: str, before: FileState, wanted: Repair, paths: Paths) -> Don
         sync_folder(os.path.dirname(target))
         staging.sweep(paths)
     return Done(path, kept, wanted.done)
-
-
-def kept_files(paths: Paths) -> tuple[str, ...]:
-    """Return the files that are kept in quarantine."""
-    names = RealFiles(paths).names(paths.quarantine)
-    return tuple(f"{paths.quarantine}/{name}" for name in names)

@@ -119,6 +119,16 @@ def test_the_document_tells_where_the_file_is_kept(root: Path, capsys) -> None:
     assert document["files"] == [{"path": path, "kept": kept, "repaired": []}]
 
 
+def test_status_tells_what_is_kept(root: Path, capsys) -> None:
+    assert command(root, put(root, "containerd.d/nvidia.toml", "version = 3\n")) == 0
+    capsys.readouterr()
+    run(["status", "--root", str(root), "--json"])
+    kept = "/etc/k0s/quarantine/nvidia.toml.quarantined"
+    assert json.loads(capsys.readouterr().out)["quarantined"] == [kept]
+    run(["status", "--root", str(root)])
+    assert f"kept     {kept}" in capsys.readouterr().out
+
+
 # -- putting right ----------------------------------------------------------------------------------
 
 
@@ -251,3 +261,26 @@ def test_up_refuses_what_would_kill_the_node_and_says_the_way_out(root: Path, ca
     assert f"k0sruntime quarantine [--repair] {path}" in capsys.readouterr().err
     assert command(root, path) == 0
     assert run(["up", "--root", str(root), "--without", "nvidia"]) == 0
+
+
+def test_up_tells_what_another_hand_undoes(root: Path, line: str, capsys) -> None:
+    plugin = PLUGINS[schema(line)]
+    text = f'version = {schema(line)}\n[plugins."{plugin}"]\n'
+    put(root, "containerd.d/10-mine.toml", f"{text}enable_selinux = true\n")
+    copied = rtoml.loads((DATA / "1.20-command-version-4.toml").read_text())
+    table = copied["plugins"][PLUGINS[3]]
+    if line == "1.35":
+        table.pop("containerd")
+        table["cni"].pop("bin_dirs")
+    dumped = rtoml.dumps({"version": schema(line), "plugins": {plugin: table}})
+    put(root, "containerd.d/nvidia.toml", dumped)
+    with (root / "etc/k0sruntime/config.toml").open("a") as file:
+        file.write("path = []\n")
+    containerd = root / "usr/bin/containerd"
+    containerd.parent.mkdir(parents=True)
+    version = "2.3.3" if line == "1.36" else "1.7.34"
+    containerd.write_text(f"#!/bin/sh\necho containerd x {version} y\n")
+    containerd.chmod(0o755)
+    assert run(["up", "--root", str(root), "--without", "nvidia"]) == 0
+    said = capsys.readouterr()
+    assert "undoes enable_selinux of 10-mine.toml" in said.out + said.err

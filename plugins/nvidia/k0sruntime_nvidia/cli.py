@@ -56,7 +56,14 @@ def cli() -> None:
     show_envvar=True,
     help="Where the toolkit writes, in k0s's folder.",
 )
-def operator_values(*, k0s: str, handler: str, default: bool, drop_in: str) -> int:
+@click.option(
+    "--toolkit/--no-toolkit",
+    default=True,
+    show_default=True,
+    show_envvar=True,
+    help="Who configures containerd: the operator's toolkit, or k0sruntime with packages of it.",
+)
+def operator_values(*, k0s: str, handler: str, default: bool, drop_in: str, toolkit: bool) -> int:
     """Print Helm values with which the GPU operator does a k0s node no harm.
 
     They are composed from the sources of the operator and of its toolkit (1.18 and newer). With
@@ -64,7 +71,7 @@ def operator_values(*, k0s: str, handler: str, default: bool, drop_in: str) -> i
     """
     from k0sruntime_nvidia import operator_values as made
 
-    asked = made.wanted(k0s, handler, default=default, drop_in=drop_in)
+    asked = made.wanted(k0s, handler, default=default, drop_in=drop_in, toolkit=toolkit)
     click.echo(made.values(asked), nl=False)
     return 0
 

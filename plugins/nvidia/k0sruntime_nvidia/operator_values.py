@@ -36,12 +36,14 @@ class Wanted:
         handler: name of the handler and the RuntimeClass.
         default: make it the nodes' default handler.
         drop_in: where the toolkit writes, in k0s's folder.
+        toolkit: the operator's toolkit configures containerd; else the provider does.
     """
 
     k0s: Version
     handler: str = "nvidia"
     default: bool = False
     drop_in: str = DROPIN
+    toolkit: bool = True
 
     @property
     def containerd(self) -> str:
@@ -49,7 +51,14 @@ class Wanted:
         return "2.3" if self.k0s >= FIRST_CONTAINERD_2 else "1.7"
 
 
-def wanted(k0s: str, handler: str, *, default: bool, drop_in: str) -> Wanted:
+def wanted(
+    k0s: str,
+    handler: str = "nvidia",
+    *,
+    default: bool = False,
+    drop_in: str = DROPIN,
+    toolkit: bool = True,
+) -> Wanted:
     """Return what the values shall say.
 
     Raises:
@@ -77,7 +86,7 @@ def wanted(k0s: str, handler: str, *, default: bool, drop_in: str) -> Wanted:
         )
     if problems or version is None:
         raise Refused(*problems)
-    return Wanted(version, handler, default, drop_in)
+    return Wanted(version, handler, default, drop_in, toolkit)
 
 
 def environment(asked: Wanted) -> Iterator[tuple[str, str, str]]:
@@ -115,6 +124,13 @@ def values(asked: Wanted) -> str:
         f"  runtimeClass: {json.dumps(asked.handler)}",
         "cdi:",
         "  enabled: true",
+    ]
+    if not asked.toolkit:
+        why = (
+            "# The nodes have the toolkit from its packages, and k0sruntime configures containerd."
+        )
+        return "\n".join([*lines, why, "toolkit:", "  enabled: false", ""])
+    lines += [
         "toolkit:",
         "  enabled: true",
         "  env:",

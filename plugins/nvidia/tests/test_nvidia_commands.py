@@ -110,6 +110,12 @@ def test_names_and_the_default_are_the_operators_choice(capsys):
     assert found["RUNTIME_DROP_IN_CONFIG"] == "/etc/k0s/containerd.d/90-gpu.toml"
 
 
+def test_the_operators_toolkit_can_be_left_out(capsys):
+    values = printed(capsys, "--k0s", "1.36", "--no-toolkit")
+    assert values["toolkit"] == {"enabled": False}
+    assert values["cdi"] == {"enabled": True}
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

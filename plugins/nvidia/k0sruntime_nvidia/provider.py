@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from k0sruntime import Check, DropIn, Inactive, Provider, RuntimeHandler
-from k0sruntime_nvidia import cdi, detect, written
+from k0sruntime_nvidia import cdi, detect, nvml, written
 from k0sruntime_nvidia.settings import NvidiaSettings
 from k0sruntime_nvidia.toolkit import runtimes
 
@@ -106,7 +106,7 @@ def _driver(node: Node[NvidiaSettings], found: Detected) -> Check:
     name = "NVIDIA driver"
     if found.loaded:
         where = f", its files in {found.driver_root}" if found.operator_managed else ""
-        detail = f"{found.driver_version or 'of unknown version'} is loaded{where}"
+        detail = f"{found.driver_version or 'of unknown version'} is loaded{where}{_names()}"
         return Check(name=name, verdict="pass", detail=detail)
     if found.wsl:
         return Check(name=name, verdict="pass", detail=f"the Windows host's, by {detect.WSL}")
@@ -117,6 +117,12 @@ def _driver(node: Node[NvidiaSettings], found: Detected) -> Check:
         detail=f"neither {detect.MODULE} nor {detect.NVRM} is there: the module is not loaded",
         remedy="Load the driver: modprobe nvidia",
     )
+
+
+def _names() -> str:
+    """Return the GPUs' names where NVIDIA's own library is installed."""
+    told = nvml.ask()
+    return f"; {', '.join(name for _, name in told.names)}" if told and told.names else ""
 
 
 provider = Nvidia()

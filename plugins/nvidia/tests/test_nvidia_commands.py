@@ -14,7 +14,7 @@ import yaml
 from k0sruntime import GPU, ForeignFile
 from k0sruntime.cli.main import run as k0sruntime
 from k0sruntime.testing import MadeUpFiles, make_node
-from k0sruntime_nvidia import cli, nvml, status
+from k0sruntime_nvidia import cli, nvml, provider, status
 from k0sruntime_nvidia.provider import NvidiaSettings
 from plugins.nvidia.tests.test_nvidia_provider import ALL, BOUND, LOADED, spec
 from tests import nvidia_ctk_stand_in as ctk
@@ -237,6 +237,15 @@ def test_the_library_is_asked_only_where_it_is_installed(monkeypatch):
     monkeypatch.setitem(sys.modules, "pynvml", fake_library())
     assert nvml.ask() == TOLD
     assert nvml.ask().name(GPU("0000:41:00.0", 0, 0, "").address) == "NVIDIA H100 80GB HBM3"
+
+
+def test_the_proof_has_the_names_where_the_library_is_installed(monkeypatch):
+    node = make_node("nvidia", NvidiaSettings(), files=MadeUpFiles(LOADED), gpus=(BOUND,))
+    monkeypatch.setitem(sys.modules, "pynvml", None)
+    assert next(iter(provider.post_start_check(node, None))).detail == "580.95.05 is loaded"
+    monkeypatch.setitem(sys.modules, "pynvml", fake_library())
+    check = next(iter(provider.post_start_check(node, None)))
+    assert check.detail == "580.95.05 is loaded; NVIDIA H100 80GB HBM3"
 
 
 @pytest.mark.parametrize("function", ["nvmlInit", "nvmlDeviceGetCount", "nvmlDeviceGetName"])

@@ -89,12 +89,17 @@ def _thawed(document: dict[str, Any], done: list[str]) -> dict[str, Any]:
 
 def _meant(table: Mapping[str, Any]) -> dict[str, Any]:
     found = {key: table[key] for key in CHOSEN if table.get(key) is True}
-    containerd = schema_.table_in(table, "containerd")
-    own = {n: t for n, t in schema_.table_in(containerd, "runtimes").items() if n != RUNC}
+    containerd = _table(table.get("containerd"))
+    own = {n: t for n, t in _table(containerd.get("runtimes")).items() if n != RUNC}
     inner: dict[str, Any] = {"runtimes": own} if own else {}
-    if (default := containerd.get("default_runtime_name")) in own:
+    default = containerd.get("default_runtime_name")
+    if isinstance(default, str) and default in own:
         inner = {"default_runtime_name": default, **inner}
     return {**found, "containerd": inner} if inner else found
+
+
+def _table(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
 
 
 def _mend_handler(name: str, table: dict[str, Any], systemd: bool | None, done: list[str]) -> None:

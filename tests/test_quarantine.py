@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 import rtoml
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from k0sruntime import repair
 from k0sruntime.cli.main import run
@@ -212,6 +214,28 @@ def test_what_cannot_be_put_right_is_left_as_it_is(root: Path, text: str, capsys
     assert command(root, "--repair", path) == 3
     assert listing(root) == {"containerd.d/half.toml": text.encode()}
     assert path in capsys.readouterr().err
+
+
+@given(st.data())
+@settings(max_examples=150, deadline=None)
+def test_whatever_a_file_holds_it_is_repaired_or_refused(data: st.DataObject) -> None:
+    """One key of a file of the toolkit's becomes something else, anywhere in it."""
+    name = data.draw(st.sampled_from(DROPINS))
+    document = rtoml.loads((DATA / name).read_text())
+    here = document
+    while True:
+        key = data.draw(st.sampled_from(sorted(here)))
+        if not isinstance(here[key], dict) or not here[key] or data.draw(st.booleans()):
+            break
+        here = here[key]
+    here[key] = data.draw(st.sampled_from([3, "", "x", [], ["x"], [3], True, 1.5, {}, {"x": {}}]))
+    for to in (2, 3):
+        try:
+            text = repair.repaired(rtoml.dumps(document), to, "x.toml", systemd=True).text
+        except RefusedError:
+            continue
+        assert rtoml.loads(text)["version"] == to
+        assert repair.repaired(text, to, "x.toml", systemd=True).text == text
 
 
 def test_text_that_is_no_toml_is_an_error_with_its_place() -> None:

@@ -38,6 +38,14 @@ NAMES = (
     "nvidia-container-runtime.legacy",
 )
 
+WITHOUT_SYSTEMD = f"""#!/bin/sh
+for word do
+  shift
+  [ "$word" = --systemd-cgroup ] || set -- "$@" "$word"
+done
+exec {LAB}/bin/runc "$@"
+"""
+
 
 def fake_runtime(folder: Path, *names: str) -> Path:
     """Lay programs of the toolkit's names that are runc; return the plain one."""
@@ -116,6 +124,32 @@ def test_mode_nri_writes_nothing(node: RealNode) -> None:
     node.ok("up")
     assert not (node.dropins / "k0sruntime-nvidia.toml").exists()
     assert "nothing is written" in node.run("providers").stdout
+
+
+@pytest.mark.parametrize("default", [False, True])
+def test_nvidias_runtime_has_the_cgroup_driver_of_runc_whichever_is_the_default(
+    node: RealNode, tmp_path: Path, default: bool
+) -> None:
+    """No systemd runs here: the fakes leave out its flag, containerd itself knows no better."""
+    runtime = fake_runtime(tmp_path / "toolkit", "runc", *NAMES)
+    for name in ("runc", *NAMES):
+        (tmp_path / "toolkit" / name).write_text(WITHOUT_SYSTEMD)
+    node.write_settings(
+        f'{SETTINGS}runtime = "{runtime.parent / NAMES[0]}"\ndefault = {str(default).lower()}\n'
+        f'[node.handlers.runc]\nbinary = "{tmp_path / "toolkit/runc"}"\n'
+        "options = { SystemdCgroup = true }\n"
+    )
+    assert set(verdicts(node.ok("up")).values()) == {"pass"}
+    runtimes = config(node)["containerd"]["runtimes"]
+    assert {name: table["options"]["SystemdCgroup"] for name, table in runtimes.items()} == {
+        "nvidia": True,
+        "nvidia-cdi": True,
+        "nvidia-legacy": True,
+        "runc": True,
+    }
+    with CRI(str(node.socket)) as cri:
+        told = cri.cgroup_driver()
+    assert told == ("" if node.containerd == CONTAINERDS["1.7"] else "systemd")
 
 
 # -- beside NVIDIA's toolkit ------------------------------------------------------------------------

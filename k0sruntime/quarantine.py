@@ -21,7 +21,7 @@ from k0sruntime.lint.subject import Subject, parse
 from k0sruntime.lint.target import for_node
 from k0sruntime.lock import locked
 from k0sruntime.observe import foreign_here, owned
-from k0sruntime.real_files import file_state
+from k0sruntime.real_files import RealFiles, file_state
 from k0sruntime.refused import refused_io
 
 if TYPE_CHECKING:
@@ -53,8 +53,8 @@ def quarantine(request: Request, given: tuple[str, ...]) -> tuple[Done, ...]:
     paths = request.paths
     with locked(paths, request.lock_timeout, lambda _: None):
         transaction.undo(paths)  # a killed command may have left staged files, or a journal
-        _contents(given, paths)
-        return tuple(Done(path, _moved(path, paths)) for path in dict.fromkeys(given))
+        asked = _refuse_others(given, paths)
+        return tuple(Done(path, _moved(path, paths)) for path in asked)
 
 
 def put_right(request: Request, given: tuple[str, ...]) -> tuple[Done, ...]:
@@ -66,7 +66,7 @@ def put_right(request: Request, given: tuple[str, ...]) -> tuple[Done, ...]:
     paths = request.paths
     with locked(paths, request.lock_timeout, lambda _: None):
         transaction.undo(paths)
-        found = _contents(given, paths)
+        found = _contents(_refuse_others(given, paths), paths)
         repairs = _repairs(found, request)
         return tuple(
             _replaced(path, found[path], repairs[path], paths)
@@ -76,24 +76,17 @@ def put_right(request: Request, given: tuple[str, ...]) -> tuple[Done, ...]:
         )
 
 
-def _contents(given: tuple[str, ...], paths: Paths) -> dict[str, FileState]:
-    """Return what the files hold, or refuse all of them that are none of another hand's."""
+def _refuse_others(given: tuple[str, ...], paths: Paths) -> tuple[str, ...]:
+    """Return the files, each once, or refuse all of them that are none of another hand's."""
     ours = owned(paths).files
-    found: dict[str, FileState] = {}
-    problems = []
-    for path in dict.fromkeys(given):
-        state = file_state(paths.on_disk(path))
-        problem = _not_foreign(path, state, paths, ours=path in ours)
-        if problem:
-            problems.append(problem)
-        elif state:
-            found[path] = state
-    if problems:
+    asked = tuple(dict.fromkeys(given))
+    found = (_not_foreign(path, paths, ours=path in ours) for path in asked)
+    if problems := [problem for problem in found if problem]:
         raise RefusedError(*problems)
-    return found
+    return asked
 
 
-def _not_foreign(path: str, state: FileState | None, paths: Paths, *, ours: bool) -> Problem | None:
+def _not_foreign(path: str, paths: Paths, *, ours: bool) -> Problem | None:
     dropin = os.path.dirname(path) == paths.dropins and path.endswith(".toml")
     if not dropin and path != paths.main_file:
         return Problem(
@@ -101,9 +94,10 @@ def _not_foreign(path: str, state: FileState | None, paths: Paths, *, ours: bool
             place=path,
             remedy=f"Name a file {paths.dropins}/*.toml, or {paths.main_file}.",
         )
-    if state is None:
+    files = RealFiles(paths)
+    if not files.exists(path):
         return Problem("there is no such file", place=path)
-    if ours or (path == paths.main_file and is_managed(state.content)):
+    if ours or (path == paths.main_file and is_managed(files.read(path) or b"")):
         whose = "ours" if ours else "k0s's own"
         return Problem(
             f"this file is {whose}",
@@ -111,6 +105,22 @@ def _not_foreign(path: str, state: FileState | None, paths: Paths, *, ours: bool
             remedy="Change the settings instead, or leave its provider out.",
         )
     return None
+
+
+def _contents(asked: tuple[str, ...], paths: Paths) -> dict[str, FileState]:
+    found = {path: file_state(paths.on_disk(path)) for path in asked}
+    problems = [
+        Problem(
+            "a link that leads nowhere cannot be put right",
+            place=path,
+            remedy=f"Move it away: k0sruntime quarantine {path}",
+        )
+        for path, state in found.items()
+        if state is None
+    ]
+    if problems:
+        raise RefusedError(*problems)
+    return {path: state for path, state in found.items() if state}
 
 
 def _moved(path: str, paths: Paths) -> str:

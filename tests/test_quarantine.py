@@ -131,6 +131,29 @@ def test_status_tells_what_is_kept(root: Path, capsys) -> None:
     assert f"kept     {kept}" in capsys.readouterr().out
 
 
+def test_what_cannot_be_read_can_be_moved_away_as_well(root: Path) -> None:
+    folder = root / "etc/k0s/containerd.d"
+    (folder / "folder.toml").mkdir(parents=True)
+    (folder / "link.toml").symlink_to("/nowhere")
+    for name in ("folder.toml", "link.toml"):
+        assert command(root, f"/etc/k0s/containerd.d/{name}") == 0
+    assert sorted(os.listdir(root / "etc/k0s/quarantine")) == [
+        "folder.toml.quarantined",
+        "link.toml.quarantined",
+    ]
+    assert not os.listdir(folder)
+
+
+@pytest.mark.parametrize("name", ["folder.toml", "link.toml"])
+def test_what_cannot_be_read_cannot_be_put_right(root: Path, name: str, capsys) -> None:
+    folder = root / "etc/k0s/containerd.d"
+    (folder / "folder.toml").mkdir(parents=True)
+    (folder / "link.toml").symlink_to("/nowhere")
+    assert command(root, "--repair", f"/etc/k0s/containerd.d/{name}") == 3
+    assert name in capsys.readouterr().err
+    assert sorted(os.listdir(folder)) == ["folder.toml", "link.toml"]
+
+
 # -- putting right ----------------------------------------------------------------------------------
 
 
@@ -308,3 +331,18 @@ def test_up_tells_what_another_hand_undoes(root: Path, line: str, capsys) -> Non
     assert run(["up", "--root", str(root), "--without", "nvidia"]) == 0
     said = capsys.readouterr()
     assert "undoes enable_selinux of 10-mine.toml" in said.out + said.err
+
+
+def test_up_knows_a_rewritten_main_file_of_1_35_for_what_it_is(tmp_path: Path, capsys) -> None:
+    settings_file = tmp_path / "etc/k0sruntime/config.toml"
+    settings_file.parent.mkdir(parents=True)
+    settings_file.write_text(
+        '[node]\nk0s = "1.35"\nmode = "managed"\n[node.handlers.x]\nbinary = "/usr/bin/x"\n'
+    )
+    path = put(tmp_path, "containerd.toml", (DATA / "main-of-1.35-rewritten.toml").read_text())
+    assert run(["up", "--root", str(tmp_path)]) == 3
+    said = capsys.readouterr().err
+    assert "another program has rewritten" in said
+    assert f"k0sruntime quarantine --repair {path}" in said
+    assert command(tmp_path, "--repair", path) == 0
+    assert run(["up", "--root", str(tmp_path)]) == 0

@@ -11,7 +11,7 @@ import fnmatch
 import posixpath
 from typing import TYPE_CHECKING
 
-from k0sruntime.compose.main_file import MARKER
+from k0sruntime.compose.main_file import MARKER, MERGED_CRI
 from k0sruntime.lint.finding import Hit, Rule
 
 if TYPE_CHECKING:
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
 K0S_FOLDER = "/etc/k0s/containerd.d"
 K0S_MAIN = "containerd.toml"
-MERGED_CRI = "containerd-cri.toml"
-"""Written from the drop-ins before containerd starts, by k0s up to 1.35 and by merge-patch."""
 OWN_FOLDER = "/etc/containerd/conf.d"
 GLOB = "*?["
 

@@ -116,8 +116,9 @@ def reason(node: Node[NvidiaSettings]) -> str:
         f"{known[path]}, which NVIDIA's toolkit wrote" if path in known else f"{path}"
         for path in files
     ]
+    undone = "; [nvidia] default = true is not done" if node.settings.default else ""
     return (
-        f"the handlers are those of {' and of '.join(told)}; to have ours instead:"
+        f"the handlers are those of {' and of '.join(told)}{undone}; to have ours instead:"
         f" k0sruntime quarantine {' '.join(files)}"
     )
 
@@ -134,3 +135,11 @@ def checks(node: Node[NvidiaSettings]) -> Iterator[Check]:
                 detail=f"it is that of {found[name].path}, and we contribute none",
                 remedy=f"To have ours instead: k0sruntime quarantine {found[name].path}",
             )
+    if node.settings.default and node.settings.handler in found:
+        path = found[node.settings.handler].path
+        yield Check(
+            name="default handler",
+            verdict="warn",
+            detail=f"[nvidia] default = true is not done: the handler is that of {path}",
+            remedy=f"To have ours as the default: k0sruntime quarantine {path}",
+        )

@@ -31,12 +31,12 @@ DUMPED = {
     "plugins": {ctk.CRI_3: {"enable_selinux": False, "containerd": {"runtimes": {"runc": {}}}}},
 }
 """What containerd 2.3 says when it is asked."""
-SEEDS = {
+TOLD_AROUND = {
     "RUNTIME_CONFIG": "/tmp/nvidia-operator-dummy-import.toml",
     "RUNTIME_DROP_IN_CONFIG": "/etc/k0s/containerd.d/nvidia.toml",
     "CONTAINERD_SET_AS_DEFAULT": "false",
 }
-"""Values that are told around, and stop a node of k0s 1.36."""
+"""Values that one reads in guides, and that stop a node of k0s 1.36."""
 
 
 def node_of(tmp_path: Path, line: str) -> Path:
@@ -83,7 +83,7 @@ def test_with_the_printed_values_the_toolkit_writes_what_the_line_can_load(
 
 def test_without_them_it_stops_a_node_of_1_36(tmp_path):
     host = node_of(tmp_path, "1.36")
-    ctk.install(SEEDS, host, DUMPED)
+    ctk.install(TOLD_AROUND, host, DUMPED)
     assert k0sruntime(["lint", "--k0s", "1.36", str(host / "etc/k0s")]) == 3
 
 

@@ -95,7 +95,9 @@ def test_a_file_written_by_hand_keeps_its_handler_and_the_others_are_contributed
     assert handlers == ["nvidia-cdi", "nvidia-legacy"]
     (cdi,) = [part for part in parts if not isinstance(part, RuntimeHandler)]
     assert cdi.runtime == {"enable_cdi": True}, "and another hand's handler is made no default"
-    (told,) = [c for c in provider.post_start_check(node, None) if c.name == "handler nvidia"]
+    checks = {check.name: check for check in provider.post_start_check(node, None)}
+    assert "default = true is not done" in checks["default handler"].detail
+    told = checks["handler nvidia"]
     assert told.verdict == "warn"
     assert DROPIN in told.detail
     assert told.remedy.endswith(f"k0sruntime quarantine {DROPIN}")

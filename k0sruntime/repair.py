@@ -114,10 +114,16 @@ def _mend_handler(name: str, table: dict[str, Any], systemd: bool | None, done: 
     options = table.get("options")
     if not isinstance(options, dict):
         return
-    for key in [k for k, value in options.items() if not value and k != OPTION]:
+    for key in [key for key, value in options.items() if not value]:
         del options[key]
-    if table["runtime_type"] != RUNC_TYPE:
+    if (
+        table["runtime_type"] != RUNC_TYPE
+        or systemd is None
+        or options.get(OPTION, False) == systemd
+    ):
         return
-    if systemd is not None and options.get(OPTION, False) != systemd:
-        options[OPTION] = systemd
-        done.append(f"{OPTION} of {name} is {str(systemd).lower()}, as that of the default handler")
+    done.append(f"{OPTION} of {name} is {str(systemd).lower()}, as that of the default handler")
+    if systemd:
+        options[OPTION] = True
+    else:
+        del options[OPTION]

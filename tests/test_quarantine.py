@@ -214,6 +214,17 @@ def test_repaired_handlers_agree_with_the_nodes_cgroup_driver(root: Path, line: 
         assert table["options"]["SystemdCgroup"] is True
 
 
+def test_a_driver_that_was_copied_is_not_stated_any_more() -> None:
+    """What is not stated follows the default handler, also when that changes later."""
+    text = (DATA / "1.20-command-version-4.toml").read_text()
+    assert "SystemdCgroup = false" in text
+    for systemd in (None, False):
+        assert "SystemdCgroup" not in repair.repaired(text, 3, "x.toml", systemd).text
+    stated = (DATA / "1.19-file-without-runtime-type.toml").read_text()
+    assert "SystemdCgroup = true" in repair.repaired(stated, 3, "x.toml").text
+    assert "SystemdCgroup" not in repair.repaired(stated, 3, "x.toml", systemd=False).text
+
+
 def test_a_file_of_an_operator_keeps_its_comments() -> None:
     text = "# mine\nversion = 4 # as dumped\n" + OWN.split("\n", 1)[1]
     found = repair.repaired(text, 3, "x.toml")

@@ -124,7 +124,9 @@ def _lines(seen: Seen) -> Iterable[str]:
         f"  ours     {path}  [{owned.owner}]" for path, owned in sorted(seen.ledger.files.items())
     )
     yield from (f"  foreign  {path}" for path in seen.foreign())
-    yield from (f"  kept     {path}: moved out of containerd's way" for path in seen.quarantined)
+    yield from (
+        f"  kept     {path}: the original of another hand's file" for path in seen.quarantined
+    )
     yield from (f"  drift    {path}: somebody edited it" for path in seen.changes("drift"))
     yield from _generations(seen)
     if running and prepared:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from k0sruntime.binaries import Binary as Binary
     from k0sruntime.binaries import Download as Download
     from k0sruntime.binaries import VersionCheck as VersionCheck
+    from k0sruntime.compose.foreign import ForeignFile as ForeignFile
     from k0sruntime.contributions import Check as Check
     from k0sruntime.contributions import ConfigFile as ConfigFile
     from k0sruntime.contributions import CRISocket as CRISocket
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from k0sruntime.json_keys import JSONKeys as JSONKeys
     from k0sruntime.masking import masked_text as masked_text
     from k0sruntime.masking import masked_url as masked_url
+    from k0sruntime.node import GPU as GPU
     from k0sruntime.node import Files as Files
     from k0sruntime.node import Node as Node
     from k0sruntime.node import Version as Version
@@ -65,6 +67,8 @@ _HOMES = {
     "Download": "binaries",
     "DropIn": "contributions",
     "Files": "node",
+    "ForeignFile": "compose.foreign",
+    "GPU": "node",
     "Host": "contributions",
     "HostsFile": "contributions",
     "HostsFolders": "hosts_folders",

@@ -66,6 +66,10 @@ class AsComposed:
         return 0o644 if path in self.composed else self.before.mode(path)
 
 
+OTHER_HANDS = ("K0R505", "K0R605")
+"""Rules about programs that undo what others have set: it works now, and ``up`` tells it."""
+
+
 def refuse_incoherent(composition: Composition, node: Node[Any]) -> None:
     """Stop where the composed handlers would make cgroups with another driver than the kubelet.
 
@@ -128,8 +132,10 @@ def refuse_leftovers(composition: Composition, node: Node[Any]) -> None:
         raise RefusedError(*(_problem(finding) for finding in found))
 
 
-def refuse(composition: Composition, node: Node[Any]) -> None:
+def refuse(composition: Composition, node: Node[Any]) -> tuple[str, ...]:
     """Stop where the composition would stop the node, kill its CRI or break a handler.
+
+    Returns what other hands have done that an operator must know of.
 
     Raises:
         RefusedError: everything found, each with rule, file and line.
@@ -138,12 +144,17 @@ def refuse(composition: Composition, node: Node[Any]) -> None:
     refuse_leftovers(composition, node)
     target = target_of(composition, node, machine=node.paths.root == "/")
     if target is None or composition.mode == "remote":
-        return
+        return ()
     files = AsComposed(node.files, {file.path: file.content for file in composition.files})
     findings = lint.check(subject_of(composition, node.paths), target, files)
     found = [finding for finding in findings if _blocks(finding)]
     if found:
         raise RefusedError(*(_problem(finding) for finding in found))
+    return tuple(
+        f"{finding.place}: {finding.message}. {finding.remedy}"
+        for finding in findings
+        if finding.rule.code in OTHER_HANDS
+    )
 
 
 def _blocks(finding: Finding) -> bool:

@@ -37,7 +37,7 @@ def this_node(name: str, provider: Provider[Any], *, sandbox: str = "") -> Node[
     from k0sruntime.facts import ask_programs, observe_node
     from k0sruntime.node import Paths
     from k0sruntime.node_provider import NodeSettings
-    from k0sruntime.observe import read_settings
+    from k0sruntime.observe import foreign_here, read_settings
     from k0sruntime.settings import convert
 
     paths = Paths.in_sandbox(os.path.abspath(sandbox)) if sandbox else Paths()
@@ -45,7 +45,7 @@ def this_node(name: str, provider: Provider[Any], *, sandbox: str = "") -> Node[
     own = convert(file, name, provider.settings)
     settings: NodeSettings = convert(file, "node", NodeSettings)
     node = observe_node(paths, settings, ask_programs(paths, settings))
-    return replace(node, provider=name, settings=own)
+    return replace(node, provider=name, settings=own, foreign=foreign_here(paths))
 
 
 def hosts_folders_here(node: Node[Any], containerd: Version) -> HostsFolders:

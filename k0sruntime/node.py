@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from k0sruntime.binaries import Binary
+    from k0sruntime.compose.foreign import ForeignFile
 
 S_co = TypeVar("S_co", covariant=True)
 
@@ -86,6 +87,8 @@ class GPU(NamedTuple):
     """PCI class and subclass, ``0x0300`` (VGA) or ``0x0302`` (3D controller)."""
     driver: str
     """Name of the bound kernel driver; empty where none is."""
+    driver_version: str = ""
+    """What the loaded module says (``/sys/module/<driver>/version``); empty where it says none."""
 
 
 class Files(Protocol):
@@ -169,6 +172,11 @@ class Paths:
     def config_files(self) -> str:
         """The folder of the providers' own configuration files, one sub-folder a provider."""
         return f"{self.etc}/k0sruntime"
+
+    @property
+    def quarantine(self) -> str:
+        """The folder of foreign files that were moved away; beside the watched one."""
+        return f"{self.etc}/quarantine"
 
     @property
     def cri_file(self) -> str:
@@ -270,6 +278,8 @@ class Node(Generic[S_co]):
     search_path: tuple[str, ...] = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin")
     """Folders in which programs are looked for, k0s's own before the service's PATH."""
     gpus: tuple[GPU, ...] = ()
+    foreign: tuple[ForeignFile, ...] = ()
+    """Files of containerd's configuration that other hands wrote, in containerd's order."""
     kernel: Version | None = None
     """Version of the running kernel; ``None`` where it is not known (an image root)."""
     kvm: bool = False

@@ -6,6 +6,7 @@ the plan.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from k0sruntime import apply as apply_
@@ -22,13 +23,14 @@ from k0sruntime import (
 )
 from k0sruntime.collect import asked, collect, provider_settings, refuse_broken
 from k0sruntime.compose import Composition, compose, k0s
+from k0sruntime.compose.foreign import foreign_files
 from k0sruntime.discovery import discover
 from k0sruntime.errors import K0sRuntimeError
 from k0sruntime.facts import ask_programs, observe_node
 from k0sruntime.ledger import State
 from k0sruntime.lock import locked
 from k0sruntime.node_provider import NodeSettings
-from k0sruntime.observe import existing, observe, owned, read_settings
+from k0sruntime.observe import existing, foreign_here, observe, owned, read_settings
 from k0sruntime.plan import plan, refuse_other_hands
 from k0sruntime.proof import from_records
 from k0sruntime.real_files import RealFiles
@@ -53,13 +55,14 @@ def prepare(request: Request, story: Story) -> Prepared:
         settings = {**provider_settings(discovered, file), "node": own}
         tell(f"{len(discovered.usable())} of {len(discovered.records)} providers")
     with story.stage("collect") as tell:
+        ledger = owned(request.paths)
+        found = existing(request.paths, ledger)
         node = observe_node(request.paths, own, programs, request.mode)
+        node = replace(node, foreign=foreign_files(found, request.paths))
         collected = collect(discovered, node, settings)
         active = [r.name for r in collected.records if r.state == "active"]
         tell(f"active: {', '.join(active)}")
     with story.stage("compose") as tell:
-        ledger = owned(request.paths)
-        found = existing(request.paths, ledger)
         composition = compose(node, collected, found)
         tell(composed_words(composition))
     with story.stage("plan") as tell:
@@ -90,6 +93,7 @@ def survey(request: Request, story: Story) -> tuple[Record, ...]:
         story.say(note)
     settings = {**provider_settings(discovered, file), "node": own}
     node = observe_node(request.paths, own, programs, request.mode)
+    node = replace(node, foreign=foreign_here(request.paths))
     return tuple(asked(discovered, record, node, settings) for record in discovered.records)
 
 
@@ -247,7 +251,7 @@ def change(request: Request, prepared: Prepared, story: Story) -> Outcome:
         from k0sruntime.bounce import Done
         from k0sruntime.modes import managed
 
-        gate.refuse(prepared.composition, prepared.node)
+        told = gate.refuse(prepared.composition, prepared.node)
         watched = managed.Watched.now(request.paths)
         ledger = apply_.apply(prepared.plan, request.paths, prepared.observed.ledger, approve)
         tell(f"checked; generation {ledger.generation}, {len(prepared.plan.pending())} files")
@@ -263,7 +267,7 @@ def change(request: Request, prepared: Prepared, story: Story) -> Outcome:
         done.ran,
         done.running,
         done.proofs,
-        done.notes,
+        (*told, *done.notes),
     )
 
 

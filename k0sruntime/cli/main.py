@@ -27,6 +27,7 @@ COMMANDS = {
     "lint": "Judge drop-ins and hosts files against a containerd or a k0s line.",
     "migrate": "Rewrite drop-ins and main files for another config version, comments kept.",
     "adopt": "Take a foreign file over that lies under a name of ours; the original is kept.",
+    "quarantine": "Move drop-ins of other hands out of containerd's way, or put them right.",
     "rollback": "Go back to an earlier generation.",
     "install-service": "Install the service that runs up --foreground at boot.",
     "export": "Print what belongs to the cluster: worker profile, RuntimeClasses.",

@@ -31,6 +31,7 @@ class Seen:
     supervisor: Supervisor | None
     held: Held | None
     unfinished: bool
+    quarantined: tuple[str, ...] = ()
     prepared: Prepared | None = None
     refused: K0sRuntimeError | None = None
 
@@ -85,6 +86,7 @@ def _look(asked: Request) -> Seen:
         supervisor.recorded(asked.paths),
         last_good.held(asked.paths),
         transaction.unfinished(asked.paths),
+        observe.quarantined(asked.paths),
     )
     try:
         return replace(seen, prepared=pipeline.prepare(asked, Silent()))
@@ -110,6 +112,7 @@ def _document(seen: Seen) -> str:
         held=asdict(seen.held) if seen.held else None,
         owned=sorted(seen.ledger.files),
         foreign=seen.foreign(),
+        quarantined=list(seen.quarantined),
         drift=seen.changes("drift"),
         pending=not prepared.plan.empty if prepared else None,
         unfinished=seen.unfinished,
@@ -135,6 +138,9 @@ def _lines(seen: Seen) -> Iterable[str]:
         f"  ours     {path}  [{owned.owner}]" for path, owned in sorted(seen.ledger.files.items())
     )
     yield from (f"  foreign  {path}" for path in seen.foreign())
+    yield from (
+        f"  kept     {path}: the original of another hand's file" for path in seen.quarantined
+    )
     yield from (f"  drift    {path}: somebody edited it" for path in seen.changes("drift"))
     yield from _generations(seen)
     if running and prepared:

@@ -7,9 +7,19 @@ from typing import TYPE_CHECKING, Any
 
 from k0sruntime import masking
 from k0sruntime.binaries import Binary, Installation, installations
-from k0sruntime.compose import dropins, files, k0s, main_file, manifests, merge_patch, native
+from k0sruntime.compose import (
+    cgroups,
+    dropins,
+    files,
+    k0s,
+    main_file,
+    manifests,
+    merge_patch,
+    native,
+)
 from k0sruntime.compose import schema as schema_
 from k0sruntime.compose.files import DesiredFile
+from k0sruntime.compose.foreign import foreign_files
 from k0sruntime.compose.layers import Layer, Overlap, dotted, overlaps
 from k0sruntime.contributions import Check, Contribution, RuntimeHandler
 from k0sruntime.errors import ConflictError, Problem, RefusedError
@@ -108,7 +118,8 @@ def compose(node: Node[Any], collected: Collected, existing: Existing) -> Compos
         )
     installed = installations(collected.parts, node)
     others = files.hosts_files(node, collected.hosts) + files.config_files(node, collected.parts)
-    ours = dropins.contributed(collected.parts, schema, node.paths)
+    parts = cgroups.agreed(collected.parts, foreign_files(existing, node.paths), node.paths)
+    ours = dropins.contributed(parts, schema, node.paths)
     foreign = dropins.read(node.paths.dropins, _without_equals(existing, ours), schema)
     _refuse_taken(ours, foreign)
     result = _configuration(node, mode, schema, scheme, existing, (*ours, *foreign))

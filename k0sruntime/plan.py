@@ -8,23 +8,20 @@ from __future__ import annotations
 
 import difflib
 import hashlib
-import json
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from k0sruntime import masking
-from k0sruntime.compose.layers import dotted, leaves
+from k0sruntime.compose.layers import dotted
 from k0sruntime.compose.main_file import is_managed
 from k0sruntime.errors import ConflictError, Problem, RefusedError
 from k0sruntime.json_keys import without
-from k0sruntime.values import same
+from k0sruntime.key_changes import KeyChange, difference
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from k0sruntime.binaries import Installation
     from k0sruntime.compose import Composition, DesiredFile
-    from k0sruntime.compose.layers import Path
     from k0sruntime.json_keys import Before
 
 Action = Literal["create", "update", "remove", "restore", "unchanged", "drift", "foreign"]
@@ -148,24 +145,6 @@ class Change:
                 f"{self.path} (composed)" if self.after else "/dev/null",
             )
         )
-
-
-@dataclass(frozen=True)
-class KeyChange:
-    """A key of the effective configuration that changes; ``None`` where it is not set."""
-
-    path: Path
-    before: Any
-    after: Any
-
-    def __str__(self) -> str:
-        """Return one line of a difference."""
-        before = _value(masking.value(self.path, self.before))
-        after = _value(masking.value(self.path, self.after))
-        sign = "+" if self.before is None else "-" if self.after is None else "~"
-        if sign == "~":
-            return f"~ {dotted(self.path)}: {before} -> {after}"
-        return f"{sign} {dotted(self.path)} = {after if sign == '+' else before}"
 
 
 @dataclass(frozen=True)
@@ -336,30 +315,6 @@ def bounce(composition: Composition, observed: Observed, keys: tuple[KeyChange, 
         more = f" and {len(keys) - 1} more" if len(keys) > 1 else ""
         return Bounce("bounce", f"the effective configuration changes: {first}{more}")
     return Bounce("none", "the effective configuration stays the same")
-
-
-def difference(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[KeyChange, ...]:
-    """Return the keys whose effective value changes; where files lie makes no difference."""
-    old = {path: _plain(value) for path, value in leaves(before) if path[0] != "imports"}
-    new = {path: _plain(value) for path, value in leaves(after) if path[0] != "imports"}
-    return tuple(
-        KeyChange(path, old.get(path), new.get(path))
-        for path in sorted(old.keys() | new.keys())
-        if not same(old.get(path), new.get(path))
-    )
-
-
-def _plain(value: Any) -> Any:
-    """Return a value as JSON would bring it back, so that recorded and composed ones compare."""
-    return (
-        value
-        if isinstance(value, str | bool | int | float)
-        else json.loads(json.dumps(value, default=str))
-    )
-
-
-def _value(value: Any) -> str:
-    return json.dumps(value, default=str, ensure_ascii=False)
 
 
 def _text(state: FileState | None) -> str:

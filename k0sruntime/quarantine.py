@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 from k0sruntime import lint, pipeline, repair, staging, transaction
 from k0sruntime.compose import cgroups
-from k0sruntime.compose.composition import node_schema
 from k0sruntime.compose.main_file import is_managed
+from k0sruntime.compose.scheme import node_schema
 from k0sruntime.errors import Problem, RefusedError
 from k0sruntime.ledger import sync_folder, write_synced
 from k0sruntime.lint.subject import Subject, parse

@@ -18,6 +18,7 @@ PURE = [
     "node_provider.py",
     "collect.py",
     "plan.py",
+    "key_changes.py",
     "explain.py",
     "lines.py",
     "toml.py",

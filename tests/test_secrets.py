@@ -96,6 +96,7 @@ ON_THE_NODE = [
     "verify --json",
     "supervise",
     "adopt {etc}/containerd.d/k0sruntime-left.toml",
+    "quarantine {etc}/containerd.d/k0sruntime-left.toml",
     "plan --json",
     "plan",
     "rollback 1 --json",

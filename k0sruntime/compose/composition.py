@@ -21,6 +21,7 @@ from k0sruntime.compose import schema as schema_
 from k0sruntime.compose.files import DesiredFile
 from k0sruntime.compose.foreign import foreign_files
 from k0sruntime.compose.layers import Layer, Overlap, dotted, overlaps
+from k0sruntime.compose.scheme import node_schema, node_scheme
 from k0sruntime.contributions import Check, Contribution, RuntimeHandler
 from k0sruntime.errors import ConflictError, Problem, RefusedError
 from k0sruntime.lines import line_of
@@ -166,58 +167,6 @@ def _no_socket() -> Problem:
         remedy="Install and enable a provider that does, such as k0sruntime-dockerd, or take"
         " another mode.",
     )
-
-
-def node_schema(node: Node[Any], mode: Mode) -> Schema:
-    """Return the schema to write: k0s's line decides where k0s runs containerd.
-
-    Raises:
-        RefusedError: neither k0s nor containerd was found, so that it would be a guess.
-    """
-    if mode == "managed" and node.k0s:
-        return schema_.schema_for_k0s(node.k0s)
-    if node.containerd:
-        return schema_.schema_of(node.containerd.version)
-    if mode == "remote":
-        return 3
-    raise RefusedError(
-        Problem(
-            "no containerd and no k0s found, so the schema to write would be a guess",
-            place=", ".join(node.search_path),
-            remedy="Name one in [node] containerd, or the k0s line in [node] k0s.",
-        )
-    )
-
-
-def node_scheme(node: Node[Any], mode: Mode, schema: Schema) -> Scheme:
-    """Return the scheme: native where containerd merges by itself, else k0s's merge patch.
-
-    Raises:
-        RefusedError: native was asked for where containerd 1.7 would lose whole tables.
-    """
-    if node.scheme == "native":
-        refuse_native_under_1_7(schema)
-    if schema == 2:
-        return "merge-patch"
-    if mode == "managed":
-        return "native"
-    return node.scheme or "native"
-
-
-def refuse_native_under_1_7(schema: Schema) -> None:
-    """Refuse to let containerd 1.7 merge drop-ins.
-
-    Raises:
-        RefusedError: schema 2.
-    """
-    if schema == 2:
-        raise RefusedError(
-            Problem(
-                "the native scheme needs containerd 2: 1.7 replaces a plugin's whole table",
-                place="scheme",
-                remedy="Take merge-patch, or leave the scheme out.",
-            )
-        )
 
 
 @dataclass(frozen=True)

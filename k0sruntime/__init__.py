@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from k0sruntime.binaries import Binary as Binary
     from k0sruntime.binaries import Download as Download
     from k0sruntime.binaries import VersionCheck as VersionCheck
+    from k0sruntime.compose.foreign import ForeignFile as ForeignFile
     from k0sruntime.contributions import Check as Check
     from k0sruntime.contributions import ConfigFile as ConfigFile
     from k0sruntime.contributions import CRISocket as CRISocket
@@ -28,10 +29,17 @@ if TYPE_CHECKING:
     from k0sruntime.errors import K0sRuntimeError as K0sRuntimeError
     from k0sruntime.errors import Problem as Problem
     from k0sruntime.errors import Refused as Refused
+    from k0sruntime.here import containerd_proxies as containerd_proxies
     from k0sruntime.here import files_here as files_here
+    from k0sruntime.here import hosts_folders_here as hosts_folders_here
     from k0sruntime.here import this_node as this_node
     from k0sruntime.hookspecs import Provider as Provider
     from k0sruntime.hookspecs import RunningCRI as RunningCRI
+    from k0sruntime.hosts_folders import HostsFolders as HostsFolders
+    from k0sruntime.json_keys import JSONKeys as JSONKeys
+    from k0sruntime.masking import masked_text as masked_text
+    from k0sruntime.masking import masked_url as masked_url
+    from k0sruntime.node import GPU as GPU
     from k0sruntime.node import Files as Files
     from k0sruntime.node import Node as Node
     from k0sruntime.node import Version as Version
@@ -46,6 +54,10 @@ if TYPE_CHECKING:
     from k0sruntime.reach import client_certificate_fault as client_certificate_fault
     from k0sruntime.reach import reach_endpoints as reach_endpoints
     from k0sruntime.settings import Settings as Settings
+    from k0sruntime.sockets import socket_fault as socket_fault
+    from k0sruntime.units import UnitValue as UnitValue
+    from k0sruntime.units import unit_command as unit_command
+    from k0sruntime.units import unit_values as unit_values
 
 _HOMES = {
     "Binary": "binaries",
@@ -56,10 +68,14 @@ _HOMES = {
     "Download": "binaries",
     "DropIn": "contributions",
     "Files": "node",
+    "ForeignFile": "compose.foreign",
+    "GPU": "node",
     "HandlerExtension": "contributions",
     "Host": "contributions",
     "HostsFile": "contributions",
+    "HostsFolders": "hosts_folders",
     "Inactive": "errors",
+    "JSONKeys": "json_keys",
     "K0sRuntimeError": "errors",
     "KubeletProfile": "contributions",
     "Node": "node",
@@ -73,16 +89,24 @@ _HOMES = {
     "RunningCRI": "hookspecs",
     "RuntimeHandler": "contributions",
     "Settings": "settings",
+    "UnitValue": "units",
     "Version": "node",
     "VersionCheck": "binaries",
     "client_certificate_fault": "reach",
+    "containerd_proxies": "here",
     "count_certificates": "pulls",
     "files_here": "here",
     "has_private_key": "pulls",
+    "hosts_folders_here": "here",
+    "masked_text": "masking",
+    "masked_url": "masking",
     "reach_endpoints": "reach",
     "resolve_image": "pulls",
     "resolve_registry": "pulls",
+    "socket_fault": "sockets",
     "this_node": "here",
+    "unit_command": "units",
+    "unit_values": "units",
 }
 
 __all__ = ["CONTRACT", "__version__", *sorted(_HOMES)]  # noqa: PLE0604 - names, checked by a test

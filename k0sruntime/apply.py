@@ -10,14 +10,15 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from k0sruntime.errors import Problem, RefusedError
+from k0sruntime.installed import record_of
 from k0sruntime.ledger import State
-from k0sruntime.plan import Change, FileState, Ledger, OwnedFile
+from k0sruntime.plan import Change, FileState, Ledger, OwnedFile, digest, taken_out
 from k0sruntime.real_files import file_state
 from k0sruntime.refused import refused_io
 from k0sruntime.transaction import transact
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from k0sruntime.node import Paths
     from k0sruntime.plan import Plan
@@ -68,19 +69,39 @@ def apply(
         RollbackFailedError: it refused half-way, and the way back too.
     """
     changes = [c for c in plan.changes if c.action != "unchanged"]
-    after = _next_ledger(plan, ledger)
+    _keep_edited(plan.changes, paths)
+    after = _next_ledger(plan, ledger, paths)
     if not changes:
         approve()
         after = replace(after, proved=ledger.proved and not plan.unrecorded)
         # Equal files that we did not know of are taken over without touching them.
-        if after.files.keys() != ledger.files.keys():
+        if replace(after, proved=ledger.proved) != ledger:
             with refused_io(paths.on_disk(paths.state)):
                 State(paths).save(after)
         return after
     return transact(changes, paths, ledger, after, approve)
 
 
-def _next_ledger(plan: Plan, ledger: Ledger) -> Ledger:
+def _keep_edited(changes: Sequence[Change], paths: Paths) -> None:
+    """Keep what we write into other programs' files, and what is left of them without us.
+
+    Raises:
+        RefusedError: such a file is a symbolic link, which would not come back.
+    """
+    for change in changes:
+        if change.edited and os.path.islink(paths.on_disk(change.path)):
+            target = os.readlink(paths.on_disk(change.path))
+            message = f"a symbolic link to {target}: it would become a file"
+            remedy = "Put the file itself there, or name the target in the settings."
+            raise RefusedError(Problem(message, change.path, "a foreign file", remedy))
+    edited = [change for change in changes if change.edited]
+    contents = [(c.base, c.after.content if c.after else None) for c in edited]
+    with refused_io(paths.on_disk(paths.state)):
+        for content in (found for pair in contents for found in pair if found is not None):
+            State(paths).keep(content)
+
+
+def _next_ledger(plan: Plan, ledger: Ledger, paths: Paths) -> Ledger:
     files = {}
     for change in plan.changes:
         if change.after is None or change.action == "restore":
@@ -89,7 +110,28 @@ def _next_ledger(plan: Plan, ledger: Ledger) -> Ledger:
         files[change.path] = replace(
             known, digest=change.after.digest, owner=change.owner, mode=change.after.mode
         )
-    return Ledger(plan.generation, files, ledger.folders)
+        if change.edited:
+            files[change.path] = replace(
+                files[change.path],
+                displaced=digest(change.base) if change.base is not None else "",
+                displaced_mode=change.after.mode,
+                displaced_owner=change.after.owner,
+                edited=True,
+                reload=change.reload,
+            )
+    with refused_io(paths.on_disk(paths.state)):
+        programs = {
+            folder: State(paths).keep(mark)
+            for folder in plan.programs
+            if (mark := record_of(paths.on_disk(folder)))
+        }
+    return Ledger(
+        plan.generation,
+        files,
+        ledger.folders,
+        programs=programs,
+        runtime_classes=plan.runtime_classes,
+    )
 
 
 def generation(number: int, state: State) -> Ledger:
@@ -204,6 +246,8 @@ def _restored(path: str, wanted: Ledger, present: Ledger, paths: Paths, state: S
     before = file_state(paths.on_disk(path))
     if owned is None:
         ours = present.files[path]
+        if ours.edited and before is not None:
+            return taken_out(path, ours, before, state.before(ours))
         if not ours.displaced:
             return Change(path, "remove", ours.owner, before, None)
         kept = state.kept(ours.displaced)

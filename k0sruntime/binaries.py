@@ -8,10 +8,12 @@ other.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from k0sruntime import masking
 from k0sruntime.errors import ConflictError, Problem, RefusedError
 from k0sruntime.values import check_name, check_strings
 
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
     from k0sruntime.node import Node
 
 FILE_NAME = re.compile(r"[A-Za-z0-9_][-A-Za-z0-9_.:\[\]]{0,127}")
+OPEN_WAY = re.compile(r"http://(?!([^/@]*@)?(localhost|127(\.\d+){3}|\[::1\])(:\d+)?/)")
+"""The beginning of an URL whose answer anybody on the way can change; loopback has no way."""
 VERSION = re.compile(r"[A-Za-z0-9][-A-Za-z0-9_.+]{0,63}")
 
 
@@ -33,7 +37,8 @@ class Download:
         url: ``https://…``, ``http://…``, or an absolute path (a folder that was carried there).
         sha512: the checksum, in lower-case hex; a pinned one beats one that is fetched.
         sha256: the same, where the vendor tells no other.
-        sha512_url: where the vendor publishes it, in the format of ``sha512sum``.
+        sha512_url: where the vendor publishes it, in the format of ``sha512sum``. Over plain http
+            it is worth nothing, and refused: who can change the file can change both.
         name: file name on the node; empty: the last part of ``url``.
         unpack: the file is a tar archive, whose content is what counts.
     """
@@ -59,6 +64,16 @@ class Download:
         check_name("file name of a download", self.file_name, FILE_NAME)
 
     @property
+    def pinned(self) -> bool:
+        """The checksum is known before anything is asked."""
+        return bool(self.sha512 or self.sha256)
+
+    @property
+    def protected(self) -> bool:
+        """Nobody on the way can change the checksum: pinned, over https, or from this machine."""
+        return self.pinned or not OPEN_WAY.match(self.sha512_url)
+
+    @property
     def file_name(self) -> str:
         """What the file is called on the node, or the archive in messages."""
         return self.name or self.url_name
@@ -74,7 +89,8 @@ class VersionCheck:
     r"""How a program tells its version, and the oldest that is known to do on this node.
 
     The host asks before anything is written. A program that does not answer is refused; one that
-    is older is told to the operator, and the proof decides.
+    is older is told to the operator (by ``plan`` as well), and the proof decides. Of one that is
+    to be fetched, ``Binary.version`` is compared.
 
     Attributes:
         arguments: what makes the program print its version and end.
@@ -112,14 +128,15 @@ def _numbers(version: str) -> tuple[int, ...]:
 class Binary:
     """A program, or several that belong together, that a handler needs.
 
-    Where one is fetched, ``node.binary_file(name, version, program)`` tells where a program of it
-    will lie, for use in ``runtime_path`` or ``programs`` of a handler.
+    Where one is fetched, ``node.binary_file(binary, program)`` tells where a program of it will
+    lie, for use in ``runtime_path`` or ``programs`` of a handler.
 
     Attributes:
         name: what it is called; the file name of the program where it is one.
         installed: absolute path where it already is; empty where it must be fetched.
         downloads: by architecture (``x86_64``, ``aarch64``): one file, or several for one folder.
-        version: which version is fetched; the folder is named after it.
+        version: which version is fetched; the folder is named after it, and after what it is made
+            of, so that another checksum or layout never takes the place of programs that run.
         programs: files, below the folder, that must be there and run; empty: ``name``.
         check: how the first program tells its version; ``None``: it is not asked.
     """
@@ -150,6 +167,12 @@ class Binary:
         found = self.downloads.get(arch, ())
         return (found,) if isinstance(found, Download) else tuple(found)
 
+    def folder_name(self, arch: str) -> str:
+        """Return the name of the folder that is installed: ``acme-1.2-`` and eight hex digits."""
+        parts = [(d.file_name, d.sha512, d.sha256, d.unpack) for d in self.files_for(arch)]
+        key = hashlib.sha256(repr(parts).encode()).hexdigest()[:8]
+        return f"{self.name}-{self.version}-{key}"
+
 
 @dataclass(frozen=True)
 class Installation:
@@ -175,28 +198,41 @@ def installations(parts: Sequence[Contribution[Any]], node: Node[Any]) -> tuple[
     """Return the folders of programs that the providers' binaries come to on this node.
 
     Raises:
-        RefusedError: a binary is neither on the node nor offered for its architecture.
+        RefusedError: a binary is neither on the node nor offered for its architecture, or its
+            checksum would come over plain http.
         ConflictError: two of them want one folder.
     """
-    found: dict[str, Installation] = {}
+    found: dict[tuple[str, str, str], Installation] = {}
     problems = []
     for part in parts:
         binary = part.value
         if not isinstance(binary, Binary) or binary.installed:
             continue
         downloads = binary.files_for(node.arch)
-        folder = f"{node.paths.binaries}/{part.owner.provider}/{binary.name}-{binary.version}"
+        key = (part.owner.provider, binary.name, binary.version)
+        problems += [_unprotected(d, part.owner) for d in downloads if not d.protected]
         if not downloads:
             problems.append(_not_offered(binary, node.arch, part.owner))
-        elif folder in found:
+        elif key in found:
             message = f"two binaries called {binary.name} {binary.version}"
             raise ConflictError(
                 Problem(message, f"hook {part.owner.hook}", str(part.owner), "Name them apart.")
             )
-        found[folder] = Installation(part.owner, binary, downloads, folder)
+        folder = f"{node.paths.binaries}/{part.owner.provider}/{binary.folder_name(node.arch)}"
+        found[key] = Installation(part.owner, binary, downloads, folder)
     if problems:
         raise RefusedError(*problems)
     return tuple(found.values())
+
+
+def _unprotected(download: Download, owner: Owner) -> Problem:
+    return Problem(
+        f"{download.file_name} and its checksum would come over plain http: anybody on the way"
+        " could change both, and what is fetched runs as root",
+        place=masking.url(download.sha512_url),
+        culprit=str(owner),
+        remedy="Name an https source or a folder, or pin the sha512 in the settings.",
+    )
 
 
 def _not_offered(binary: Binary, arch: str, owner: Owner) -> Problem:

@@ -23,9 +23,15 @@ from k0sruntime.ledger import sync_folder, write_atomically
 from k0sruntime.refused import refused_io
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
+
+    from k0sruntime.binaries import Download
 
 CHUNK = 1 << 20
+LONG = 30 * 86400.0
+"""How long a whole file stays that nothing needs: it may have been fetched in advance."""
+SHORT = 7 * 86400.0
+"""How long a half one stays that nobody takes up."""
 LOCK_SECONDS = 600.0
 """How long to wait for another command that fetches the same file."""
 
@@ -48,6 +54,28 @@ class Cache:
                 return path
             os.unlink(path)
         return ""
+
+    def holds(self, download: Download) -> bool:
+        """Tell whether the file of a pinned checksum seems to be here; it is not read."""
+        pins = {"sha512": download.sha512, "sha256": download.sha256}
+        return any(pin and os.path.isfile(self.path(name, pin)) for name, pin in pins.items())
+
+    def prune(self, needed: Collection[str]) -> list[str]:
+        """Remove what nobody has needed for long, and return what was removed.
+
+        Args:
+            needed: checksums of files that stay, however old they are.
+        """
+        limits = {"sha512": LONG, "sha256": LONG, "partial": SHORT}
+        removed = []
+        for kind, seconds in limits.items():
+            for entry in _files(f"{self.folder}/{kind}"):
+                kept = kind != "partial" and entry.name in needed
+                if kept or time.time() - entry.stat().st_mtime < seconds:
+                    continue
+                os.unlink(entry.path)
+                removed.append(entry.path)
+        return removed
 
     def document(self, url: str) -> str:
         """Return a checksum document that was fetched before, or nothing."""
@@ -123,6 +151,14 @@ class Partial:
             os.replace(self.path, self._target)
             sync_folder(os.path.dirname(self._target))
         return self._target
+
+
+def _files(folder: str) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as found:
+            return [entry for entry in found if entry.is_file(follow_symlinks=False)]
+    except FileNotFoundError:
+        return []
 
 
 def digest_of(path: str, algorithm: str) -> str:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from k0sruntime import settings as settings_
 from k0sruntime.binaries import Binary
 from k0sruntime.contributions import (
+    Check,
     ConfigFile,
     Contribution,
     CRISocket,
@@ -23,6 +24,7 @@ from k0sruntime.contributions import (
 )
 from k0sruntime.errors import Inactive, Problem, ProviderError, RefusedError
 from k0sruntime.guard import one_line
+from k0sruntime.json_keys import JSONKeys
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
     from k0sruntime.records import Record
     from k0sruntime.settings import SettingsFile
 
-Part = RuntimeHandler | HandlerExtension | DropIn | Binary | ConfigFile
+Part = RuntimeHandler | HandlerExtension | DropIn | Binary | ConfigFile | JSONKeys | Check
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, Literal, TypeVar, get_args
 
+from k0sruntime import masking
 from k0sruntime.binaries import FILE_NAME
 from k0sruntime.errors import Problem
 from k0sruntime.guard import one_line
@@ -226,20 +227,24 @@ class Check:
         verdict: ``pass``, ``fail``, ``warn`` or ``unknown``.
         detail: what was seen; for anything but a pass also why.
         remedy: what to do about it.
+        cgroup_driver: ``systemd`` or ``cgroupfs``, where the check found out which of them a
+            runtime behind the CRI uses; the host holds it against CRI, worker profile and kubelet.
+            ``name`` then is what the row is called by, such as ``docker``.
     """
 
     name: str
     verdict: Verdict
     detail: str = ""
     remedy: str = ""
+    cgroup_driver: Literal["", "systemd", "cgroupfs"] = ""
 
     def __post_init__(self) -> None:
-        """Refuse what is no verdict; what a program printed becomes one line."""
+        """Refuse what is no verdict; what a program printed becomes one line, with URLs masked."""
         if self.verdict not in get_args(Verdict):
             known = ", ".join(get_args(Verdict))
             raise ValueError(f"{self.verdict!r} is no verdict; there are {known}")
         for key in ("name", "detail", "remedy"):
-            object.__setattr__(self, key, one_line(getattr(self, key)))
+            object.__setattr__(self, key, one_line(masking.text(getattr(self, key))))
 
 
 @dataclass(frozen=True)

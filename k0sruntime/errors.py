@@ -21,6 +21,8 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import TYPE_CHECKING, ClassVar
 
+from k0sruntime import masking
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -43,7 +45,7 @@ class ExitCode(IntEnum):
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing that is wrong.
+    """One thing that is wrong. What is secret in an URL is masked, whoever wrote the sentence.
 
     Attributes:
         message: what is wrong, as a sentence without a full stop at its end.
@@ -56,6 +58,11 @@ class Problem:
     place: str = ""
     culprit: str = ""
     remedy: str = ""
+
+    def __post_init__(self) -> None:
+        """Mask users, passwords and queries of URLs: every problem is shown to somebody."""
+        for name in ("message", "place", "culprit", "remedy"):
+            object.__setattr__(self, name, masking.text(getattr(self, name)))
 
     def lines(self) -> list[str]:
         """Return the problem as the lines that a person reads, the message first."""

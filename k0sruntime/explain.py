@@ -62,7 +62,8 @@ def explain_all(composition: Composition) -> tuple[Explained, ...]:
             shown = masking.value(path, value)
             explained.append(Explained(path, shown, latest, tuple(earlier)))
         elif path[0] not in ("version", "imports"):
-            explained.append(Explained(path, value, _base(composition, path, value)))
+            shown = masking.value(path, value)
+            explained.append(Explained(path, shown, _base(composition, path, shown)))
     return tuple(explained)
 
 

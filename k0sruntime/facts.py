@@ -106,6 +106,7 @@ def observe_node(
         cgroups=_cgroups(files),
         can_lower_oom_score=_has_capability(CAP_SYS_RESOURCE) if paths.root == "/" else True,
         probe_image=settings.probe_image,
+        offline=settings.downloads.offline,
         os_release=_os_release(files),
     )
 
@@ -186,12 +187,20 @@ def _gpus(files: RealFiles) -> tuple[GPU, ...]:
     for address in files.names(base):
         device_class = _hex(files, f"{base}/{address}/class") >> 8
         if device_class >> 8 == 0x03:
-            driver = os.path.basename(
-                os.path.realpath(files.paths.on_disk(f"{base}/{address}/driver"))
-            )
+            driver = _driver(files, f"{base}/{address}/driver")
             vendor = _hex(files, f"{base}/{address}/vendor")
-            found.append(GPU(address, vendor, device_class, "" if driver == "driver" else driver))
+            version = files.read(f"/sys/module/{driver}/version") if driver else None
+            said = (version or b"").decode(errors="replace").strip()
+            found.append(GPU(address, vendor, device_class, driver, said))
     return tuple(found)
+
+
+def _driver(files: RealFiles, path: str) -> str:
+    """Return the name of the bound driver: the kernel links it, by its folder's name."""
+    try:
+        return os.path.basename(os.readlink(files.paths.on_disk(path)))
+    except OSError:
+        return ""
 
 
 def _hex(files: RealFiles, path: str) -> int:

@@ -170,15 +170,21 @@ class Meter:
     def __init__(self, name: str, tell: Callable[[str], None]) -> None:
         self._name = name
         self._tell = tell
+        self._told = ""
 
     def show(self, done: int, total: int) -> None:
-        """Tell it as a bar, or as bytes where the length is not known."""
+        """Tell it, if it is something new."""
+        if (text := self._text(done, total)) != self._told:
+            self._tell(text)
+            self._told = text
+
+    def _text(self, done: int, total: int) -> str:
+        """Return it as a bar, or as bytes where the length is not known."""
         if not total:
-            self._tell(f"{self._name} {done / 1e6:.1f} MB")
-            return
+            return f"{self._name} {done / 1e6:.1f} MB"
         filled = min(20, 20 * done // total)
         bar = "#" * filled + "-" * (20 - filled)
-        self._tell(f"{self._name} [{bar}] {100 * done // total} % of {total / 1e6:.1f} MB")
+        return f"{self._name} [{bar}] {100 * done // total} % of {total / 1e6:.1f} MB"
 
 
 def checksum_in(document: str, name: str) -> str:

@@ -10,9 +10,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from k0sruntime import lint
+from k0sruntime import coherence, lint
+from k0sruntime.compose import schema as schema_
+from k0sruntime.compose.schema import FIRST_NATIVE_K0S
 from k0sruntime.errors import Problem, RefusedError
 from k0sruntime.lint.composed import subject_of, target_of
+from k0sruntime.lint.subject import Subject, parse
+from k0sruntime.lint.target import for_k0s
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,6 +24,12 @@ if TYPE_CHECKING:
     from k0sruntime.compose import Composition
     from k0sruntime.lint import Finding
     from k0sruntime.node import Files, Node
+
+PRE_FLIGHT = ("K0R001", "K0R201", "K0R202", "K0R203")
+"""Rules about what k0s's pre-flight checks refuse: broken TOML, another version, the old table."""
+OURS = "k0sruntime-"
+SCHEMA_2_X = 3
+"""The schema of a containerd that answers ``RuntimeConfig``."""
 
 
 @dataclass(frozen=True)
@@ -56,20 +66,95 @@ class AsComposed:
         return 0o644 if path in self.composed else self.before.mode(path)
 
 
-def refuse(composition: Composition, node: Node[Any]) -> None:
+OTHER_HANDS = ("K0R505", "K0R605")
+"""Rules about programs that undo what others have set: it works now, and ``up`` tells it."""
+
+
+def refuse_incoherent(composition: Composition, node: Node[Any]) -> None:
+    """Stop where the composed handlers would make cgroups with another driver than the kubelet.
+
+    What the running CRI says is not asked here: containerd 2 will say what its configuration says.
+
+    Raises:
+        RefusedError: handlers of ours disagree with the kubelet, or with each other.
+    """
+    if composition.mode == "remote" or node.k0s is None:
+        return
+    told = [(h.name, h.table, not h.owner.startswith("/")) for h in composition.handlers]
+    makers = coherence.makers_of(told)
+    runtime, _ = schema_.cri_tables(composition.effective, composition.schema)
+    default = runtime.get("containerd", {}).get("default_runtime_name", "runc")
+    said = coherence.predicted(makers, str(default)) if composition.schema == SCHEMA_2_X else ""
+    profile = composition.profile.values if composition.profile else {}
+    kubelet = coherence.kubelet_says(node.files, node.paths)
+    others = node.k0s_service is not None and bool(node.k0s_service.flag("--profile"))
+    if others and not profile and not kubelet and not said:
+        return  # a profile of other hands says what the kubelet takes
+    drivers = coherence.Drivers(
+        node.k0s.version, said, str(profile.get("cgroupDriver", "")), kubelet, makers
+    )
+    problems = [
+        Problem(
+            check.detail,
+            place="SystemdCgroup of the handlers, cgroupDriver of the kubelet",
+            culprit=", ".join(h.owner for h in composition.handlers if h.table) or "k0s",
+            remedy=check.remedy,
+        )
+        for check in coherence.table(drivers)
+        if check.verdict == "fail"
+    ]
+    if problems:
+        raise RefusedError(*problems)
+
+
+def refuse_leftovers(composition: Composition, node: Node[Any]) -> None:
+    """Stop where drop-ins that nobody reads any more would still stop k0s.
+
+    From 1.36 on its pre-flight checks read them whatever the CRI is, and a worker that they
+    refuse does not start. Those of ours go with the change.
+
+    Raises:
+        RefusedError: every such file.
+    """
+    installed = node.k0s_installed or (node.k0s.version if node.k0s else None)
+    if composition.mode != "remote" or installed is None or installed < FIRST_NATIVE_K0S:
+        return
+    folder = node.paths.dropins
+    names = [n for n in node.files.names(folder) if n.endswith(".toml")]
+    files = tuple(
+        parse(f"{folder}/{name}", node.files.read(f"{folder}/{name}") or b"", "drop-in")
+        for name in names
+        if not name.startswith(OURS)
+    )
+    findings = lint.check(Subject(files, folders=(folder,)), for_k0s(str(installed)), node.files)
+    found = [f for f in findings if f.rule.code in PRE_FLIGHT or f.key == "version"]
+    if found:
+        raise RefusedError(*(_problem(finding) for finding in found))
+
+
+def refuse(composition: Composition, node: Node[Any]) -> tuple[str, ...]:
     """Stop where the composition would stop the node, kill its CRI or break a handler.
+
+    Returns what other hands have done that an operator must know of.
 
     Raises:
         RefusedError: everything found, each with rule, file and line.
     """
+    refuse_incoherent(composition, node)
+    refuse_leftovers(composition, node)
     target = target_of(composition, node, machine=node.paths.root == "/")
     if target is None or composition.mode == "remote":
-        return
+        return ()
     files = AsComposed(node.files, {file.path: file.content for file in composition.files})
     findings = lint.check(subject_of(composition, node.paths), target, files)
     found = [finding for finding in findings if _blocks(finding)]
     if found:
         raise RefusedError(*(_problem(finding) for finding in found))
+    return tuple(
+        f"{finding.place}: {finding.message}. {finding.remedy}"
+        for finding in findings
+        if finding.rule.code in OTHER_HANDS
+    )
 
 
 def _blocks(finding: Finding) -> bool:

@@ -19,6 +19,12 @@ DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 """The handler of a RuntimeClass (node.k8s.io/v1) and the name of a worker profile."""
 DNS_SUBDOMAIN = re.compile(rf"(?=.{{1,253}}$){DNS_LABEL.pattern}(\.{DNS_LABEL.pattern})*")
 """The name of a RuntimeClass."""
+RESOURCE = re.compile(
+    rf"({DNS_SUBDOMAIN.pattern}/)?[A-Za-z0-9]([-A-Za-z0-9_.]{{0,61}}[A-Za-z0-9])?"
+)
+"""The name of a resource, such as ``memory`` (Kubernetes ``IsQualifiedName``)."""
+QUANTITY = re.compile(r"\d+(\.\d+)?([numkMGTPE]|[KMGTPE]i|[eE][-+]?\d+)?")
+"""An amount of a resource, such as ``64Mi`` (apimachinery ``pkg/api/resource/quantity.go``)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,6 +83,9 @@ class RuntimeHandler:
             make_plain(self, f"{name} of handler {self.name}", name)
         if (self.overhead or self.scheduling) and not self.runtime_class:
             raise ValueError(f"handler {self.name}: overhead and scheduling need a runtime_class")
+        for resource, quantity in self.overhead.items():
+            check_name(f"resource in the overhead of handler {self.name}", resource, RESOURCE)
+            _check_quantity(f"overhead of handler {self.name}: {resource}", quantity)
         if unknown := sorted(set(self.scheduling) - {"nodeSelector", "tolerations"}):
             raise ValueError(f"scheduling of handler {self.name} knows no {unknown[0]!r}")
 
@@ -119,6 +128,11 @@ class HandlerExtension:
         if self.snapshotter:
             found["snapshotter"] = self.snapshotter
         return found
+
+
+def _check_quantity(kind: str, value: object) -> None:
+    if not isinstance(value, str) or not QUANTITY.fullmatch(value):
+        raise ValueError(f"{kind} = {value!r} is no quantity; write one such as 128Mi or 250m")
 
 
 def _check_absolute(kind: str, path: str) -> None:

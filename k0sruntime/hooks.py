@@ -7,6 +7,7 @@ inside the guarded call, for that is where their errors belong.
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import inspect
 from dataclasses import dataclass
@@ -31,17 +32,20 @@ from k0sruntime.contributions import (
 from k0sruntime.errors import Inactive, Problem, ProviderError, Refused, RefusedError
 from k0sruntime.guard import bounded, cause, one_line
 from k0sruntime.hookspecs import HOOKS, Provider
+from k0sruntime.json_keys import JSONKeys
 from k0sruntime.settings import is_kind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from k0sruntime.hookspecs import RunningCRI
     from k0sruntime.node import Node
     from k0sruntime.records import Record
 
 T = TypeVar("T")
-Part = RuntimeHandler | HandlerExtension | DropIn | Binary | ConfigFile
+Part = RuntimeHandler | HandlerExtension | DropIn | Binary | ConfigFile | JSONKeys | Check
+PARTS = (RuntimeHandler, HandlerExtension, DropIn, Binary, ConfigFile, JSONKeys, Check)
+"""What ``contribute_dropin`` may return."""
 
 PROJECT = "k0sruntime"
 COLLECT_SECONDS = 5.0
@@ -170,9 +174,22 @@ class Hooks:
                 )
 
     def contribute_dropin(self, provider: str, node: Node[Any]) -> list[Contribution[Part]]:
-        """Ask one provider for handlers, drop-in keys, binaries and configuration files."""
-        kinds = (RuntimeHandler, HandlerExtension, DropIn, Binary, ConfigFile)
+        """Ask one provider for handlers, drop-in keys, binaries, files, and what it warns of."""
+        kinds = PARTS
         return self._ask(provider, "contribute_dropin", kinds, COLLECT_SECONDS, node=node)
+
+    def binaries(
+        self, provider: str, node: Node[Any]
+    ) -> tuple[list[Contribution[Binary]], tuple[Problem, ...]]:
+        """Ask one provider for its binaries alone, with why this machine could not have the rest.
+
+        What a generator yields before it raises ``Refused`` counts.
+        """
+        refused: list[Problem] = []
+        kinds = PARTS
+        hook = "contribute_dropin"
+        found = self._ask(provider, hook, kinds, COLLECT_SECONDS, refused, node=node)
+        return [part for part in found if isinstance(part.value, Binary)], tuple(refused)
 
     def contribute_hosts(self, provider: str, node: Node[Any]) -> list[Contribution[HostsFile]]:
         """Ask one provider for hosts files."""
@@ -198,9 +215,23 @@ class Hooks:
         return Owner(record.name, record.distribution, record.version, hook)
 
     def _ask(
-        self, provider: str, hook: str, kinds: tuple[type, ...], seconds: float, **arguments: object
+        self,
+        provider: str,
+        hook: str,
+        kinds: tuple[type, ...],
+        seconds: float,
+        refused: list[Problem] | None = None,
+        **arguments: object,
     ) -> list[Contribution[Any]]:
         """Call one hook of one provider.
+
+        Args:
+            provider: its name.
+            hook: the name of the hook.
+            kinds: what it may return.
+            seconds: how long it may take.
+            refused: where to put what the provider refuses, instead of raising.
+            **arguments: what the hook is given.
 
         Raises:
             Inactive: as the provider raised it.
@@ -213,11 +244,16 @@ class Hooks:
         others = [entry.plugin for name, entry in self._plugins.items() if name != provider]
         caller = self._manager.subset_hook_caller(hook, others)
 
-        def call() -> list[Any]:
-            return [value for result in caller(**arguments) for value in _values(result)]
+        values: list[Any] = []
+
+        def call() -> None:
+            for result in caller(**arguments):
+                for value in _values(result):
+                    values.append(value)  # noqa: PERF402 - what came counts if the rest does not
 
         try:
-            values = bounded(call, seconds)
+            with _kept(refused, owner):
+                bounded(call, seconds)
             _check_kinds(values, kinds)
         except Inactive:
             raise
@@ -261,19 +297,28 @@ def _refused(owner: Owner, problem: Problem) -> Problem:
     )
 
 
-def _values(result: object) -> list[object]:
+@contextlib.contextmanager
+def _kept(refused: list[Problem] | None, owner: Owner) -> Iterator[None]:
+    """Take down what a provider refuses, where somebody asked for that."""
+    try:
+        yield
+    except Refused as exc:
+        if refused is None:
+            raise
+        refused += [_refused(owner, problem) for problem in exc.problems]
+
+
+def _values(result: object) -> Iterator[object]:
     if inspect.iscoroutine(result):
         result.close()
         raise TypeError("the hook is a coroutine; hooks are plain functions or generators")
     if isinstance(result, str | bytes | dict) or not hasattr(result, "__iter__"):
         raise TypeError(f"the hook returned a {type(result).__name__}, not contributions")
-    values = []
     iterable: Iterable[object] = result
-    for value in iterable:
-        values.append(value)
-        if len(values) > MAX_VALUES:
+    for number, value in enumerate(iterable):
+        if number >= MAX_VALUES:
             raise ValueError(f"the hook returned more than {MAX_VALUES} contributions")
-    return values
+        yield value
 
 
 def _check_kinds(values: list[object], kinds: tuple[type, ...]) -> None:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         KubeletProfile,
         RuntimeHandler,
     )
+    from k0sruntime.json_keys import JSONKeys
     from k0sruntime.node import Node
 
 S = TypeVar("S")
@@ -90,14 +91,19 @@ class Provider(Generic[S]):
     def contribute_dropin(
         self,
         node: Node[S],  # noqa: ARG002 - the contract names it
-    ) -> Iterable[RuntimeHandler | HandlerExtension | DropIn | Binary | ConfigFile]:
+    ) -> Iterable[
+        RuntimeHandler | HandlerExtension | DropIn | Binary | ConfigFile | JSONKeys | Check
+    ]:
         """Contribute to containerd's configuration.
 
         Purity: a function of ``node`` alone. No clock, no network, no writes, no processes; it is
         called for nodes that are elsewhere.
         Result: handlers, keys of the CRI runtime and images tables or of other tables, and the
         binaries and configuration files that they need. The host writes them to files named after
-        the provider, in the node's schema.
+        the provider, in the node's schema. ``JSONKeys`` go into a file of another program, such as
+        Docker's, with all else in it kept.
+        A ``Check`` tells the operator, before anything is written, what the node can have and will
+        not be happy with; ``plan`` and ``up`` show it.
         Conflicts: two handlers of one name, or two values for one key, are refused with both
         providers named. The same value twice is none. Arrays replace, they never append. The
         operator may settle whose handler counts: ``[node] prefer``. Keys of another provider's

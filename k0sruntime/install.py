@@ -7,9 +7,11 @@ needs them.
 
 from __future__ import annotations
 
+import glob
 import json
 import os
 import shutil
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from k0sruntime import masking
@@ -65,7 +67,7 @@ def install(
         _finish(installation, staging, arch)
         check(staging)
         with refused_io(staging):
-            _record(files, staging)
+            _record(installation, files, staging)
             _switch(staging, target)
     except BaseException:
         _clear(staging)
@@ -84,18 +86,17 @@ def _place(download: Download, path: str, staging: str) -> None:
 
 def _finish(installation: Installation, staging: str, arch: str) -> None:
     """See that the programs are there, for this machine, and may be run by everybody."""
-    problems = []
+    problems, sound = [], []
     for program in installation.programs:
-        path = f"{staging}/{program}"
-        if not os.path.isfile(path):
+        path = _inside(f"{staging}/{program}", staging)
+        if not path:
             problems.append(f"there is no {program} in it")
             continue
         with open(path, "rb") as file:
             machine = machine_of(file.read(HEADER_BYTES))
         if not runs_on(machine, arch):
             problems.append(f"{program} is {_for(machine)}, and this machine is {arch}")
-        with refused_io(path):
-            os.chmod(path, FOR_ALL)
+        sound.append(path)
     if problems:
         raise RefusedError(
             *(
@@ -108,6 +109,17 @@ def _finish(installation: Installation, staging: str, arch: str) -> None:
                 for problem in problems
             )
         )
+
+    for path in sound:
+        with refused_io(path):
+            os.chmod(path, FOR_ALL)
+
+
+def _inside(path: str, folder: str) -> str:
+    """Return the plain file that a path comes to, or nothing where it is none below the folder."""
+    real = os.path.realpath(path)
+    below = real.startswith(f"{os.path.realpath(folder)}/")
+    return real if below and os.path.isfile(real) else ""
 
 
 def _for(machine: str) -> str:
@@ -125,8 +137,13 @@ def _refuse_noexec(folder: str) -> None:
         )
 
 
-def _record(files: Sequence[tuple[Download, str, str]], staging: str) -> None:
-    """Write what the installation is made of, and bring everything to the disk."""
+def _record(
+    installation: Installation, files: Sequence[tuple[Download, str, str]], staging: str
+) -> None:
+    """Write what the installation is made of, and bring everything to the disk.
+
+    A generation keeps this record, and ``restore.py`` makes the installation anew from it.
+    """
     found = {}
     for folder, _, names in os.walk(staging):
         os.chmod(folder, FOR_ALL)
@@ -137,12 +154,17 @@ def _record(files: Sequence[tuple[Download, str, str]], staging: str) -> None:
     document = {
         "kind": "Installation",
         "schema": 1,
+        "owner": asdict(installation.owner),
+        "name": installation.binary.name,
+        "version": installation.binary.version,
+        "programs": list(installation.programs),
         "downloads": [
             {
                 "name": d.file_name,
                 "url": masking.url(d.url),
                 "algorithm": algorithm,
                 "digest": os.path.basename(path),
+                "unpack": d.unpack,
             }
             for d, algorithm, path in files
         ],
@@ -181,6 +203,12 @@ def _clear(folder: str) -> None:
         os.unlink(folder)
 
 
+def _sweep(paths: Paths) -> None:
+    """Remove what killed commands have left half-made, of whatever version."""
+    for left in glob.glob(f"{glob.escape(paths.on_disk(paths.binaries))}/*/{STAGING}-*"):
+        _clear(left)
+
+
 def prune(paths: Paths, needed: Collection[str]) -> list[str]:
     """Remove the versions that nothing needs, and return what is to be told about the others.
 
@@ -188,6 +216,7 @@ def prune(paths: Paths, needed: Collection[str]) -> list[str]:
         paths: the node's paths.
         needed: folders that the present files name, or those of the generation before.
     """
+    _sweep(paths)
     notes = []
     for provider, folders in versions(paths).items():
         for folder in folders:

@@ -8,6 +8,8 @@ import os
 import stat
 from typing import TYPE_CHECKING, Any
 
+from k0sruntime.ledger import NONSENSE
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -24,13 +26,20 @@ def is_installed(installation: Installation, paths: Paths) -> bool:
     A pinned checksum that has changed since counts as another file.
     """
     folder = paths.on_disk(installation.folder)
-    record = recorded(folder)
+    record = whole(folder)
     if record is None:
         return False
     known = {item["name"]: item for item in record["downloads"]}
-    return all(_same(download, known) for download in installation.downloads) and all(
-        shape(f"{folder}/{name}") == tuple(found) for name, found in record["files"].items()
-    )
+    return all(_same(download, known) for download in installation.downloads)
+
+
+def whole(folder: str) -> dict[str, Any] | None:
+    """Return what an installation is made of, or ``None`` where it is not whole or none at all."""
+    record = read_record(record_of(folder))
+    if record is None:
+        return None
+    kept = (shape(f"{folder}/{name}") == tuple(at) for name, at in record["files"].items())
+    return record if all(kept) else None
 
 
 def _same(download: Download, known: Mapping[str, Any]) -> bool:
@@ -40,16 +49,34 @@ def _same(download: Download, known: Mapping[str, Any]) -> bool:
         return False
     pins = {"sha512": download.sha512, "sha256": download.sha256}
     pinned = [pin for pin in pins.values() if pin]
-    return not pinned or pins[found["algorithm"]] == found["digest"]
+    return not pinned or pins.get(found["algorithm"]) == found["digest"]
 
 
-def recorded(folder: str) -> dict[str, Any] | None:
-    """Return what an installation says that it is made of, or ``None`` where it is none."""
-    with contextlib.suppress(OSError, ValueError), open(f"{folder}/{MARK}", "rb") as file:
-        document = json.load(file)
-        if isinstance(document, dict) and {"downloads", "files"} <= document.keys():
-            return document
+def record_of(folder: str) -> bytes:
+    """Return the record of an installation as it lies there; empty where there is none."""
+    with contextlib.suppress(OSError), open(f"{folder}/{MARK}", "rb") as file:
+        return file.read()
+    return b""
+
+
+def read_record(content: bytes) -> dict[str, Any] | None:
+    """Return what a record says, or ``None`` where it says nothing that we wrote."""
+    with contextlib.suppress(*NONSENSE):
+        document = json.loads(content)
+        for item in document["downloads"]:
+            for key in ("name", "url", "algorithm", "digest"):
+                _text(item[key])
+        for name, (size, mode) in document["files"].items():
+            _text(name)
+            int(size), int(mode)
+        found: dict[str, Any] = document
+        return found
     return None
+
+
+def _text(value: object) -> None:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is no text")
 
 
 def shape(path: str) -> tuple[int, int]:
@@ -62,16 +89,28 @@ def shape(path: str) -> tuple[int, int]:
 
 
 def versions(paths: Paths) -> dict[str, list[str]]:
-    """Return all folders of versions on the node, by provider, as the node sees them."""
+    """Return all folders of versions on the node, by provider, as the node sees them.
+
+    What bears no record of ours was put there by another hand, and is left alone.
+    """
     base = paths.on_disk(paths.binaries)
     return {
         provider: [
             f"{paths.binaries}/{provider}/{name}"
-            for name in sorted(os.listdir(f"{base}/{provider}"))
-            if not name.startswith(".")
+            for name in _folders(f"{base}/{provider}")
+            if not name.startswith(".") and record_of(f"{base}/{provider}/{name}")
         ]
-        for provider in (sorted(os.listdir(base)) if os.path.isdir(base) else ())
+        for provider in _folders(base)
     }
+
+
+def _folders(folder: str) -> list[str]:
+    """Return the names of the folders in a folder; stray files and links are nobody's versions."""
+    try:
+        with os.scandir(folder) as found:
+            return sorted(e.name for e in found if e.is_dir(follow_symlinks=False))
+    except OSError:
+        return []
 
 
 def users(folder: str) -> list[int]:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from k0sruntime.compose import Handler
 from k0sruntime.errors import Problem
+from k0sruntime.key_changes import difference
 from k0sruntime.ledger import (
     NONSENSE,
     State,
@@ -28,7 +29,6 @@ from k0sruntime.ledger import (
     write_volatile,
 )
 from k0sruntime.loaded import MAIN, copy_of
-from k0sruntime.plan import difference
 from k0sruntime.proof import Target
 
 if TYPE_CHECKING:

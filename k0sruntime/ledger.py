@@ -25,12 +25,14 @@ from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from k0sruntime.errors import Problem, RefusedError
+from k0sruntime.json_keys import Before
 from k0sruntime.plan import Ledger, OwnedFile, Running, digest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from k0sruntime.node import Paths
+    from k0sruntime.plan import FileState
 
 
 KEPT_GENERATIONS = 50
@@ -87,6 +89,13 @@ def write_volatile(path: str, content: bytes, mode: int = 0o644) -> None:
         with contextlib.suppress(OSError):
             os.unlink(temporary)
         raise
+
+
+def write_like(path: str, content: bytes, before: FileState) -> None:
+    """Replace a file of another hand's at once, with the permissions and the owner that it had."""
+    write_synced(f"{path}.new", content, before.mode, before.owner)
+    os.replace(f"{path}.new", path)
+    sync_folder(os.path.dirname(path))
 
 
 def remove(path: str) -> None:
@@ -216,6 +225,15 @@ class State:
             )
         return content
 
+    def before(self, owned: OwnedFile) -> Before:
+        """Return what we wrote into another program's file, and what was there before.
+
+        Raises:
+            RefusedError: one of them is not kept any more.
+        """
+        original = self.kept(owned.displaced) if owned.displaced else None
+        return Before(self.kept(owned.digest), original)
+
     def running(self) -> Running | None:
         """Return what was recorded of the containerd that we started, dead or alive."""
         path = f"{self.run}/containerd.json"
@@ -236,6 +254,20 @@ class State:
             return
         content = json.dumps(asdict(running), indent=1, default=str).encode()
         write_volatile(f"{self.run}/containerd.json", content, 0o600)  # effective keys
+
+    def remember_profile(self, name: str) -> None:
+        """Note down the worker profile that another runtime needs, which goes when it goes."""
+        content = json.dumps({"profile": name}).encode()
+        write_atomically(f"{self.folder}/k0s.json", content)
+
+    def remembered_profile(self) -> str:
+        """Return the worker profile that another runtime needed, or an empty string."""
+        document = self._read(f"{self.folder}/k0s.json") or {}
+        return str(document.get("profile", ""))
+
+    def forget_profile(self) -> None:
+        """Forget it: k0s is started without."""
+        remove(f"{self.folder}/k0s.json")
 
     def record(self, name: str) -> dict[str, Any] | None:
         """Read a record that lasts until the machine is started anew.
@@ -299,7 +331,14 @@ def ledger_from(document: Mapping[str, Any]) -> Ledger:
         for path, owned in document["files"].items()
     }
     number = int(document["generation"])
-    return Ledger(number, files, tuple(document["folders"]), bool(document.get("proved")))
+    return Ledger(
+        number,
+        files,
+        tuple(document["folders"]),
+        bool(document.get("proved")),
+        dict(document.get("programs", {})),
+        dict(document.get("runtime_classes", {})),
+    )
 
 
 def as_proved(ledger: Ledger) -> Ledger:

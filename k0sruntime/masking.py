@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from k0sruntime.compose.layers import Path
 
@@ -17,17 +18,72 @@ SECRET_TABLES = ("header", "headers")
 """Tables whose values are sent to registries, credentials among them."""
 _SETTING = re.compile(rf"^([-+ ]?\s*(?:{'|'.join(SECRET_KEYS)})\s*=\s*)(?!\s*{{).+$", re.IGNORECASE)
 _LONGEST_WORD = 40
-_SECRET_HEADER = re.compile(
-    r"auth|token|cookie|secret|password|passwd|credential|signature|session|key", re.IGNORECASE
+_LEAST_PLAIN = 4
+"""A secret that is shorter is looked for between quotes alone, so that prose stays whole."""
+_QUOTED = re.compile(r""""(?:[^"\\]|\\.)*"|'[^']*'""")
+_PUBLIC_HEADERS = ("accept", "accept-encoding", "accept-language", "user-agent")
+"""Headers that let nobody in (RFC 9110, 10.1.5 and 12.5)."""
+_PUBLIC_VALUE = re.compile(r"[!-~]|\d{1,3}|true|false|yes|no|on|off", re.IGNORECASE)
+"""Values too short to hide anything; what any other stands for only its writer knows."""
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://\S+")
+_AROUND = "'\"`)]}>,;:."
+"""What may stand behind an URL in a sentence."""
+_SPLIT = re.compile(
+    r"(?P<scheme>(?:[A-Za-z][A-Za-z0-9+.-]*://)?)(?P<rest>[^?#]*)(?P<tail>.*)", re.DOTALL
 )
-_SECRET_VALUE = re.compile(r"(bearer|basic|digest|negotiate|token)\s|\S{20,}", re.IGNORECASE)
-"""Schemes of ``Authorization`` under whatever name, and words too long for a plain one."""
+_NAMESPACE = re.compile(r"\?ns=[^&#@]*")
+"""The one query that containerd itself adds, and no secret: whose image a mirror is asked for."""
 
 
 def value(path: Path, found: Any) -> Any:
-    """Return a key's value as it may be shown."""
-    secret = path[-1].lower() in SECRET_KEYS or any(part in SECRET_TABLES for part in path[:-1])
-    return MASK if secret and found is not None and found != {} else found
+    """Return a key's value as it may be shown; in a table, every value below it."""
+    if isinstance(found, dict):
+        return {key: value((*path, key), inner) for key, inner in found.items()}
+    if any(part.lower() in SECRET_TABLES for part in path[:-1]) or path[-1].lower() in SECRET_KEYS:
+        return found if found is None else MASK
+    return _plain(found)
+
+
+def table(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a whole configuration as it may be shown."""
+    return {key: value((key,), inner) for key, inner in document.items()}
+
+
+def _plain(found: Any) -> Any:
+    """Return a value of no secret key: URLs in it may be secret all the same."""
+    if isinstance(found, str):
+        return text(found)
+    if isinstance(found, list):
+        return [table(item) if isinstance(item, dict) else _plain(item) for item in found]
+    return found
+
+
+def source(found: str, document: Mapping[str, Any]) -> str:
+    """Return a TOML file's own text as it may be shown, comments and layout kept.
+
+    Args:
+        found: the text.
+        document: what it is parsed to; its secrets are masked wherever they stand.
+    """
+    for secret in sorted(set(_secrets(document, secret=False)), key=len, reverse=True):
+        for spelled in dict.fromkeys((secret, json.dumps(secret, ensure_ascii=False)[1:-1])):
+            for quote in "\"'":
+                found = found.replace(f"{quote}{spelled}{quote}", f"{quote}{MASK}{quote}")
+            if len(spelled) >= _LEAST_PLAIN:
+                found = found.replace(spelled, MASK)
+    return text(found)
+
+
+def _secrets(found: Any, *, secret: bool) -> Iterator[str]:
+    if isinstance(found, dict):
+        for key, inner in found.items():
+            leaf = key.lower() in SECRET_KEYS and not isinstance(inner, dict)
+            yield from _secrets(inner, secret=secret or leaf or key.lower() in SECRET_TABLES)
+    elif isinstance(found, list):
+        for item in found:
+            yield from _secrets(item, secret=secret)
+    elif secret and isinstance(found, str) and found:
+        yield found
 
 
 def holds_secret(table: Mapping[str, Any]) -> bool:
@@ -41,18 +97,19 @@ def holds_secret(table: Mapping[str, Any]) -> bool:
 
 
 def header(name: str, content: str) -> str:
-    """Return a header's value as it may be shown: masked where it can let somebody in."""
-    return MASK if _SECRET_HEADER.search(name) or _SECRET_VALUE.match(content) else content
+    """Return a header's value as it may be shown: masked where it may let somebody in."""
+    public = name.lower() in _PUBLIC_HEADERS or _PUBLIC_VALUE.fullmatch(content)
+    return content if public else MASK
 
 
-def diff(text: str, *, whole: bool) -> str:
+def diff(found: str, *, whole: bool) -> str:
     """Return a unified difference as it may be shown.
 
     Args:
-        text: the difference.
+        found: the difference.
         whole: it is of a file that only its owner may read: all its values are masked.
     """
-    lines = [_line(line, whole=whole) for line in text.splitlines()]
+    lines = [_line(line, whole=whole) for line in found.splitlines()]
     shown = [line for line in lines if line is not None]
     return "\n".join(shown) + ("\n" if shown else "")
 
@@ -61,10 +118,13 @@ def _line(line: str, *, whole: bool) -> str | None:
     if line[:3] in ("---", "+++") or line[:2] == "@@":
         return line
     if not whole:
-        return _SETTING.sub(rf"\g<1>{MASK}", line)
+        return text(_SETTING.sub(rf"\g<1>{MASK}", line))
     if "PRIVATE KEY" in line or _base64(line[1:]):
         return None
-    return f"{line.split('=', 1)[0]}= {MASK}" if "=" in line else line
+    if "=" in line:
+        return f"{text(line.split('=', 1)[0])}= {MASK}"
+    header = line[1:].lstrip().startswith("[")
+    return text(line) if header else _QUOTED.sub(f'"{MASK}"', line)
 
 
 def _base64(word: str) -> bool:
@@ -72,8 +132,38 @@ def _base64(word: str) -> bool:
     return len(word) > _LONGEST_WORD and plain.isalnum()
 
 
-def url(text: str) -> str:
-    """Return an URL as it may be shown: without user, password and query, which may be a token."""
-    plain = re.sub(r"^([a-z]+://)[^/@]*@", rf"\1{MASK}@", text)
-    head, mark, _ = plain.partition("?")
-    return f"{head}?{MASK}" if mark else head
+def url(found: str) -> str:
+    """Return an URL as it may be shown: without user, password and query, which may be a token.
+
+    A password that holds a slash or a second ``@`` is masked as well, though it makes the URL a
+    wrong one; what comes out then has lost more than the password.
+    """
+    split = _SPLIT.fullmatch(found)
+    if split is None or not set("@?#") & set(found):
+        return found
+    scheme, rest, tail = split.groups()
+    if "@" in rest:
+        rest = f"{MASK}@{rest.rpartition('@')[2]}"
+    elif "@" in tail and "/" not in rest:  # a password with a question mark
+        rest = MASK
+    if not tail or _NAMESPACE.fullmatch(tail):
+        return scheme + rest + tail
+    return f"{scheme}{rest}{tail[0]}{MASK}"
+
+
+masked_url = url
+"""The same, for providers."""
+
+
+def text(found: str) -> str:
+    """Return a sentence as it may be shown: every URL in it masked."""
+    return _URL.sub(_masked_url, found) if "://" in found else found
+
+
+masked_text = text
+"""The same, for providers."""
+
+
+def _masked_url(match: re.Match[str]) -> str:
+    bare = match[0].rstrip(_AROUND)
+    return url(bare) + match[0][len(bare) :]

@@ -16,6 +16,9 @@ from typing import TYPE_CHECKING, Generic, Literal, NamedTuple, Protocol, TypeVa
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from k0sruntime.binaries import Binary
+    from k0sruntime.compose.foreign import ForeignFile
+
 S_co = TypeVar("S_co", covariant=True)
 
 Mode = Literal["managed", "standalone", "remote"]
@@ -84,6 +87,8 @@ class GPU(NamedTuple):
     """PCI class and subclass, ``0x0300`` (VGA) or ``0x0302`` (3D controller)."""
     driver: str
     """Name of the bound kernel driver; empty where none is."""
+    driver_version: str = ""
+    """What the loaded module says (``/sys/module/<driver>/version``); empty where it says none."""
 
 
 class Files(Protocol):
@@ -169,6 +174,11 @@ class Paths:
         return f"{self.etc}/k0sruntime"
 
     @property
+    def quarantine(self) -> str:
+        """The folder of foreign files that were moved away; beside the watched one."""
+        return f"{self.etc}/quarantine"
+
+    @property
     def cri_file(self) -> str:
         """The merged CRI configuration of the merge-patch scheme."""
         return f"{self.run}/containerd-cri.toml"
@@ -202,6 +212,18 @@ class Paths:
     def binaries(self) -> str:
         """The folder of programs that we install, one sub-folder a provider, one a version."""
         return f"{self.state}/bin"
+
+    @property
+    def systemd(self) -> tuple[str, ...]:
+        """The folders of systemd's units, the operator's own first."""
+        inside = self.sandbox
+        folders = ("/etc/systemd/system", "/run/systemd/system", "/usr/lib/systemd/system")
+        return tuple(f"{inside}{folder}" for folder in (*folders, "/lib/systemd/system"))
+
+    @property
+    def init_scripts(self) -> str:
+        """The folder of OpenRC's scripts."""
+        return f"{self.sandbox}/etc/init.d"
 
     @property
     def manifests(self) -> str:
@@ -256,6 +278,8 @@ class Node(Generic[S_co]):
     search_path: tuple[str, ...] = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin")
     """Folders in which programs are looked for, k0s's own before the service's PATH."""
     gpus: tuple[GPU, ...] = ()
+    foreign: tuple[ForeignFile, ...] = ()
+    """Files of containerd's configuration that other hands wrote, in containerd's order."""
     kernel: Version | None = None
     """Version of the running kernel; ``None`` where it is not known (an image root)."""
     kvm: bool = False
@@ -268,6 +292,8 @@ class Node(Generic[S_co]):
     """The process may set a negative ``oom_score_adj`` (it has CAP_SYS_RESOURCE)."""
     probe_image: str = ""
     """Image that has a shell and a ``uname``, for checks from inside a sandbox; may be none."""
+    offline: bool = False
+    """The operator wants no network: a check that would open a connection says that it did not."""
     os_release: Mapping[str, str] = field(default_factory=dict)
     """What ``/etc/os-release`` says: ``ID``, ``VERSION_ID``, …"""
 
@@ -287,10 +313,10 @@ class Node(Generic[S_co]):
         """Return the path at which the host will place a registry's ``hosts.toml``."""
         return f"{self.paths.certs}/{hosts_folder(registry)}/hosts.toml"
 
-    def binary_file(self, name: str, version: str, program: str = "") -> str:
-        """Return where a program of this provider's ``Binary(name, version=…)`` will lie."""
-        folder = f"{self.paths.binaries}/{self.provider}/{name}-{version}"
-        return f"{folder}/{program or name}"
+    def binary_file(self, binary: Binary, program: str = "") -> str:
+        """Return where a program of a ``Binary`` that this provider contributes will lie."""
+        folder = f"{self.paths.binaries}/{self.provider}/{binary.folder_name(self.arch)}"
+        return f"{folder}/{program or binary.name}"
 
     def config_file(self, name: str) -> str:
         """Return the path at which the host will place this provider's ``ConfigFile(name)``."""

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
-from k0sruntime.contributions import DropIn, RuntimeHandler
+from k0sruntime.compose import cri_flag
+from k0sruntime.contributions import CRISocket, DropIn, RuntimeHandler
 from k0sruntime.hookspecs import Provider
 from k0sruntime.node import Version
 from k0sruntime.settings import Settings
@@ -39,7 +40,7 @@ class DownloadSettings(Settings, frozen=True):
     cache: str = ""
     """Folder of what was fetched; empty: the machine's own."""
     offline: bool = False
-    """Never open a socket: take what the cache or a folder holds."""
+    """Never open a socket: take what the cache or a folder holds, and ask no registry."""
     ca: str = ""
     """PEM file of the authorities to trust; empty: the usual ones."""
 
@@ -79,6 +80,8 @@ class NodeSettings(Settings, frozen=True):
     """Providers that may not be used; they are not even imported."""
     prefer: list[str] = []
     """Whose handler, hosts file or CRI socket counts where two providers want the same."""
+    cri_socket: str = ""
+    """CRI of another runtime, as k0s's flag has it: ``remote:unix:///run/crio/crio.sock``."""
     path: list[str] = []
     """Folders searched for programs before all others, and put first on containerd's PATH."""
     pause_image: str = ""
@@ -94,9 +97,23 @@ class NodeSettings(Settings, frozen=True):
     downloads: DownloadSettings = DownloadSettings()
 
     def __post_init__(self) -> None:
-        """Refuse what is no version."""
+        """Refuse what is no version, and what can be no handler."""
         if self.k0s and Version.parse(self.k0s) is None:
             raise ValueError(f"k0s = {self.k0s!r} is no version; write one such as 1.36")
+        for name, handler in self.handlers.items():  # what no handler can be is refused here
+            RuntimeHandler(
+                name=name,
+                runtime_type=handler.runtime_type,
+                runtime_path=handler.runtime_path,
+                options=handler.options,
+                runtime_class=handler.runtime_class,
+            )
+        try:
+            url = cri_flag.endpoint(self.cri_socket)
+        except ValueError as exc:
+            raise ValueError(f"cri_socket = {self.cri_socket!r}: {exc}") from exc
+        if url:
+            CRISocket(url=url)
 
 
 class NodeProvider(Provider[NodeSettings]):
@@ -121,6 +138,11 @@ class NodeProvider(Provider[NodeSettings]):
             yield _sandbox(node)
         for name, handler in sorted(node.settings.handlers.items()):
             yield _handler(name, handler, node)
+
+    def cri_socket(self, node: Node[NodeSettings]) -> Iterator[CRISocket]:
+        """Contribute the CRI socket that the operator names."""
+        if url := cri_flag.endpoint(node.settings.cri_socket):
+            yield CRISocket(url=url)
 
 
 def _sandbox(node: Node[NodeSettings]) -> DropIn:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from k0sruntime import toml
 from k0sruntime.compose import Existing, main_file
+from k0sruntime.compose.foreign import foreign_files
 from k0sruntime.errors import Problem, RefusedError
 from k0sruntime.installed import is_installed
 from k0sruntime.ledger import State
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
     from k0sruntime.compose import Composition
+    from k0sruntime.compose.foreign import ForeignFile
     from k0sruntime.node import Paths, Program
     from k0sruntime.plan import Ledger, Running
 
@@ -75,7 +77,23 @@ def existing(paths: Paths, ledger: Ledger) -> Existing:
         main = None  # its user has handed it over: it is replaced, and kept
     dropins = read_dropins(files, paths.dropins, ledger.files)
     imports = {} if main is None or main_file.is_managed(main) else _imports(files, paths, main)
-    return Existing(main, dropins, imports)
+    state = State(paths)
+    edited = {path: state.before(owned) for path, owned in ledger.files.items() if owned.edited}
+    return Existing(main, dropins, imports, state.remembered_profile(), edited)
+
+
+def foreign_here(paths: Paths) -> tuple[ForeignFile, ...]:
+    """Return the files of other hands; none where one cannot be read, which others refuse."""
+    try:
+        return foreign_files(existing(paths, owned(paths)), paths)
+    except RefusedError:
+        return ()
+
+
+def quarantined(paths: Paths) -> tuple[str, ...]:
+    """Return the foreign files that were moved out of containerd's way, and are kept."""
+    names = RealFiles(paths).names(paths.quarantine)
+    return tuple(f"{paths.quarantine}/{name}" for name in names)
 
 
 def read_dropins(files: RealFiles, folder: str, ours: Collection[str] = ()) -> dict[str, bytes]:
@@ -173,6 +191,7 @@ def observe(
         ledger,
         runs,
         displaced,
+        {path: state.before(owned) for path, owned in ledger.files.items() if owned.edited},
         generations[-1] if generations else 0,
         os.path.exists(state.journal),
         frozenset(i.folder for i in wanted_programs if is_installed(i, paths)),

@@ -46,7 +46,11 @@ def with_generation(node: Node[Any], wanted: Ledger, present: Ledger, state: Sta
 
 def _owned(composition: Composition, ledger: Ledger) -> Composition:
     owners = {path: owned.owner for path, owned in ledger.files.items()}
-    handlers = tuple(replace(h, owner=owners.get(h.owner, h.owner)) for h in composition.handlers)
+    classes = ledger.runtime_classes
+    handlers = tuple(
+        replace(h, owner=owners.get(h.owner, h.owner), runtime_class=classes.get(h.name, ""))
+        for h in composition.handlers
+    )
     return replace(composition, handlers=handlers)
 
 

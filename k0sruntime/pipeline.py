@@ -6,6 +6,7 @@ the plan.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from k0sruntime import apply as apply_
@@ -22,13 +23,15 @@ from k0sruntime import (
 )
 from k0sruntime.choice import Choice
 from k0sruntime.collect import asked, collect, provider_settings, refuse_broken
-from k0sruntime.compose import Composition, compose
+from k0sruntime.compose import Composition, compose, k0s
+from k0sruntime.compose.foreign import foreign_files
 from k0sruntime.discovery import discover
 from k0sruntime.errors import K0sRuntimeError
 from k0sruntime.facts import ask_programs, observe_node
+from k0sruntime.ledger import State
 from k0sruntime.lock import locked
 from k0sruntime.node_provider import NodeSettings
-from k0sruntime.observe import existing, observe, owned, read_settings
+from k0sruntime.observe import existing, foreign_here, observe, owned, read_settings
 from k0sruntime.plan import plan, refuse_other_hands
 from k0sruntime.precedence import settle
 from k0sruntime.proof import from_records
@@ -55,15 +58,16 @@ def prepare(request: Request, story: Story) -> Prepared:
         settings = {**provider_settings(discovered, file), "node": own}
         tell(f"{len(discovered.usable())} of {len(discovered.records)} providers")
     with story.stage("collect") as tell:
+        ledger = owned(request.paths)
+        found = existing(request.paths, ledger)
         node = observe_node(request.paths, own, programs, request.mode)
+        node = replace(node, foreign=foreign_files(found, request.paths))
         collected, notes = settle(collect(discovered, node, settings), own.prefer)
         for note in notes:
             story.say(note)
         active = [r.name for r in collected.records if r.state == "active"]
         tell(f"active: {', '.join(active)}")
     with story.stage("compose") as tell:
-        ledger = owned(request.paths)
-        found = existing(request.paths, ledger)
         composition = compose(node, collected, found)
         tell(composed_words(composition))
     with story.stage("plan") as tell:
@@ -102,6 +106,7 @@ def survey(request: Request, story: Story) -> tuple[tuple[Record, Answers], ...]
         story.say(note)
     settings = {**provider_settings(discovered, file), "node": own}
     node = observe_node(request.paths, own, programs, request.mode)
+    node = replace(node, foreign=foreign_here(request.paths))
     return tuple(asked(discovered, record, node, settings) for record in discovered.records)
 
 
@@ -164,10 +169,13 @@ def node_settings(file: SettingsFile, request: Request) -> NodeSettings:
         RefusedError: an unknown key or a wrong type in ``[node]``.
     """
     own: NodeSettings = convert(file, "node", NodeSettings)
-    if request.containerd:
-        import msgspec
+    said = {"containerd": request.containerd, "cri_socket": request.cri_socket}
+    said = {key: value for key, value in said.items() if value}
+    if said or request.offline:
+        from msgspec.structs import replace as with_
 
-        own = msgspec.structs.replace(own, containerd=request.containerd)
+        downloads = with_(own.downloads, offline=own.downloads.offline or request.offline)
+        own = with_(own, downloads=downloads, **said)
     return own
 
 
@@ -190,7 +198,7 @@ def up(request: Request, story: Story) -> Outcome:
             prepared = prepare(request, story)
             refuse_other_hands(prepared.plan)
             _refuse_start(request, prepared)
-            provide.provide(request, prepared, story)
+            prepared = provide.provide(request, prepared, story)
             if prepared.plan.empty and proved(prepared):
                 outcome = adopt(prepared, story)
             else:
@@ -202,7 +210,7 @@ def up(request: Request, story: Story) -> Outcome:
             last_good.release(request.paths)
         if request.start and request.remember:
             request_record.save(request, prepared.settings_text, prepared.inputs)
-        outcome = provide.tidied(prepared, outcome)
+        outcome = provide.tidied(request, prepared, outcome)
         return supervised.stayed_with(request, prepared.node_settings, outcome)
 
 
@@ -243,6 +251,11 @@ def change(request: Request, prepared: Prepared, story: Story) -> Outcome:
     """Run the stages that change something: check, apply, run, verify."""
     from k0sruntime import config_check
 
+    checked = None
+    if request.start and prepared.composition.mode == "remote":
+        from k0sruntime import run
+
+        checked = run.before_another(prepared, story)
     with (
         story.stage("apply") as tell,
         config_check.begun(prepared.composition, prepared.node) as approve,
@@ -251,11 +264,13 @@ def change(request: Request, prepared: Prepared, story: Story) -> Outcome:
         from k0sruntime.bounce import Done
         from k0sruntime.modes import managed
 
-        gate.refuse(prepared.composition, prepared.node)
+        told = gate.refuse(prepared.composition, prepared.node)
         watched = managed.Watched.now(request.paths)
         ledger = apply_.apply(prepared.plan, request.paths, prepared.observed.ledger, approve)
         tell(f"checked; generation {ledger.generation}, {len(prepared.plan.pending())} files")
-    done = run.run_and_prove(prepared, ledger, story, watched) if request.start else Done()
+    done = Done()
+    if request.start:
+        done = run.run_and_prove(prepared, ledger, story, watched, checked=checked)
     return Outcome(
         prepared.plan,
         prepared.composition,
@@ -265,7 +280,7 @@ def change(request: Request, prepared: Prepared, story: Story) -> Outcome:
         done.ran,
         done.running,
         done.proofs,
-        done.notes,
+        (*told, *done.notes),
     )
 
 
@@ -302,11 +317,14 @@ def down(request: Request, story: Story, *, pods: bool, purge: bool) -> Outcome:
         with story.stage("apply") as tell:
             apply_.apply(planned, request.paths, ledger)
             tell(f"{len(planned.pending())} files removed")
+        notes += run.reload(planned, request.paths)
         done = run.stop(request.paths, observed, story)
         last_good.forget(request.paths)
+        notes += still_elsewhere(request)
         if purge and (unit := service.installed(RealFiles(request.paths))):
             notes += (f"{unit} is still installed: disable it, then remove it",)
         if purge:
+            notes += provide.left_by_purge(bare_settings(request))
             with story.stage("purge") as tell:
                 tell(sandbox.purge(request.paths))
     return Outcome(
@@ -318,6 +336,17 @@ def down(request: Request, story: Story, *, pods: bool, purge: bool) -> Outcome:
         done.ran,
         notes=(*notes, *done.notes),
     )
+
+
+def still_elsewhere(request: Request) -> tuple[str, ...]:
+    """Tell where k0s is still started with another CRI, and what ends that."""
+    node, _ = bare_node(request)
+    left = State(request.paths).remembered_profile()
+    told = k0s.own_again(node, "managed", None, left)
+    if not told.words or not told.service:
+        return ()
+    head = f"k0s is still started with another CRI ({told.service.path or 'as it runs'})"
+    return (f"{head}; back to its own: {' && '.join(told.lines)}",)
 
 
 NOTHING = Composition("standalone", 3, "native")

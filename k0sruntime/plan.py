@@ -8,22 +8,21 @@ from __future__ import annotations
 
 import difflib
 import hashlib
-import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from k0sruntime import masking
-from k0sruntime.compose.layers import dotted, leaves
+from k0sruntime.compose.layers import dotted
 from k0sruntime.compose.main_file import is_managed
 from k0sruntime.errors import ConflictError, Problem, RefusedError
-from k0sruntime.values import same
+from k0sruntime.json_keys import without
+from k0sruntime.key_changes import KeyChange, difference
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from k0sruntime.binaries import Installation
     from k0sruntime.compose import Composition, DesiredFile
-    from k0sruntime.compose.layers import Path
+    from k0sruntime.json_keys import Before
 
 Action = Literal["create", "update", "remove", "restore", "unchanged", "drift", "foreign"]
 Verdict = Literal["start", "bounce", "stop", "none"]
@@ -55,6 +54,10 @@ class OwnedFile:
     """Digest of the file that lay there before us and comes back when ours goes."""
     displaced_mode: int = 0o644
     displaced_owner: tuple[int, int] = (-1, -1)
+    edited: bool = False
+    """It is another program's; only our keys in it are ours, and others may edit it any time."""
+    reload: str = ""
+    """Who reads it again on SIGHUP, as ``program:pid-file``."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,10 @@ class Ledger:
     """Folders that we made, the outermost first; removed when they are empty."""
     proved: bool = False
     """The proof of this generation passed."""
+    programs: Mapping[str, str] = field(default_factory=dict)
+    """Folders of programs that its files name, and the digest of the kept record of each."""
+    runtime_classes: Mapping[str, str] = field(default_factory=dict)
+    """The RuntimeClass that each handler is offered as: containerd's files do not tell it."""
 
 
 @dataclass(frozen=True)
@@ -97,6 +104,8 @@ class Observed:
     running: Running | None = None
     displaced: Mapping[str, FileState] = field(default_factory=dict)
     """What lay at a path before us, where we keep it."""
+    edited: Mapping[str, Before] = field(default_factory=dict)
+    """What we wrote into files of other programs, and what was there before."""
     newest: int = 0
     """The highest generation that was ever recorded."""
     unfinished: bool = False
@@ -119,6 +128,10 @@ class Change:
     before: FileState | None = None
     after: FileState | None = None
     loaded: bool = True
+    base: bytes | None = None
+    """For an edited file: what is left of it without us; ``None`` for nothing."""
+    edited: bool = False
+    reload: str = ""
 
     def diff(self) -> str:
         """Return the change as a unified diff; empty where nothing changes."""
@@ -132,24 +145,6 @@ class Change:
                 f"{self.path} (composed)" if self.after else "/dev/null",
             )
         )
-
-
-@dataclass(frozen=True)
-class KeyChange:
-    """A key of the effective configuration that changes; ``None`` where it is not set."""
-
-    path: Path
-    before: Any
-    after: Any
-
-    def __str__(self) -> str:
-        """Return one line of a difference."""
-        before = _value(masking.value(self.path, self.before))
-        after = _value(masking.value(self.path, self.after))
-        sign = "+" if self.before is None else "-" if self.after is None else "~"
-        if sign == "~":
-            return f"~ {dotted(self.path)}: {before} -> {after}"
-        return f"{sign} {dotted(self.path)} = {after if sign == '+' else before}"
 
 
 @dataclass(frozen=True)
@@ -173,6 +168,10 @@ class Plan:
     """Files that are right already and not in our record, as after the record was lost."""
     missing: tuple[Installation, ...] = ()
     """Programs to be fetched and installed first."""
+    programs: tuple[str, ...] = ()
+    """Folders of all programs that the composition names, those of ``missing`` included."""
+    runtime_classes: Mapping[str, str] = field(default_factory=dict)
+    """By handler."""
 
     def pending(self) -> tuple[Change, ...]:
         """Return the changes that are to be written."""
@@ -218,7 +217,9 @@ def plan(composition: Composition, observed: Observed, *, force: bool = False) -
     generation = max(observed.newest, present) + 1 if anew else present
     verdict = bounce(composition, observed, keys)
     missing = tuple(i for i in composition.installations if i.folder not in observed.installed)
-    return Plan(tuple(changes), keys, verdict, generation, unrecorded, missing)
+    programs = tuple(i.folder for i in composition.installations)
+    classes = {h.name: h.runtime_class for h in composition.handlers if h.runtime_class}
+    return Plan(tuple(changes), keys, verdict, generation, unrecorded, missing, programs, classes)
 
 
 def refuse_other_hands(plan: Plan) -> None:
@@ -264,22 +265,36 @@ def _desired(file: DesiredFile, observed: Observed, force: bool) -> Change:
         action = "create"
     elif before == after:
         action = "unchanged"
+    elif file.edited:
+        after = replace(after, owner=before.owner)
     elif owned is None:
         ours = file.replaces or is_managed(before.content) or before.content == after.content
         action = "update" if ours else "foreign"
     elif before.digest != owned.digest and not force:
         action = "drift"
-    return Change(file.path, action, file.owner, before, after, file.loaded)
+    base, edited = (file.edited.base, True) if file.edited else (None, False)
+    args = (file.path, action, file.owner, before, after, file.loaded, base, edited, file.reload)
+    return Change(*args)
 
 
 def _unwanted(path: str, owned: OwnedFile, observed: Observed, force: bool) -> Change:
     before = observed.files[path]
+    if owned.edited:
+        return taken_out(path, owned, before, observed.edited.get(path))
     if before.digest != owned.digest and not force:
         return Change(path, "drift", owned.owner, before)
     displaced = observed.displaced.get(path)
     if displaced is not None:
         return Change(path, "restore", owned.owner, before, displaced)
     return Change(path, "remove", owned.owner, before)
+
+
+def taken_out(path: str, owned: OwnedFile, before: FileState, known: Before | None) -> Change:
+    """Return the change that takes our keys out of another program's file."""
+    left = without(path, before.content, known)
+    after = replace(before, content=left) if left is not None else None
+    action: Action = "restore" if after else "remove"
+    return Change(path, action, owned.owner, before, after, loaded=False, reload=owned.reload)
 
 
 def bounce(composition: Composition, observed: Observed, keys: tuple[KeyChange, ...]) -> Bounce:
@@ -300,30 +315,6 @@ def bounce(composition: Composition, observed: Observed, keys: tuple[KeyChange, 
         more = f" and {len(keys) - 1} more" if len(keys) > 1 else ""
         return Bounce("bounce", f"the effective configuration changes: {first}{more}")
     return Bounce("none", "the effective configuration stays the same")
-
-
-def difference(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[KeyChange, ...]:
-    """Return the keys whose effective value changes; where files lie makes no difference."""
-    old = {path: _plain(value) for path, value in leaves(before) if path[0] != "imports"}
-    new = {path: _plain(value) for path, value in leaves(after) if path[0] != "imports"}
-    return tuple(
-        KeyChange(path, old.get(path), new.get(path))
-        for path in sorted(old.keys() | new.keys())
-        if not same(old.get(path), new.get(path))
-    )
-
-
-def _plain(value: Any) -> Any:
-    """Return a value as JSON would bring it back, so that recorded and composed ones compare."""
-    return (
-        value
-        if isinstance(value, str | bool | int | float)
-        else json.loads(json.dumps(value, default=str))
-    )
-
-
-def _value(value: Any) -> str:
-    return json.dumps(value, default=str, ensure_ascii=False)
 
 
 def _text(state: FileState | None) -> str:

@@ -67,15 +67,19 @@ def server_of(path: str) -> int | None:
     return int(struct.unpack("3i", found)[0])
 
 
-def started_for(pid: int) -> str:
-    """Return the state folder of the node for which we started a process; empty for others'."""
+def environment(pid: int) -> dict[str, str]:
+    """Return the environment that a process was started with; empty where nobody may look."""
     try:
         with open(f"/proc/{pid}/environ", "rb") as file:
-            words = file.read().split(b"\0")
+            words = [os.fsdecode(word).partition("=") for word in file.read().split(b"\0")]
     except OSError:
-        return ""
-    marks = (word.partition(b"=")[2] for word in words if word.startswith(f"{MARK}=".encode()))
-    return os.fsdecode(next(marks, b""))
+        return {}
+    return {name: value for name, mark, value in words if mark}
+
+
+def started_for(pid: int) -> str:
+    """Return the state folder of the node for which we started a process; empty for others'."""
+    return environment(pid).get(MARK, "")
 
 
 def identity(path: str) -> str:

@@ -48,7 +48,7 @@ def to_records(proofs: Iterable[Proven], at: str = "") -> tuple[dict[str, Any], 
             "handler": proof.handler,
             "seconds": round(proof.seconds, 3),
             "at": at,
-            **asdict(proof.check),
+            **{key: value for key, value in asdict(proof.check).items() if key != "cgroup_driver"},
         }
         for proof in proofs
     )

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from k0sruntime.collect import for_provider
 from k0sruntime.errors import Problem
 from k0sruntime.proof import Proven, Target, failures
+from k0sruntime.sockets import socket_fault
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -72,11 +74,17 @@ def prove(node: Node[Any], target: Target, checks: Checks = (), socket: str = ""
     from k0sruntime.verify import verify
 
     with CRI(socket or node.paths.socket) as cri:
+        if socket and (wrong := socket_fault(node.paths.on_disk(socket), cri.runtime)):
+            raise NotProvedError([_unfit(wrong)])
         proofs = verify(target, node, cri, checks)
     failed = failures(proofs)
     if failed:
         raise NotProvedError([failed_problem(proof) for proof in failed])
     return proofs
+
+
+def _unfit(wrong: Problem) -> Problem:
+    return replace(wrong, message=f"the CRI socket does not do: {wrong.message}")
 
 
 def summary(proofs: Sequence[Proven]) -> str:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from k0sruntime import masking
+from k0sruntime import masking, toml
 from k0sruntime.compose import k0s
 from k0sruntime.proof import to_records
 
@@ -76,6 +77,9 @@ def plan_document(plan: Plan, composition: Composition) -> dict[str, Any]:
             }
             for installation in composition.installations
         ],
+        "warnings": [
+            {"provider": part.owner.provider, **asdict(part.value)} for part in composition.warnings
+        ],
         "effective": [
             {
                 "key": list(key.path),
@@ -92,8 +96,16 @@ def plan_document(plan: Plan, composition: Composition) -> dict[str, Any]:
 
 
 def _secret(change: Any) -> bool:
+    """Tell whether a file is its owner's alone, or holds credentials wherever it came from."""
     states = [state for state in (change.before, change.after) if state]
-    return any(not state.mode & 0o077 for state in states)
+    return any(not state.mode & 0o077 or _holds_secret(state.content) for state in states)
+
+
+def _holds_secret(content: bytes) -> bool:
+    try:
+        return masking.holds_secret(toml.load(content, ""))
+    except toml.TOMLError:
+        return False
 
 
 def plan_text(plan: Plan, composition: Composition) -> str:
@@ -109,12 +121,23 @@ def plan_text(plan: Plan, composition: Composition) -> str:
     if composition.overlaps:
         lines += ["", "Keys that a foreign file sets as well:"]
         lines += [f"  {overlap}" for overlap in composition.overlaps]
+    lines += warning_lines(composition)
     lines += remote_lines(composition)
     verdict = {"start": "start containerd", "none": "no bounce", "stop": "stop containerd"}
     lines += ["", f"{verdict.get(plan.bounce.verdict, 'one bounce')}: {plan.bounce.reason}"]
     if plan.empty:
         lines.append("Nothing to do.")
     return "\n".join(lines).lstrip("\n")
+
+
+def warning_lines(composition: Composition) -> list[str]:
+    """Return what providers say that this node will not be happy with."""
+    lines = []
+    for part in composition.warnings:
+        check, provider = part.value, part.owner.provider
+        lines += ["", f"{check.verdict}: {check.name}: {check.detail}  [{provider}]"]
+        lines += [f"  do: {check.remedy}"] if check.remedy else []
+    return lines
 
 
 def _fetched(plan: Plan) -> list[str]:
@@ -128,20 +151,36 @@ def _fetched(plan: Plan) -> list[str]:
 
 def remote_lines(composition: Composition) -> list[str]:
     """Return what k0s must be told: its command line and the worker profile."""
-    flags = k0s.worker_flags(composition.socket, composition.profile)
-    if not flags:
-        return []
-    lines = [
-        "",
-        "k0s must be told (install --force replaces all flags of the service; keep yours):",
-    ]
-    lines += [f"  {line}" for line in k0s.command_lines(flags)]
+    told = composition.k0s_told
+    lines = []
+    if told.lines:
+        kept = "all other flags of the service are kept" if told.words else "keep your own flags"
+        lines += ["", f"k0s must be told (install --force replaces all flags; {kept}):"]
+        lines += [f"  {line}" for line in told.lines]
+    elif told.done:
+        lines += ["", f"k0s is started with this already ({_where(told)})."]
+    lines += [f"note: {note}" for note in told.notes]
     if composition.socket:
         lines.append("k0s then imports no image bundles and reads no drop-ins.")
     if composition.profile:
         lines += ["", "The cluster's configuration needs this worker profile:"]
         lines += [f"  {line}" for line in k0s.profile_fragment(composition.profile).splitlines()]
+        lines.append(
+            "k0sruntime export k0s-config --into k0s.yaml writes it there; where dynamic"
+            " configuration is on, --patch prints a patch."
+        )
     return lines
+
+
+def _where(told: k0s.Told) -> str:
+    return (told.service.path if told.service else "") or "its command line"
+
+
+def k0s_document(composition: Composition | None) -> dict[str, Any] | None:
+    """Return what k0s must be told as data."""
+    if composition is None or not (told := composition.k0s_told).lines:
+        return None
+    return {"lines": list(told.lines), "service": _where(told), "notes": list(told.notes)}
 
 
 def up_document(outcome: Outcome, paths: Paths) -> str:
@@ -167,6 +206,7 @@ def up_document(outcome: Outcome, paths: Paths) -> str:
         proofs=list(outcome.running.proofs if outcome.running else to_records(outcome.proofs)),
         supervisor=outcome.supervisor or None,
         k0s_flags=k0s.worker_flags(composition.socket, composition.profile) if composition else [],
+        k0s=k0s_document(composition),
         profile=dict(composition.profile.values) if composition and composition.profile else None,
         notes=list(outcome.notes),
         plan=plan_document(outcome.plan, composition) if composition else None,
@@ -198,6 +238,7 @@ def up_text(outcome: Outcome, paths: Paths) -> str:
             ]
     lines += other_proofs(outcome.proofs)
     if composition:
+        lines += warning_lines(composition)
         lines += remote_lines(composition)
     lines += [f"note: {note}" for note in outcome.notes]
     if outcome.running:

@@ -40,6 +40,7 @@ def save(request: Request, settings: bytes, inputs: Mapping[str, str]) -> None:
     options += ["--no-providers"] if request.no_providers else []
     options += [f"--mode={request.mode}"] if request.mode else []
     options += [f"--containerd={request.containerd}"] if request.containerd else []
+    options += [f"--cri-socket={request.cri_socket}"] if request.cri_socket else []
     options += ["--offline"] if request.offline else []
     options += [f"--cache={os.path.abspath(request.cache)}"] if request.cache else []
     document = {"options": options, "inputs": dict(inputs)}

@@ -15,7 +15,7 @@ from k0sruntime import last_good, on_disk
 from k0sruntime.bounce import start_and_prove
 from k0sruntime.errors import K0sRuntimeError, Problem, RollbackFailedError, RolledBackError
 from k0sruntime.ledger import State
-from k0sruntime.modes import managed, standalone
+from k0sruntime.modes import managed, remote, standalone
 from k0sruntime.node import Program, Version
 from k0sruntime.plan import Ledger
 from k0sruntime.processes import identity
@@ -52,7 +52,8 @@ def roll_back(
     if prepared.composition.mode == "standalone":
         before = _last_proved(State(prepared.node.paths), before)
     story.say(f"going back to generation {before.generation}: {failure.problems[0].message}")
-    way = _managed if prepared.composition.mode == "managed" else _standalone
+    ways = {"managed": _managed, "remote": _remote}
+    way = ways.get(prepared.composition.mode, _standalone)
     try:
         back = way(prepared, ledger, before, story)
     except Exception as exc:
@@ -165,3 +166,12 @@ def _managed(prepared: Prepared, ledger: Ledger, before: Ledger, story: Story) -
         proofs = prove(node, target_of(on_disk.composed(node, before)))
         tell(summary(proofs))
     return f"generation {before.generation} is back, k0s runs it, and it is proved"
+
+
+def _remote(prepared: Prepared, ledger: Ledger, before: Ledger, story: Story) -> str:
+    """Put the files back; what ran before was not stopped."""
+    _files(prepared, ledger, before, story)
+    reloads = [change.reload for change in prepared.plan.pending()]
+    for note in remote.reload(reloads, prepared.node.paths):
+        story.say(note)
+    return f"generation {before.generation} is back, and what ran before runs on"

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from k0sruntime import apply as apply_
-from k0sruntime import last_good, on_disk
+from k0sruntime import last_good, on_disk, restore
 from k0sruntime.collect import Collected
 from k0sruntime.discovery import Discovered
 from k0sruntime.hooks import Hooks
@@ -17,6 +17,8 @@ from k0sruntime.plan import plan
 from k0sruntime.stages import Outcome, Prepared
 
 if TYPE_CHECKING:
+    from k0sruntime.node import Node
+    from k0sruntime.node_provider import NodeSettings
     from k0sruntime.plan import Ledger
     from k0sruntime.stages import Request, Story
 
@@ -37,8 +39,10 @@ def rollback(request: Request, story: Story, generation: int | None) -> Outcome:
         state = State(request.paths)
         present = state.ledger()
         wanted = apply_.generation(generation or apply_.last_proved(state, present), state)
+        node, own = bare_node(request)
+        restore.restore(request, wanted, node, own, story)
         with story.stage("compose") as tell:
-            prepared = _prepare_from(request, wanted, present, state)
+            prepared = _prepare_from(request, node, own, wanted, present, state)
             gate.refuse(prepared.composition, prepared.node)
             tell(composed_words(prepared.composition))
         watched = managed.Watched.now(request.paths)
@@ -63,9 +67,15 @@ def rollback(request: Request, story: Story, generation: int | None) -> Outcome:
     )
 
 
-def _prepare_from(request: Request, wanted: Ledger, present: Ledger, state: State) -> Prepared:
+def _prepare_from(
+    request: Request,
+    node: Node[Any],
+    own: NodeSettings,
+    wanted: Ledger,
+    present: Ledger,
+    state: State,
+) -> Prepared:
     """Compose a generation with the files of other hands as they lie there now."""
-    node, own = bare_node(request)
     composition = on_disk.with_generation(node, wanted, present, state)
     observed = observe(composition, request.paths, present, node.containerd)
     planned = plan(composition, observed)

@@ -7,15 +7,19 @@ the proof; a failure goes back the same way and proves what it went back to.
 from __future__ import annotations
 
 import contextlib
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from k0sruntime import last_good, next_start, supervisor
+from k0sruntime import gate, kubectl, last_good, next_start, supervisor
 from k0sruntime.bounce import Done, start_and_prove
+from k0sruntime.contributions import Check
 from k0sruntime.errors import CRIError, Problem, VerifyFailedError
 from k0sruntime.ledger import State, as_proved
-from k0sruntime.modes import managed, standalone
+from k0sruntime.modes import managed, remote, standalone
+from k0sruntime.proof import Proven
 from k0sruntime.prove import NotProvedError, checks_of, prove, summary, target_of
 from k0sruntime.roll_back import roll_back
+from k0sruntime.sockets import socket_fault
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,7 +27,7 @@ if TYPE_CHECKING:
 
     from k0sruntime.modes.managed import Watched
     from k0sruntime.node import Node, Paths
-    from k0sruntime.plan import Ledger, Observed, Running
+    from k0sruntime.plan import Ledger, Observed, Plan, Running
     from k0sruntime.stages import Prepared, Story
 
 
@@ -33,6 +37,7 @@ def run_and_prove(
     story: Story,
     watched: Watched,
     before: Ledger | None = None,
+    checked: Done | None = None,
 ) -> Done:
     """Run what was applied in its mode, and prove it.
 
@@ -42,6 +47,7 @@ def run_and_prove(
         story: told of every step.
         watched: the drop-in folder before it was applied.
         before: the generation to go back to; by default the one that was observed.
+        checked: the proof of a remote CRI from before anything was applied.
 
     Raises:
         RolledBackError: it failed, and the old state is back and proved.
@@ -49,12 +55,17 @@ def run_and_prove(
         VerifyFailedError: a remote CRI does not pass; nothing there is ours to put back.
     """
     mode, paths = prepared.composition.mode, prepared.node.paths
+    other = Done()
+    if mode == "remote":  # our containerd is stopped only when the other one has passed
+        other = checked or _run_remote(prepared, ledger, before, story)
     if prepared.plan.bounce.verdict == "stop" and prepared.observed.running:
         _send_supervisor_away(paths)
         _stop(paths, prepared.observed.running, story)
         last_good.forget(paths)
     if mode == "remote":
-        return _prove_remote(prepared, ledger, story)
+        return _remember(prepared, ledger, other)
+    for note in reload(prepared.plan, paths):
+        story.say(note)
     try:
         if mode == "managed":
             done = _run_managed(prepared, story, watched)
@@ -104,7 +115,10 @@ def _not_proved(node: Node[Any], watched: Watched) -> str:
     if service is None:
         return "k0s is not running: the files are right, and it loads them when it starts"
     if socket := service.flag("--cri-socket"):
-        return f"k0s runs with --cri-socket={socket}: it starts no containerd and reads no drop-ins"
+        return (
+            f"k0s runs with --cri-socket={socket}: it starts no containerd and reads no drop-ins,"
+            " until it is started without"
+        )
     if watched.touched() and not watched.there:
         return (
             f"k0s did not watch {node.paths.dropins}, which was not there:"
@@ -131,13 +145,35 @@ def prove_again(prepared: Prepared, story: Story) -> Done:
     socket = composition.socket
     with story.stage("verify") as tell:
         try:
-            where = socket.path if socket else prepared.node.paths.socket
+            where = socket.path if socket else ""
             proofs = prove(prepared.node, target_of(composition), checks_of(prepared), where)
         except NotProvedError as exc:
             raise VerifyFailedError(*exc.problems) from exc
+        if socket:
+            proofs += reported(prepared.node, proofs)
         tell(summary(proofs))
     notes = next_start.warnings(prepared.node, composition)
     return Done(running=running, proofs=tuple(proofs), notes=notes)
+
+
+def reported(node: Node[Any], proofs: Sequence[Proven]) -> list[Proven]:
+    """Hold what the cluster says of this node's runtime against what answers on the socket.
+
+    Until k0s was told and started anew that is another one, which is no fault of the socket's.
+    """
+    found, why = kubectl.reported_runtime(node)
+    if not found and not why:
+        return []  # no kubeconfig is at hand
+    answers = next(proof.check.detail for proof in proofs if proof.check.name == "CRI answers")
+    wanted = "://".join(answers.split(" ", 1))
+    same = found == wanted or found.startswith(f"{wanted}+")
+    check = Check(
+        name="the cluster's view of the node",
+        verdict="pass" if same else "warn" if found else "unknown",
+        detail=found if same else f"{found}, not {wanted} yet" if found else why,
+        remedy="" if same else "Run the k0s install that is printed, and restart k0s.",
+    )
+    return [Proven("node", check)]
 
 
 def prove_held(node: Node[Any], problems: Sequence[Problem], story: Story) -> VerifyFailedError:
@@ -158,10 +194,56 @@ def prove_held(node: Node[Any], problems: Sequence[Problem], story: Story) -> Ve
     return VerifyFailedError(held, *problems)
 
 
-def _prove_remote(prepared: Prepared, ledger: Ledger, story: Story) -> Done:
-    """Prove another runtime's socket: it speaks CRI, is ready, and the providers' checks pass."""
-    done = prove_again(prepared, story)
-    State(prepared.node.paths).save(as_proved(ledger))
+def before_another(prepared: Prepared, story: Story) -> Done | None:
+    """Check another runtime before anything is written for it; return its proof, if there is one.
+
+    Where files of that runtime are edited first, only the socket itself can be judged now; then
+    ``None`` is returned, and the proof comes after.
+
+    Raises:
+        VerifyFailedError: it does not pass; nothing was changed.
+        RefusedError: a file would not be taken, or one that is left over would stop k0s.
+    """
+    gate.refuse(prepared.composition, prepared.node)
+    remote.refuse(prepared.composition.files)
+    if not any(change.reload for change in prepared.plan.pending()):
+        return prove_again(prepared, story)
+    from k0sruntime.cri import CRI
+
+    socket = prepared.composition.socket
+    path = prepared.node.paths.on_disk(socket.path) if socket else ""
+    with CRI(path) as cri:
+        wrong = socket_fault(path, cri.runtime)
+    if wrong:
+        raise VerifyFailedError(wrong)
+    return None
+
+
+def reload(plan: Plan, paths: Paths) -> tuple[str, ...]:
+    """Let other programs read the files again that a plan edited; return what to tell."""
+    return tuple(remote.reload((change.reload for change in plan.pending()), paths))
+
+
+def _run_remote(prepared: Prepared, ledger: Ledger, before: Ledger | None, story: Story) -> Done:
+    """Let the other runtime read its file again, and prove it; its file goes back if that fails."""
+    paths = prepared.node.paths
+    notes = reload(prepared.plan, paths)
+    try:
+        done = prove_again(prepared, story)
+    except VerifyFailedError as exc:
+        if not prepared.plan.pending():
+            raise
+        failure = NotProvedError(exc.problems)
+        roll_back(prepared, ledger, before or prepared.observed.ledger, failure, story)
+    return replace(done, notes=(*notes, *done.notes))
+
+
+def _remember(prepared: Prepared, ledger: Ledger, done: Done) -> Done:
+    """Record the generation as proved, and the worker profile that goes when this CRI goes."""
+    state = State(prepared.node.paths)
+    state.save(as_proved(ledger))
+    if profile := prepared.composition.profile:
+        state.remember_profile(profile.name)
     return done
 
 

@@ -49,9 +49,11 @@ class Request:
     force: bool = False
     lock_timeout: float = 60.0
     offline: bool = False
-    """Never open a socket to fetch something."""
+    """Never open a socket to another machine: to fetch something, or to check it."""
     cache: str = ""
     """Folder of what was fetched, where it is not the machine's own."""
+    cri_socket: str = ""
+    """CRI of another runtime, as ``--cri-socket`` of k0s has it."""
     remember: bool = True
     """A person asked, not the supervisor: it is what a supervisor keeps the node at."""
     supervise: bool | None = None

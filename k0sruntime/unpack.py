@@ -3,7 +3,7 @@
 A hard link becomes a file of its own.
 
 An archive with anything else in it is refused as a whole: an absolute path, ``..``, a link that
-leads out, a device. Owners and set-user-ID bits are not taken over.
+leads out or through another link, a device. Owners and set-user-ID bits are not taken over.
 """
 
 from __future__ import annotations
@@ -51,6 +51,8 @@ class _Found:
     def __init__(self) -> None:
         self._names: set[str] = set()
         self._links: list[str] = []
+        self._passed: dict[str, str] = {}
+        """Folders that the target of a link passes through, and the link."""
         self._bytes = 0
 
     def take(self, member: tarfile.TarInfo) -> str:
@@ -66,6 +68,11 @@ class _Found:
             return f"{name} lies below a link"
         if member.issym():
             self._links.append(name)
+            self._passed |= dict.fromkeys(_passed(member), name)
+        for link in self._links:
+            # What is behind a link is not what its path says: .. counts from there.
+            if link in self._passed:
+                return f"the link {self._passed[link]} passes through the link {link}"
         self._bytes += member.size
         if len(self._names) > MOST_MEMBERS or self._bytes > MOST_BYTES:
             return "it is too large to be programs"
@@ -76,7 +83,7 @@ class _Found:
 def _refusing(place: str) -> Iterator[None]:
     try:
         yield
-    except (tarfile.TarError, EOFError, ValueError, KeyError) as exc:
+    except (tarfile.TarError, EOFError, ValueError, KeyError, RecursionError) as exc:
         raise _problem(place, f"it is no tar archive: {exc}") from exc
     except OSError as exc:  # what bz2 and gzip raise for bytes that are not theirs
         raise _problem(place, f"it is no tar archive: {exc}") from exc
@@ -95,6 +102,12 @@ def _strange(member: tarfile.TarInfo) -> str:
         out = member.linkname.startswith("/") or _leaves(target)
         return f"the link {member.name!r} leads out to {member.linkname!r}" if out else ""
     return f"{member.name!r} is neither a file, a folder nor a link"
+
+
+def _passed(link: tarfile.TarInfo) -> list[str]:
+    """Return the folders that the way to a link's target passes through, ``..`` taken as it is."""
+    parts = posixpath.join(posixpath.dirname(link.name), link.linkname).split("/")
+    return [posixpath.normpath("/".join(parts[:end])) for end in range(1, len(parts))]
 
 
 def _leaves(name: str) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
+from k0sruntime import coherence, masking
 from k0sruntime.compose import schema as schema_
 from k0sruntime.compose.layers import leaves
 from k0sruntime.contributions import Check
@@ -16,7 +17,7 @@ from k0sruntime.errors import CRIError, ProviderError
 from k0sruntime.proof import Proven, Target, failures
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from k0sruntime.compose import Handler
     from k0sruntime.cri import CRI
@@ -38,14 +39,16 @@ def verify(
         return proofs
     cri.remove_leftovers()
     proofs += [*_listed(target, cri), *_configured(target, cri)]
-    proofs += _cgroup_driver(target, cri)
     unfit = list(_programs(target, node))
     proofs += unfit
     told = {proof.handler for proof in unfit}
-    proofs += [_sandbox(handler, cri) for handler in target.handlers if handler.name not in told]
-    for check in checks:
-        proofs += check(cri)
-    return proofs
+    missing = _missing_image(target, cri) if node.offline else ""
+    for handler in target.handlers:
+        if handler.name not in told:
+            proofs.append(_not_run(handler, missing) if missing else _sandbox(handler, cri))
+    own = [proof for check in checks for proof in check(cri)]
+    proofs += _coherence(target, node, cri, own)
+    return [*proofs, *(proof for proof in own if not proof.check.cgroup_driver)]
 
 
 def provider_checks(
@@ -122,29 +125,34 @@ def _configured(target: Target, cri: CRI) -> Iterator[Proven]:
             continue  # a key that CRI does not tell, such as those of the images table
         compared += 1
         if found != _plain(value):
-            detail = f"{'.'.join(path)} is {found!r}, composed was {value!r}"
+            is_, was = masking.value(path, found), masking.value(path, value)
+            detail = f"{'.'.join(path)} is {is_!r}, composed was {was!r}"
             yield _node("effective configuration", "fail", detail)
     yield _node(
         "effective configuration", "pass", f"{compared} keys over CRI equal the composition"
     )
 
 
-def _cgroup_driver(target: Target, cri: CRI) -> Iterator[Proven]:
-    """Compare the worker profile's cgroup driver with the CRI's.
+def _coherence(target: Target, node: Node[Any], cri: CRI, told: Sequence[Proven]) -> list[Proven]:
+    """Bring all cgroup drivers into one table, those that providers found included."""
+    behind = [
+        coherence.Told(proof.check.name, proof.check.cgroup_driver)
+        for proof in told
+        if proof.check.cgroup_driver
+    ]
+    drivers = coherence.Drivers(
+        kubernetes=node.k0s.version if node.k0s else None,
+        cri=cri.cgroup_driver(),
+        profile=target.cgroup_driver,
+        kubelet=coherence.kubelet_says(node.files, node.paths),
+        makers=(*behind, *coherence.makers_of(handlers_said(target.handlers))),
+    )
+    return [Proven("node", check) for check in coherence.table(drivers)]
 
-    A kubelet from 1.31 on takes the CRI's; an older one, or a CRI that does not tell, takes the
-    profile's, and pods fail where the two differ (Kubernetes KubeletCgroupDriverFromCRI).
-    """
-    if not target.cgroup_driver:
-        return
-    told = cri.cgroup_driver()
-    if not told:
-        yield _node("cgroup driver", "unknown", "this CRI does not tell its cgroup driver")
-    elif told != target.cgroup_driver:
-        detail = f"the CRI uses {told}, the worker profile says {target.cgroup_driver}"
-        yield _node("cgroup driver", "warn", detail)
-    else:
-        yield _node("cgroup driver", "pass", f"{told}, as the worker profile says")
+
+def handlers_said(handlers: Iterable[Handler]) -> list[tuple[str, Any, bool]]:
+    """Return what the coherence gate asks of handlers: name, table, and whether it is ours."""
+    return [(h.name, h.table, not h.owner.startswith("/")) for h in handlers]
 
 
 def _folded(value: Any) -> Any:
@@ -211,6 +219,23 @@ def _unfit(path: str, node: Node[Any]) -> str:
     if head[:4] == b"\x7fELF" and machine != ELF_MACHINES.get(node.arch, machine):
         return f"{path} is built for another architecture than {node.arch}"
     return ""
+
+
+def _missing_image(target: Target, cri: CRI) -> str:
+    """Return the sandbox image where containerd would have to pull it."""
+    _, images = schema_.cri_tables(target.effective, target.schema)
+    pinned = images.get("pinned_images")
+    found = pinned.get("sandbox") if isinstance(pinned, dict) else images.get("sandbox_image")
+    try:
+        return str(found) if found and not cri.has_image(str(found)) else ""
+    except CRIError:
+        return ""
+
+
+def _not_run(handler: Handler, image: str) -> Proven:
+    detail = f"the sandbox image {image} is not at hand, and --offline pulls none"
+    remedy = "Put an image bundle into k0s's images folder."
+    return _of(handler, "sandbox", "unknown", detail, remedy)
 
 
 def _sandbox(handler: Handler, cri: CRI) -> Proven:

@@ -6,11 +6,12 @@ Proxies and credentials come from where every program takes them (``HTTPS_PROXY`
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 from k0sruntime import masking
-from k0sruntime.cache import CHUNK
 from k0sruntime.errors import Problem, RefusedError
+from k0sruntime.guard import DeadlineError, bounded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,6 +20,14 @@ if TYPE_CHECKING:
 
 TIMEOUTS = (10.0, 30.0)
 """Seconds to connect, and between two pieces of an answer."""
+ANSWER_SECONDS = 60.0
+"""From the question to the last header of the answer."""
+PIECE = 1 << 16
+"""Most bytes that are waited for at once; fewer are taken as they come."""
+LEAST_RATE = 4096
+"""Bytes a second; slower is no download. The node's lock is held all the while."""
+RATE_SECONDS = 30.0
+"""How long one may be slower."""
 MOST_REDIRECTS = 5
 PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
 """HTTP statuses that may be gone a moment later (RFC 9110, 6585)."""
@@ -74,7 +83,8 @@ class Web:
         if offset:
             headers["Range"] = f"bytes={offset}-"
         options: dict[str, Any] = {"verify": self._ca} if self._ca else {}
-        try:
+
+        def get() -> requests.Response:
             return session.get(
                 url,
                 headers=headers,
@@ -83,6 +93,11 @@ class Web:
                 allow_redirects=False,
                 **options,
             )
+
+        try:
+            return bounded(get, ANSWER_SECONDS)
+        except DeadlineError as exc:
+            raise Passing(str(exc)) from exc
         except requests.exceptions.SSLError as exc:
             remedy = "Name its authority: [node.downloads] ca, or REQUESTS_CA_BUNDLE."
             raise refused(url, f"TLS: {_innermost(exc)}", remedy) from exc
@@ -93,16 +108,27 @@ class Web:
 
 
 def pieces(response: requests.Response) -> Iterator[bytes]:
-    """Yield the content of an answer as it comes.
+    """Yield the content of an answer as it comes: what is there counts, should the rest not come.
 
     Raises:
-        Passing: it is cut off, or no piece comes for too long.
+        Passing: it is cut off, no piece comes for too long, or they come too slowly.
     """
-    import requests
+    from http.client import HTTPException
 
+    from urllib3.exceptions import HTTPError
+
+    since, came = time.monotonic(), 0
     try:
-        yield from response.iter_content(CHUNK)
-    except requests.RequestException as exc:
+        while data := response.raw.read1(PIECE):
+            yield data
+            came += len(data)
+            seconds = time.monotonic() - since
+            if seconds < RATE_SECONDS:
+                continue
+            if came < LEAST_RATE * seconds:
+                raise Passing(f"it is too slow: {came} bytes in {seconds:.0f} s")
+            since, came = time.monotonic(), 0
+    except (HTTPError, HTTPException, OSError) as exc:
         raise Passing(_innermost(exc)) from exc
 
 

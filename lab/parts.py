@@ -143,6 +143,19 @@ def registry(lab: Lab) -> Got:
     return Got(str(lab.bin / "docker-registry"), version, "debian bookworm")
 
 
+def dockerd(lab: Lab) -> Got:
+    """Docker's daemon, which runs with a containerd and a runc of the lab's.
+
+    cri-dockerd is no package of Debian's: the tests have a stand-in for it.
+    """
+    folder, version = lab.unpack("forky", "docker.io")
+    answer(lab.link(program_in(folder, "dockerd")))
+    for name in ("docker-proxy", "docker-init"):
+        for program in sorted(folder.rglob(name))[:1]:
+            lab.link(program)
+    return Got(str(lab.bin / "dockerd"), version, "debian forky")
+
+
 PARTS: dict[str, Callable[[Lab], Got]] = {
     "containerd": containerd,
     "runc": runc,
@@ -152,6 +165,7 @@ PARTS: dict[str, Callable[[Lab], Got]] = {
     "containerd-1.6": _older("bookworm", "1.6"),
     "runsc": runsc,
     "registry": registry,
+    "dockerd": dockerd,
 }
 """Every part by name."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from typing import Any
 
 import pytest
@@ -375,8 +376,28 @@ def test_a_binary_is_installed_into_a_folder_of_its_version() -> None:
     assert there.installations == ()
     wanted = Binary(name="acme", version="1.2", downloads={"x86_64": download})
     (one,) = composed(*by("a", wanted)).installations
-    assert one.folder == "/var/lib/k0sruntime/bin/a/acme-1.2"
+    assert re.fullmatch(r"/var/lib/k0sruntime/bin/a/acme-1\.2-[0-9a-f]{8}", one.folder)
     assert one.downloads == (download,)
+    assert make_node("a", None).binary_file(wanted, "bin/acme") == f"{one.folder}/bin/acme"
+
+
+def test_another_pin_or_layout_of_a_version_is_another_folder_and_another_source_is_not() -> None:
+    def folder(*downloads: Download) -> str:
+        binary = Binary(name="acme", version="1.2", downloads={"x86_64": downloads})
+        (one,) = composed(*by("a", binary)).installations
+        return one.folder
+
+    sums = "https://x.test/sums"
+    plain = folder(Download(url="https://x.test/acme", sha512_url=sums))
+    assert plain == folder(Download(url="/media/stick/acme", sha512_url="/media/stick/sums"))
+    others = {
+        folder(Download(url="https://x.test/acme", sha512="0" * 128)),
+        folder(Download(url="https://x.test/acme", sha512="1" * 128)),
+        folder(Download(url="https://x.test/acme", sha512_url=sums, unpack=True)),
+        folder(Download(url="https://x.test/acme.tar", sha512_url=sums, unpack=True)),
+        folder(*(Download(url=f"https://x.test/{n}", sha512_url=sums) for n in ("acme", "shim"))),
+    }
+    assert len(others | {plain}) == 6
 
 
 def test_a_binary_that_is_not_offered_for_this_machine_is_refused() -> None:
@@ -391,6 +412,10 @@ def test_two_binaries_of_one_name_and_version_are_refused() -> None:
     wanted = Binary(name="acme", version="1", downloads={"x86_64": download})
     with pytest.raises(ConflictError, match="two binaries called acme 1"):
         composed(*by("a", wanted, wanted))
+    pinned = Download(url="https://example.test/acme", sha256="1" * 64)
+    another = Binary(name="acme", version="1", downloads={"x86_64": pinned})
+    with pytest.raises(ConflictError, match="two binaries called acme 1"):
+        composed(*by("a", wanted, another))
 
 
 def test_every_key_knows_its_file_line_and_maker() -> None:

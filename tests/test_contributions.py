@@ -177,6 +177,16 @@ REFUSED |= {
     "a second hosts.toml": (HostsFile, {"registry": "a", "files": {"hosts.toml": ""}}, "hosts"),
     "a binary with a path": (Binary, {"name": "a/b", "installed": "/a/b"}, "must match"),
     "a binary at a relative path": (Binary, {"name": "a", "installed": "bin/a"}, "bin/a"),
+    "an overhead that is no quantity": (
+        RuntimeHandler,
+        {"name": "a", "runtime_class": "a", "overhead": {"memory": "128 MB"}},
+        "is no quantity",
+    ),
+    "an overhead that is a number": (
+        RuntimeHandler,
+        {"name": "a", "runtime_class": "a", "overhead": {"memory": 1}},
+        "is no quantity",
+    ),
     "a checksum in capitals": (Download, {"url": "https://x/a", "sha256": "A" * 64}, "lower-case"),
     "a checksum cut short": (Download, {"url": "https://x/a", "sha512": "a" * 127}, "sha512"),
     "a download without a place": (Download, {"url": "", "sha256": "a" * 64}, "''"),
@@ -357,3 +367,28 @@ def test_a_provider_cannot_reach_beyond_its_own_names_nor_overwhelm_the_host(cas
 def test_what_a_check_tells_is_one_line_that_a_terminal_can_show() -> None:
     check = Check(name="kernel\n", verdict="pass", detail="Linux\x1b[2J\n6.12\n")
     assert (check.name, check.detail) == ("kernel", "Linux [2J 6.12")
+
+
+@pytest.mark.parametrize(
+    ("sums", "protected"),
+    [
+        ("https://x/sums", True),
+        ("/media/stick/sums", True),
+        ("http://127.0.0.1:8080/sums", True),
+        ("http://localhost/sums", True),
+        ("http://me:word@[::1]:80/sums", True),
+        ("http://x/sums", False),
+        ("http://127.0.0.1.x.test/sums", False),
+        ("http://127.0.0.1:80@x.test/sums", False),
+        ("http://localhost.x.test/sums", False),
+        ("http://x.test/@localhost/sums", False),
+    ],
+)
+def test_a_checksum_that_anybody_on_the_way_could_change_is_none(sums, protected):
+    assert Download(url="http://x/a", sha512_url=sums).protected is protected
+    assert Download(url="http://x/a", sha512_url=sums, sha256="a" * 64).protected
+
+
+@pytest.mark.parametrize("amount", ["0", "64Mi", "1.5Gi", "250m", "1e3", "12E6", "2k", "3E", "1n"])
+def test_the_quantities_of_kubernetes_are_taken(amount):
+    assert RuntimeHandler(name="a", runtime_class="a", overhead={"memory": amount})

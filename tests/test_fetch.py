@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import hashlib
 import http.server
@@ -10,6 +11,7 @@ import os
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -18,10 +20,11 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from k0sruntime import web
 from k0sruntime.binaries import Download
 from k0sruntime.cache import Cache
 from k0sruntime.errors import ExitCode, RefusedError
-from k0sruntime.fetch import ATTEMPTS, Fetcher, checksum_in
+from k0sruntime.fetch import ATTEMPTS, Fetcher, Meter, checksum_in
 
 CONTENT = bytes(range(256)) * 8192
 """Two megabytes: two pieces."""
@@ -269,6 +272,68 @@ def test_a_server_that_is_not_there_is_told(cache: Cache) -> None:
     assert "--cache DIR" in refused.value.problems[0].remedy
 
 
+def dripping(sent: bytes, *, head: bool):
+    """Answer with one byte after the other, and never come to an end."""
+
+    def answer(request: http.server.BaseHTTPRequestHandler) -> bool:
+        if not head:
+            request.send_response(206 if request.headers.get("Range") else 200)
+            request.send_header("Content-Length", str(len(CONTENT)))
+            request.end_headers()
+        with contextlib.suppress(OSError):
+            for byte in sent:
+                request.wfile.write(bytes([byte]))
+                request.wfile.flush()
+                time.sleep(0.02)
+        request.close_connection = True
+        return True
+
+    return answer
+
+
+def test_a_source_that_drips_is_given_up_and_what_came_of_it_is_kept(
+    server: Server, cache: Cache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(web, "RATE_SECONDS", 0.3)
+    server.answers = [dripping(CONTENT[:500], head=False)]
+    waited: list[float] = []
+    path = fetcher(cache, pause=waited.append).fetch(download(server))
+    assert Path(path).read_bytes() == CONTENT
+    assert waited == [0.5]
+    (_, again) = server.asked[1]
+    assert 5 <= int(again.removeprefix("bytes=").removesuffix("-")) < 500
+
+
+def test_a_source_that_always_drips_is_refused(
+    server: Server, cache: Cache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(web, "RATE_SECONDS", 0.1)
+    server.answers = [dripping(CONTENT[:500], head=False)] * ATTEMPTS
+    with pytest.raises(RefusedError, match=r"it is too slow: \d+ bytes in 0 s, 5 times"):
+        fetcher(cache).fetch(download(server))
+
+
+def test_a_source_that_never_ends_its_headers_is_given_up(
+    server: Server, cache: Cache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(web, "ANSWER_SECONDS", 0.3)
+    server.answers = [dripping(b"HTTP/1.1 200 OK\r\nX-Long: " + b"x" * 50, head=True)]
+    assert fetcher(cache).fetch(download(server))
+
+
+def test_a_file_that_comes_steadily_is_taken_however_long_it_takes(
+    server: Server, cache: Cache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(web, "RATE_SECONDS", 0.05)
+    monkeypatch.setattr(web, "LEAST_RATE", 10)
+    server.files["/runsc"] = b"slow but sure"
+    server.answers = [dripping(b"slow but sure", head=False)]
+    monkeypatch.setitem(globals(), "CONTENT", b"slow but sure")
+    digest = hashlib.sha512(b"slow but sure").hexdigest()
+    assert fetcher(cache).fetch(download(server, sha512=digest))
+    assert len(server.asked) == 1
+
+
 def test_a_redirect_is_followed(server: Server, cache: Cache) -> None:
     server.answers = [status(302, Location="/elsewhere")]
     server.files["/elsewhere"] = CONTENT
@@ -418,8 +483,17 @@ def test_no_space_is_told(server: Server, cache: Cache) -> None:
 def test_progress_is_told(server: Server, cache: Cache) -> None:
     told: list[str] = []
     fetcher(cache, progress=told.append).fetch(download(server))
-    assert told[0] == "runsc [##########----------] 50 % of 2.1 MB"
+    assert told[0].startswith("runsc [--------------------] "), "from the first bytes on"
+    assert len(told) == len(set(told)) <= 101, "what is told is new"
     assert told[-1] == "runsc [####################] 100 % of 2.1 MB"
+
+
+def test_progress_is_a_bar_or_bytes_where_the_length_is_not_known() -> None:
+    told: list[str] = []
+    meter = Meter("runsc", told.append)
+    for done, total in ((len(CONTENT) // 2, len(CONTENT)), (1_500_000, 0), (1_500_001, 0)):
+        meter.show(done, total)
+    assert told == ["runsc [##########----------] 50 % of 2.1 MB", "runsc 1.5 MB"]
 
 
 def test_credentials_in_an_url_are_masked(server: Server, cache: Cache) -> None:

@@ -12,14 +12,22 @@ from pathlib import Path
 import pytest
 
 from k0sruntime import install as install_
+from k0sruntime import provide
 from k0sruntime.binaries import Binary, Download, Installation
 from k0sruntime.cache import Cache
+from k0sruntime.collect import Collected
+from k0sruntime.compose import Composition
 from k0sruntime.contributions import Owner
+from k0sruntime.discovery import Discovered
 from k0sruntime.errors import RefusedError
 from k0sruntime.fetch import Fetcher
-from k0sruntime.installed import is_installed, users
+from k0sruntime.hooks import Hooks
+from k0sruntime.installed import is_installed, users, versions
 from k0sruntime.node import Paths
+from k0sruntime.plan import Observed, plan
 from k0sruntime.sandbox import purge
+from k0sruntime.stages import Outcome, Prepared, Request
+from k0sruntime.testing import make_node
 
 OWNER = Owner("acme", "acme", "1.0", "contribute_dropin")
 SCRIPT = b"#!/bin/sh\necho acme 1.0\n"
@@ -152,6 +160,60 @@ def test_a_link_inside_stays_a_link(paths: Paths) -> None:
     assert is_installed(item, paths)
 
 
+UP = link("../../../../../..")
+CHAINED = {"a/b/c/d/e/f/up": UP, "acme": link("a/b/c/d/e/f/up/../../victim")}
+
+
+@pytest.mark.parametrize("members", [CHAINED, dict(reversed(CHAINED.items()))])
+def test_links_that_are_chained_lead_nowhere_and_what_is_outside_stays_as_it_is(
+    paths: Paths, members: dict
+) -> None:
+    victim = Path(paths.binaries) / "victim"
+    victim.parent.mkdir(parents=True)
+    victim.write_bytes(SCRIPT)
+    victim.chmod(0o600)
+    with pytest.raises(RefusedError, match="the link acme passes through the link a/b/c/d/e/f/up"):
+        installed(paths, tar(members))
+    assert victim.stat().st_mode & 0o777 == 0o600
+    assert names(paths) == []
+
+
+def test_a_program_that_lies_outside_of_its_folder_is_none(
+    paths: Paths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Were a link to slip through the unpacking, it would neither be followed nor changed."""
+    victim = Path(paths.sandbox) / "victim"
+    victim.write_bytes(SCRIPT)
+    victim.chmod(0o600)
+    monkeypatch.setattr(
+        install_, "_place", lambda _, __, staging: os.symlink(victim, f"{staging}/acme")
+    )
+    with pytest.raises(RefusedError, match="there is no acme in it"):
+        installed(paths, tar({"acme": SCRIPT}))
+    assert victim.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_program_that_is_refused_is_not_made_one_first(
+    paths: Paths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        os,
+        "chmod",
+        lambda path, mode: (
+            pytest.fail(path) if "acme" in os.path.basename(path) and os.path.isfile(path) else None
+        ),
+    )
+    item, files = wanted(paths, b"text", unpack=False)
+    with pytest.raises(RefusedError, match="acme is no program"):
+        install_.install(item, files, paths, "x86_64")
+
+
+def test_a_link_to_itself_is_no_endless_way(paths: Paths) -> None:
+    members = {"me": link("me"), "acme": link("me", tarfile.LNKTYPE)}
+    with pytest.raises(RefusedError, match="no tar archive"):
+        installed(paths, tar(members))
+
+
 def test_a_hard_link_becomes_a_file(paths: Paths) -> None:
     item = installed(paths, tar({"acme-1": SCRIPT, "acme": link("acme-1", tarfile.LNKTYPE)}))
     assert Path(item.folder, "acme").read_bytes() == SCRIPT
@@ -181,6 +243,15 @@ def test_a_killed_installation_is_none_and_the_next_one_is_whole(
     assert not is_installed(item, paths)
     install_.install(item, files, paths, "x86_64")
     assert names(paths) == ["acme-1"]
+
+
+def test_what_a_killed_command_has_left_goes_whatever_the_version_is_now(paths: Paths) -> None:
+    new = installed(paths, tar({"acme": SCRIPT}), "2")
+    half = Path(paths.binaries) / "acme/.staging-acme-1"
+    half.mkdir()
+    (half / "acme").write_bytes(SCRIPT)
+    assert install_.prune(paths, {new.folder}) == []
+    assert names(paths) == ["acme-2"]
 
 
 @pytest.mark.parametrize(
@@ -215,6 +286,66 @@ def test_old_versions_go_when_nothing_needs_them(paths: Paths) -> None:
     assert note == "acme-1 of acme is not needed any more and was removed"
     assert not Path(old.folder).exists()
     assert is_installed(new, paths)
+
+
+def test_what_other_hands_have_laid_among_the_programs_is_left_alone(paths: Paths) -> None:
+    new = installed(paths, tar({"acme": SCRIPT}), "2")
+    base = Path(paths.binaries)
+    (base / "stray").write_text("a file among the providers")
+    (base / "acme/stray").write_text("a file among the versions")
+    (base / "acme/mine").mkdir()
+    (base / "gone").symlink_to("/nowhere")
+    (base / "elsewhere").symlink_to(base / "acme")
+    assert versions(paths) == {"acme": [new.folder]}
+    assert install_.prune(paths, {new.folder}) == []
+    assert {path.name for path in base.iterdir()} == {"acme", "stray", "gone", "elsewhere"}
+    assert names(paths) == ["acme-2", "mine", "stray"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{",
+        "[]",
+        "null",
+        "\xff",
+        "{}",
+        '{"downloads": [], "files": []}',
+        '{"downloads": [{}], "files": {}}',
+        '{"downloads": [{"name": "acme", "url": "/a", "algorithm": 1, "digest": ""}], "files": {}}',
+        '{"downloads": [{"name": "a", "url": "/a", "algorithm": "md5", "digest": ""}], "files": {}}',
+        '{"downloads": {"a": 1}, "files": {}}',
+        '{"downloads": [], "files": {"acme": 1}}',
+        '{"downloads": [], "files": {"acme": [1, 2, 3]}}',
+        '{"downloads": [], "files": {"acme": ["a", "b"]}}',
+    ],
+)
+def test_a_record_that_says_nothing_counts_as_no_installation(paths: Paths, text: str) -> None:
+    item, files = wanted(paths, tar({"acme": SCRIPT}))
+    install_.install(item, files, paths, "x86_64")
+    Path(item.folder, ".k0sruntime.json").write_bytes(text.encode("latin-1"))
+    assert not is_installed(item, paths)
+    install_.install(item, files, paths, "x86_64")
+    assert is_installed(item, paths)
+
+
+@pytest.mark.parametrize("failure", [PermissionError(13, "no"), KeyError("files"), TypeError("x")])
+def test_cleaning_up_fails_nothing_that_is_done_and_proved(
+    paths: Paths, monkeypatch: pytest.MonkeyPatch, failure: Exception
+) -> None:
+    def fail(*_: object) -> None:
+        raise failure
+
+    monkeypatch.setattr(install_, "prune", fail)
+    composition = Composition("standalone", 3, "native")
+    planned = plan(composition, Observed())
+    node = make_node("acme", None, paths=paths)
+    prepared = Prepared(
+        Discovered((), Hooks()), {}, node, Collected(), composition, Observed(), planned
+    )
+    outcome = provide.tidied(Request(paths), prepared, Outcome(planned))
+    assert outcome.notes[0].startswith("old programs stay: ")
 
 
 def test_a_version_that_a_process_runs_stays_until_it_ends(paths: Paths) -> None:

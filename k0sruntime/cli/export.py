@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+import json
+import os
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from k0sruntime.cli.options import node_options, request
 from k0sruntime.cli.story import Silent
+
+if TYPE_CHECKING:
+    from k0sruntime.contributions import KubeletProfile
+    from k0sruntime.stages import Prepared
 
 
 @click.command(name="export")
@@ -19,19 +25,122 @@ from k0sruntime.cli.story import Silent
     show_envvar=True,
     help="Add a pod to each RuntimeClass that shows whose kernel it runs on.",
 )
+@click.option(
+    "--into",
+    metavar="FILE",
+    type=click.Path(dir_okay=False),
+    envvar="K0SRUNTIME_INTO",
+    show_envvar=True,
+    help="Write the worker profile into this k0s.yaml; its comments are kept.",
+)
+@click.option(
+    "--patch",
+    is_flag=True,
+    envvar="K0SRUNTIME_PATCH",
+    show_envvar=True,
+    help="Print a patch of the cluster's configuration, where dynamic configuration is on.",
+)
+@click.option(
+    "--current",
+    metavar="FILE",
+    type=click.Path(dir_okay=False, exists=True, allow_dash=True),
+    envvar="K0SRUNTIME_CURRENT",
+    show_envvar=True,
+    help="The cluster's configuration as it is, for --patch  [default: asked with kubectl]",
+)
 @node_options
-def command(*, what: str, with_example_pod: bool, **options: Any) -> int:
+def command(
+    *,
+    what: str,
+    with_example_pod: bool,
+    into: str | None,
+    patch: bool,
+    current: str | None,
+    **options: Any,
+) -> int:
     """Print what belongs to the cluster: the worker profile of k0s.yaml, or RuntimeClasses."""
     from k0sruntime import pipeline
     from k0sruntime.compose import k0s, manifests
 
     if with_example_pod and what != "runtimeclasses":
         raise click.UsageError("--with-example-pod goes with runtimeclasses.")
-    composition = pipeline.prepare(request(**options), Silent()).composition
-    if what == "k0s-config":
-        profile = composition.profile
-        click.echo(k0s.profile_fragment(profile) if profile else "# no worker profile is needed")
+    if (into or patch or current) and what != "k0s-config":
+        raise click.UsageError("--into, --patch and --current go with k0s-config.")
+    if (into and patch) or (current and not patch):
+        raise click.UsageError(
+            "--into and --patch exclude each other; --current goes with --patch."
+        )
+    prepared = pipeline.prepare(request(**options), Silent())
+    composition = prepared.composition
+    if what == "runtimeclasses":
+        text = manifests.runtime_classes(composition.handlers, example_pods=with_example_pod)
+        click.echo(text or "# no provider offers a RuntimeClass")
         return 0
-    text = manifests.runtime_classes(composition.handlers, example_pods=with_example_pod)
-    click.echo(text or "# no provider offers a RuntimeClass")
+    profile = composition.profile
+    if profile is None:
+        click.echo("# no worker profile is needed")
+    elif into:
+        _merge(os.path.realpath(into), profile)
+    elif patch:
+        _patch(prepared, profile, current)
+    else:
+        click.echo(k0s.profile_fragment(profile))
     return 0
+
+
+def _merge(path: str, profile: KubeletProfile) -> None:
+    """Write the profile into a file, and show what changes."""
+    from k0sruntime import k0s_config
+    from k0sruntime.errors import Problem, RefusedError
+    from k0sruntime.ledger import write_like
+    from k0sruntime.plan import Change, FileState
+    from k0sruntime.real_files import file_state
+    from k0sruntime.refused import refused_io
+
+    before = file_state(path)
+    if before is None:
+        remedy = "Make it first: k0s config create > k0s.yaml"
+        raise RefusedError(Problem("there is no such file", path, remedy=remedy))
+    try:
+        text = before.content.decode()
+    except UnicodeDecodeError as exc:
+        raise RefusedError(Problem(f"not UTF-8: {exc.reason}", path)) from exc
+    after = FileState(k0s_config.merged(text, profile, path).encode(), before.mode)
+    if after == before:
+        click.echo(f"{path} has the worker profile {profile.name} already")
+        return
+    with refused_io(path):
+        write_like(path, after.content, before)
+    click.echo(Change(path, "update", "node", before, after).diff(), nl=False)
+    click.echo(f"wrote {path}; restart the controllers, then this worker")
+
+
+def _patch(prepared: Prepared, profile: KubeletProfile, current: str | None) -> None:
+    from k0sruntime import k0s_config
+
+    operations = k0s_config.patch(_current(prepared, current), profile, current or "ClusterConfig")
+    if operations:
+        click.echo(k0s_config.patch_command(operations))
+    else:
+        click.echo(f"# the cluster has the worker profile {profile.name} already")
+
+
+def _current(prepared: Prepared, current: str | None) -> str:
+    """Return the cluster's configuration as it is."""
+    from k0sruntime import kubectl
+    from k0sruntime.errors import Problem, RefusedError
+
+    if current:
+        with click.open_file(current, encoding="utf-8") as file:
+            return str(file.read())
+    found, why = kubectl.get(prepared.node, "clusterconfig", "k0s", "--namespace=kube-system")
+    if found is None:
+        raise RefusedError(
+            Problem(
+                f"the cluster's configuration cannot be asked for: {why or 'no kubeconfig here'}",
+                place="clusterconfig k0s in kube-system",
+                remedy="On a controller: k0s kubectl get clusterconfig k0s -n kube-system -o yaml"
+                " > now.yaml, then export k0s-config --patch --current now.yaml",
+            )
+        )
+    return json.dumps(found)

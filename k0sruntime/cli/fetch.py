@@ -13,23 +13,31 @@ from k0sruntime.cli.story import Stderr
 @click.command(name="fetch")
 @node_options
 @fetch_options
+@click.option(
+    "--arch",
+    metavar="MACHINE",
+    default="",
+    envvar="K0SRUNTIME_ARCH",
+    show_envvar=True,
+    help="The node's machine, as uname -m spells it  [default: this one's]",
+)
 @json_option
-def command(*, as_json: bool, **options: Any) -> int:
+def command(*, arch: str, as_json: bool, **options: Any) -> int:
     """Get all programs that the settings name into the cache, and install nothing.
 
     The cache is a folder that can be carried to a node without a network, where up takes it with
-    --offline --cache DIR.
+    --offline --cache DIR. Of this machine nothing is asked but the network.
     """
-    from k0sruntime import masking, pipeline, provide, report
+    from k0sruntime import in_advance, masking, provide, report
 
     asked = request(**options)
     story = Stderr()
-    prepared = pipeline.prepare(asked, story)
-    wanted = prepared.composition.installations
+    needed = in_advance.wanted(asked, arch, story)
+    wanted = needed.installations
     with story.stage("fetch") as tell:
-        found = provide.fetch(asked, prepared, wanted, story)
+        found = provide.fetch(asked, needed.settings, wanted, story)
         tell(", ".join(map(str, wanted)) or "nothing is to be fetched")
-    cache = provide.cache_folder(asked, prepared)
+    cache = provide.cache_folder(asked, needed.settings)
     files = [
         {
             "name": item.binary.name,
@@ -42,7 +50,7 @@ def command(*, as_json: bool, **options: Any) -> int:
         for download, _, path in found[item.folder]
     ]
     if as_json:
-        click.echo(report.dumps("Fetch", cache=cache, files=files))
+        click.echo(report.dumps("Fetch", cache=cache, files=files, notes=list(needed.notes)))
         return 0
     rows = [("BINARY", "FROM", "FILE")]
     rows += [(f"{f['name']} {f['version']}", f["url"], f["path"]) for f in files]

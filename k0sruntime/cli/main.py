@@ -28,6 +28,7 @@ COMMANDS = {
     "lint": "Judge drop-ins and hosts files against a containerd or a k0s line.",
     "migrate": "Rewrite drop-ins and main files for another config version, comments kept.",
     "adopt": "Take a foreign file over that lies under a name of ours; the original is kept.",
+    "quarantine": "Move drop-ins of other hands out of containerd's way, or put them right.",
     "rollback": "Go back to an earlier generation.",
     "install-service": "Install the service that runs up --foreground at boot.",
     "new": "Write a new provider: a distribution that installs, passes its tests and conforms.",
@@ -109,7 +110,9 @@ def run(arguments: list[str]) -> int:
         if debug:
             import traceback
 
-            traceback.print_exc()
+            from k0sruntime import masking
+
+            click.echo(masking.text(traceback.format_exc()), err=True, nl=False)
         return _failed(exc, as_json=as_json, debug=debug)
     return result if isinstance(result, int) else 0
 

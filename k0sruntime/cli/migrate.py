@@ -68,12 +68,22 @@ def command(*, files: tuple[str, ...], to: str, write: bool, diff: bool) -> int:
         if write:
             _write(path, original, migration, to)
         elif diff:
-            _diff(path, original.decode(), migration.text)
+            _diff(path, *(_shown(text, original) for text in (original.decode(), migration.text)))
         else:
             heading = f"# {path}\n" if len(done) > 1 else ""
-            click.echo(heading + migration.text, nl=not migration.text.endswith("\n"))
+            shown = _shown(migration.text, original)
+            click.echo(heading + shown, nl=not shown.endswith("\n"))
+            if shown != migration.text:
+                click.echo(f"{path}: secrets are masked here; --write keeps them", err=True)
         _tell(path, migration, to)
     return 0
+
+
+def _shown(text: str, original: bytes) -> str:
+    """Return a text as it may be shown: without the secrets of the file that it comes from."""
+    from k0sruntime import masking, toml
+
+    return masking.source(text, toml.load(original, ""))
 
 
 def _migrated(files: tuple[str, ...], schema: Any) -> list[tuple[str, bytes, Migration]]:

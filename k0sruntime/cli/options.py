@@ -56,6 +56,13 @@ def node_options(function: F) -> F:
                 help="The containerd to use  [default: k0s's own, else the first on PATH]",
             ),
             click.option(
+                "--cri-socket",
+                metavar="TYPE:URL",
+                envvar="K0SRUNTIME_CRI_SOCKET",
+                show_envvar=True,
+                help="CRI of another runtime, as k0s takes it, such as remote:unix:///run/x.sock.",
+            ),
+            click.option(
                 "--mode",
                 type=click.Choice(["managed", "standalone", "remote"]),
                 envvar="K0SRUNTIME_MODE",
@@ -118,7 +125,11 @@ def change_options(function: F) -> F:
 
 def fetch_options(function: F) -> F:
     """Add the options of commands that fetch programs."""
-    function = click.option(
+    return offline_option(_cache_option(function))
+
+
+def _cache_option(function: F) -> F:
+    return click.option(
         "--cache",
         metavar="DIR",
         type=click.Path(file_okay=False),
@@ -126,12 +137,16 @@ def fetch_options(function: F) -> F:
         show_envvar=True,
         help="Folder of what was fetched  [default: the machine's own]",
     )(function)
+
+
+def offline_option(function: F) -> F:
+    """Add the option of commands that fetch, or ask registries."""
     return click.option(
         "--offline",
         is_flag=True,
         envvar="K0SRUNTIME_OFFLINE",
         show_envvar=True,
-        help="Never open a socket to fetch something; take what the cache holds.",
+        help="Never open a socket: take what the cache holds, and ask no registry.",
     )(function)
 
 
@@ -160,12 +175,30 @@ def _settings_file() -> str:
     return str(platformdirs.user_config_path("k0sruntime") / "config.toml")
 
 
+def cri_flag(value: str | None) -> str:
+    """Return a value of ``--cri-socket`` that k0s takes.
+
+    Raises:
+        click.UsageError: what k0s says of any other.
+    """
+    from k0sruntime.compose.cri_flag import endpoint
+    from k0sruntime.contributions import CRISocket
+
+    try:
+        if url := endpoint(value or ""):
+            CRISocket(url=url)
+    except ValueError as exc:
+        raise click.UsageError(f"--cri-socket={value}: {exc}") from exc
+    return value or ""
+
+
 def request(
     *,
     sandbox: str | None = None,
     root: str | None = None,
     settings: str | None = None,
     containerd: str | None = None,
+    cri_socket: str | None = None,
     mode: Any = None,
     without: tuple[str, ...] = (),
     no_providers: bool = False,
@@ -188,5 +221,6 @@ def request(
         lock_timeout,
         offline,
         cache or "",
+        cri_socket=cri_flag(cri_socket),
         start=not root,
     )

@@ -21,10 +21,10 @@ from k0sruntime.cli.story import Stderr
 @json_option
 def command(*, exit_code: bool, as_json: bool, **options: Any) -> int:
     """Show what up would do, and why."""
-    from k0sruntime import pipeline, report
+    from k0sruntime import pipeline, provide, report
     from k0sruntime.errors import ExitCode
 
-    prepared = pipeline.prepare(request(**options), Stderr())
+    prepared = provide.asked(pipeline.prepare(request(**options), Stderr()))
     if as_json:
         document = report.plan_document(prepared.plan, prepared.composition)
         click.echo(report.dumps("Plan", **document, unfinished=prepared.observed.unfinished))

@@ -60,9 +60,9 @@ def command(*, dropins: str, scheme: str, schema: str, pause_image: str, as_json
     """Print what a folder of drop-ins comes to, touching nothing.
 
     Only what the files set is printed, not containerd's defaults. A set that k0s or containerd
-    would refuse exits with 3 and names every bad file.
+    would refuse exits with 3 and names every bad file. Credentials are masked.
     """
-    from k0sruntime import toml
+    from k0sruntime import masking, toml
     from k0sruntime.compose import rendered
     from k0sruntime.node import Paths
     from k0sruntime.observe import read_dropins
@@ -74,11 +74,11 @@ def command(*, dropins: str, scheme: str, schema: str, pause_image: str, as_json
     contents = read_dropins(RealFiles(Paths()), folder)
     number: Any = int(schema)
     if scheme == "merge-patch":
-        document = rendered.merge_patch(folder, contents, number, pause_image)
+        document = masking.table(rendered.merge_patch(folder, contents, number, pause_image))
         text = "".join(f"# import {name}\n" for name in document["imports"])
         text += toml.dump(document["containerd-cri.toml"])
     else:
-        document = rendered.native(folder, contents, number, pause_image)
+        document = masking.table(rendered.native(folder, contents, number, pause_image))
         text = toml.dump(document["document"])
         document = {"effective": document["effective"]}
     click.echo(json.dumps(document, indent=2, default=_iso) if as_json else text)

@@ -8,6 +8,7 @@ from dataclasses import asdict
 
 import click
 
+from k0sruntime import masking
 from k0sruntime.__about__ import __version__
 from k0sruntime.errors import K0sRuntimeError, Problem, UsageError
 from k0sruntime.guard import cause
@@ -64,7 +65,7 @@ def bug(error: Exception, *, debug: bool) -> str:
     """Return what to say where the fault is ours."""
     where = f"k0sruntime {__version__}, Python {platform.python_version()}, {platform.machine()}"
     lines = [
-        f"bug: {cause(error)}",
+        f"bug: {masking.text(cause(error))}",
         f"  This is a fault of ours, not yours ({where}).",
         f"  {REPORT}",
     ]

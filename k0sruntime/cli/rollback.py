@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from k0sruntime.cli.options import change_options, json_option, node_options, request
+from k0sruntime.cli.options import change_options, fetch_options, json_option, node_options, request
 from k0sruntime.cli.story import Stderr
 
 
@@ -14,12 +14,14 @@ from k0sruntime.cli.story import Stderr
 @click.argument("generation", required=False, type=click.IntRange(min=1))
 @node_options
 @change_options
+@fetch_options
 @json_option
 def command(*, generation: int | None, as_json: bool, **options: Any) -> int:
     """Go back to an earlier generation, by default the last one that was proved.
 
-    The files come back as they were, containerd is bounced once and proved. The next up composes
-    anew, so change the settings as well.
+    The files come back as they were, programs that they name are installed again where they were
+    removed, containerd is bounced once and proved. The next up composes anew, so change the
+    settings as well.
     """
     from k0sruntime import report, rollback
 

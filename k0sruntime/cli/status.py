@@ -11,11 +11,12 @@ from k0sruntime.cli.options import json_option, node_options, request
 from k0sruntime.cli.story import Silent
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from k0sruntime.errors import K0sRuntimeError
     from k0sruntime.last_good import Held
     from k0sruntime.plan import Ledger, Running
+    from k0sruntime.restore import Programs
     from k0sruntime.stages import Prepared, Request
     from k0sruntime.supervisor import Supervisor
 
@@ -25,11 +26,12 @@ class Seen:
     """Everything that ``status`` tells."""
 
     ledger: Ledger
-    generations: tuple[Ledger, ...]
+    generations: tuple[tuple[Ledger, Programs], ...]
     running: Running | None
     supervisor: Supervisor | None
     held: Held | None
     unfinished: bool
+    quarantined: tuple[str, ...] = ()
     prepared: Prepared | None = None
     refused: K0sRuntimeError | None = None
 
@@ -61,19 +63,30 @@ def command(*, as_json: bool, **options: Any) -> int:
 def _look(asked: Request) -> Seen:
     from dataclasses import replace
 
-    from k0sruntime import last_good, observe, pipeline, processes, supervisor, transaction
+    from k0sruntime import (
+        last_good,
+        observe,
+        pipeline,
+        processes,
+        provide,
+        restore,
+        supervisor,
+        transaction,
+    )
     from k0sruntime.errors import K0sRuntimeError
     from k0sruntime.ledger import State
 
     state = State(asked.paths)
     known = [state.generation(number) for number in state.generations()]
+    cache = provide.cache_folder(asked, pipeline.bare_settings(asked))
     seen = Seen(
         observe.owned(asked.paths),
-        tuple(generation for generation in known if generation),
+        tuple((g, restore.programs(g, asked.paths, cache)) for g in known if g),
         processes.running(asked.paths),
         supervisor.recorded(asked.paths),
         last_good.held(asked.paths),
         transaction.unfinished(asked.paths),
+        observe.quarantined(asked.paths),
     )
     try:
         return replace(seen, prepared=pipeline.prepare(asked, Silent()))
@@ -90,12 +103,16 @@ def _document(seen: Seen) -> str:
         mode=prepared.composition.mode if prepared else None,
         generation=seen.ledger.generation,
         proved=seen.ledger.proved,
-        generations=[{"generation": g.generation, "proved": g.proved} for g in seen.generations],
+        generations=[
+            {"generation": g.generation, "proved": g.proved, "programs": programs}
+            for g, programs in seen.generations
+        ],
         running=report.running_document(seen.running),
         supervisor={**asdict(supervisor), "alive": supervisor.alive} if supervisor else None,
         held=asdict(seen.held) if seen.held else None,
         owned=sorted(seen.ledger.files),
         foreign=seen.foreign(),
+        quarantined=list(seen.quarantined),
         drift=seen.changes("drift"),
         pending=not prepared.plan.empty if prepared else None,
         unfinished=seen.unfinished,
@@ -121,6 +138,9 @@ def _lines(seen: Seen) -> Iterable[str]:
         f"  ours     {path}  [{owned.owner}]" for path, owned in sorted(seen.ledger.files.items())
     )
     yield from (f"  foreign  {path}" for path in seen.foreign())
+    yield from (
+        f"  kept     {path}: the original of another hand's file" for path in seen.quarantined
+    )
     yield from (f"  drift    {path}: somebody edited it" for path in seen.changes("drift"))
     yield from _generations(seen)
     if running and prepared:
@@ -149,8 +169,15 @@ def _supervisor(found: Supervisor | None) -> Iterator[str]:
         yield "supervisor: none; containerd is not started again when it ends"
 
 
+PROGRAMS: Mapping[Programs, str] = {
+    "installed": "",
+    "cached": "; rollback installs its programs again",
+    "gone": "; its programs were removed and are not in the cache",
+}
+
+
 def _generations(seen: Seen) -> Iterator[str]:
-    for generation in seen.generations[-5:]:
+    for generation, programs in seen.generations[-5:]:
         present = ", present" if generation.generation == seen.ledger.generation else ""
-        state = ("proved" if generation.proved else "not proved") + present
+        state = ("proved" if generation.proved else "not proved") + present + PROGRAMS[programs]
         yield f"  generation {generation.generation}: {len(generation.files)} files, {state}"

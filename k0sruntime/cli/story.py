@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from k0sruntime import masking
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -54,7 +56,7 @@ class Stderr:
     def _write(self, text: str) -> None:
         """Write; a reader that went away must not stop an apply half-way."""
         with contextlib.suppress(OSError):
-            click.echo(text, err=True, nl=False)
+            click.echo(masking.text(text), err=True, nl=False)
 
 
 class Silent:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -56,6 +57,21 @@ if TYPE_CHECKING:
     show_envvar=True,
     help="The supervisor asks, and not a person: it is not remembered.",
 )
+@click.option(
+    "--apply-k0s",
+    is_flag=True,
+    envvar="K0SRUNTIME_APPLY_K0S",
+    show_envvar=True,
+    help="Run the k0s install --force that is printed, after a yes.",
+)
+@click.option(
+    "--yes",
+    "-y",
+    is_flag=True,
+    envvar="K0SRUNTIME_YES",
+    show_envvar=True,
+    help="Say yes to --apply-k0s beforehand.",
+)
 @json_option
 def command(
     *,
@@ -64,6 +80,8 @@ def command(
     supervise: bool | None,
     last_good: bool,
     supervised: bool,
+    apply_k0s: bool,
+    yes: bool,
     as_json: bool,
     **options: Any,
 ) -> int:
@@ -75,14 +93,15 @@ def command(
     """
     from dataclasses import replace
 
-    from k0sruntime import pipeline, report, sandbox
+    from k0sruntime import pipeline, provide, report, sandbox
 
     if foreground and (options["root"] or last_good or dry_run):
         raise click.UsageError("--foreground excludes --root, --last-good and --dry-run.")
+    _check_apply(apply_k0s, yes, as_json, elsewhere=bool(options["root"] or foreground or dry_run))
     asked = replace(request(**options), supervise=supervise, remember=not supervised)
     story = Stderr()
     if dry_run:
-        prepared = pipeline.prepare(asked, story)
+        prepared = provide.asked(pipeline.prepare(asked, story))
         document = report.plan_document(prepared.plan, prepared.composition)
         text = report.plan_text(prepared.plan, prepared.composition)
         click.echo(report.dumps("Plan", **document) if as_json else text)
@@ -96,8 +115,45 @@ def command(
 
     if foreground:
         return _stay(asked, story, show)
-    show(pipeline.up(asked, story))
+    outcome = pipeline.up(asked, story)
+    if not apply_k0s:
+        show(outcome)
+        return 0
+    if not as_json:
+        show(outcome)
+    restart = _apply_k0s(outcome, asked, story, yes=yes)
+    if as_json:
+        show(
+            replace(outcome, notes=(*outcome.notes, *([f"restart k0s: {restart}"] * bool(restart))))
+        )
+    elif restart:
+        click.echo(f"next: {restart}")
     return 0
+
+
+def _check_apply(apply_k0s: bool, yes: bool, as_json: bool, *, elsewhere: bool) -> None:
+    """Refuse what cannot be asked or answered, before anything is done."""
+    if not apply_k0s:
+        return
+    if elsewhere:
+        raise click.UsageError("--apply-k0s excludes --root, --foreground and --dry-run.")
+    if not yes and (as_json or not sys.stdin.isatty()):
+        raise click.UsageError("--apply-k0s asks before it goes on; without a terminal say --yes.")
+
+
+def _apply_k0s(outcome: Outcome, asked: Request, story: Story, *, yes: bool) -> str:
+    """Run what k0s must be told, after a yes; return what restarts k0s."""
+    from k0sruntime import k0s_install, pipeline
+
+    told = outcome.composition.k0s_told if outcome.composition else None
+    if told is None or not told.lines:
+        story.say("k0s need not be told anything")
+        return ""
+    k0s_install.refuse(told)
+    if not yes and not click.confirm("Run it?", err=True):
+        story.say("k0s was not told")
+        return ""
+    return k0s_install.install(told, pipeline.bare_node(asked)[0], story)
 
 
 def _last_good(asked: Request, story: Story, *, as_json: bool) -> int:

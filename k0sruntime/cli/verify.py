@@ -6,12 +6,13 @@ from typing import Any
 
 import click
 
-from k0sruntime.cli.options import json_option, node_options, request
+from k0sruntime.cli.options import json_option, node_options, offline_option, request
 from k0sruntime.cli.story import Stderr
 
 
 @click.command(name="verify")
 @node_options
+@offline_option
 @json_option
 def command(*, as_json: bool, **options: Any) -> int:
     """Prove the running node once more, changing nothing."""

@@ -7,11 +7,22 @@ from typing import TYPE_CHECKING, Any
 
 from k0sruntime import masking
 from k0sruntime.binaries import Binary, Installation, installations
-from k0sruntime.compose import dropins, files, k0s, main_file, manifests, merge_patch, native
+from k0sruntime.compose import (
+    cgroups,
+    dropins,
+    files,
+    k0s,
+    main_file,
+    manifests,
+    merge_patch,
+    native,
+)
 from k0sruntime.compose import schema as schema_
 from k0sruntime.compose.files import DesiredFile
+from k0sruntime.compose.foreign import foreign_files
 from k0sruntime.compose.layers import Layer, Overlap, dotted, overlaps
-from k0sruntime.contributions import Contribution, RuntimeHandler
+from k0sruntime.compose.scheme import node_schema, node_scheme
+from k0sruntime.contributions import Check, Contribution, RuntimeHandler
 from k0sruntime.errors import ConflictError, Problem, RefusedError
 from k0sruntime.lines import line_of
 
@@ -20,6 +31,7 @@ if TYPE_CHECKING:
 
     from k0sruntime.collect import Collected
     from k0sruntime.contributions import CRISocket, KubeletProfile
+    from k0sruntime.json_keys import Before
     from k0sruntime.node import Mode, Node, Paths, Schema, Scheme
 
 
@@ -32,11 +44,15 @@ class Existing:
         dropins: foreign drop-ins, base name to content.
         imports: other files that a user-managed main file imports, path to content, in
             containerd's order.
+        profile: the worker profile that another runtime needed when the node last ran on one.
+        edited: what we wrote into files of other programs, and what was there before.
     """
 
     main: bytes | None = None
     dropins: Mapping[str, bytes] = field(default_factory=dict)
     imports: Mapping[str, bytes] = field(default_factory=dict)
+    profile: str = ""
+    edited: Mapping[str, Before] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -71,10 +87,14 @@ class Composition:
     binaries: tuple[Contribution[Binary], ...] = ()
     installations: tuple[Installation, ...] = ()
     """Folders of programs to be fetched and installed, those of ``binaries`` that are not there."""
+    warnings: tuple[Contribution[Check], ...] = ()
+    """What providers say that the node can have and will not be happy with."""
     socket: CRISocket | None = None
     profile: KubeletProfile | None = None
     user_managed: bool = False
     """The main file lacks the marker: it is the operator's and is never written."""
+    k0s_told: k0s.Told = field(default_factory=k0s.Told)
+    """What k0s must be told, where it runs on another CRI, or shall leave one."""
 
 
 def compose(node: Node[Any], collected: Collected, existing: Existing) -> Composition:
@@ -92,10 +112,15 @@ def compose(node: Node[Any], collected: Collected, existing: Existing) -> Compos
     schema = node_schema(node, mode)
     scheme = node_scheme(node, mode, schema)
     if socket:  # another runtime reads neither drop-ins nor hosts files
-        return Composition(mode, schema, scheme, socket=socket.value, profile=profile)
+        told = k0s.told(node, socket.value, profile, existing.profile)
+        edited = files.edited_files(node, collected.parts, existing.edited)
+        return Composition(
+            mode, schema, scheme, edited, socket=socket.value, profile=profile, k0s_told=told
+        )
     installed = installations(collected.parts, node)
     others = files.hosts_files(node, collected.hosts) + files.config_files(node, collected.parts)
-    ours = dropins.contributed(collected.parts, schema, node.paths)
+    parts = cgroups.agreed(collected.parts, foreign_files(existing, node.paths), node.paths)
+    ours = dropins.contributed(parts, schema, node.paths)
     foreign = dropins.read(node.paths.dropins, _without_equals(existing, ours), schema)
     _refuse_taken(ours, foreign)
     result = _configuration(node, mode, schema, scheme, existing, (*ours, *foreign))
@@ -107,6 +132,7 @@ def compose(node: Node[Any], collected: Collected, existing: Existing) -> Compos
     files.refuse_unread_hosts(node, collected.hosts, result.effective, schema)
     handlers = _handlers(result.layers, result.effective, collected, schema)
     others += manifests.files(node, mode, handlers)
+    others += files.edited_files(node, collected.parts, existing.edited)
     return Composition(
         mode,
         schema,
@@ -123,8 +149,14 @@ def compose(node: Node[Any], collected: Collected, existing: Existing) -> Compos
             if isinstance(part.value, Binary)
         ),
         installed,
+        tuple(
+            Contribution(part.owner, part.value)
+            for part in collected.parts
+            if isinstance(part.value, Check)
+        ),
         profile=profile,
         user_managed=result.user_managed,
+        k0s_told=k0s.own_again(node, mode, profile, existing.profile),
     )
 
 
@@ -135,58 +167,6 @@ def _no_socket() -> Problem:
         remedy="Install and enable a provider that does, such as k0sruntime-dockerd, or take"
         " another mode.",
     )
-
-
-def node_schema(node: Node[Any], mode: Mode) -> Schema:
-    """Return the schema to write: k0s's line decides where k0s runs containerd.
-
-    Raises:
-        RefusedError: neither k0s nor containerd was found, so that it would be a guess.
-    """
-    if mode == "managed" and node.k0s:
-        return schema_.schema_for_k0s(node.k0s)
-    if node.containerd:
-        return schema_.schema_of(node.containerd.version)
-    if mode == "remote":
-        return 3
-    raise RefusedError(
-        Problem(
-            "no containerd and no k0s found, so the schema to write would be a guess",
-            place=", ".join(node.search_path),
-            remedy="Name one in [node] containerd, or the k0s line in [node] k0s.",
-        )
-    )
-
-
-def node_scheme(node: Node[Any], mode: Mode, schema: Schema) -> Scheme:
-    """Return the scheme: native where containerd merges by itself, else k0s's merge patch.
-
-    Raises:
-        RefusedError: native was asked for where containerd 1.7 would lose whole tables.
-    """
-    if node.scheme == "native":
-        refuse_native_under_1_7(schema)
-    if schema == 2:
-        return "merge-patch"
-    if mode == "managed":
-        return "native"
-    return node.scheme or "native"
-
-
-def refuse_native_under_1_7(schema: Schema) -> None:
-    """Refuse to let containerd 1.7 merge drop-ins.
-
-    Raises:
-        RefusedError: schema 2.
-    """
-    if schema == 2:
-        raise RefusedError(
-            Problem(
-                "the native scheme needs containerd 2: 1.7 replaces a plugin's whole table",
-                place="scheme",
-                remedy="Take merge-patch, or leave the scheme out.",
-            )
-        )
 
 
 @dataclass(frozen=True)

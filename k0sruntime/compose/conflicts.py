@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from k0sruntime import masking
 from k0sruntime.compose import schema as schema_
 from k0sruntime.compose.layers import dotted, leaves
 from k0sruntime.contributions import conflict
@@ -78,10 +79,12 @@ def _conflicts(
         yield conflict(_value_and_table(path, value), tables[path], owner)
     elif path in values and not same(values[path][1], value):
         other, said = values[path]
-        message = f"{dotted(path)} is {said!r} for one provider and {value!r} for another"
+        one, two = masking.value(path, said), masking.value(path, value)
+        message = f"{dotted(path)} is {one!r} for one provider and {two!r} for another"
         yield conflict(message, other, owner)
     values.setdefault(path, (owner, value))
 
 
 def _value_and_table(path: Path, value: Any) -> str:
-    return f"{dotted(path)} is {value!r} for one provider and a table for another"
+    shown = masking.value(path, value)
+    return f"{dotted(path)} is {shown!r} for one provider and a table for another"

@@ -77,7 +77,7 @@ def refusals(path: str, document: Mapping[str, Any], text: str, schema: Schema) 
                 f"version = {version!r} where this node needs version = {schema}",
                 place=f"{path}:{line_of(text, ('version',))}: version",
                 culprit="a foreign file",
-                remedy=_version_remedy(version, schema),
+                remedy=_version_remedy(version, schema, path),
             )
         )
     problems += [
@@ -99,18 +99,22 @@ def refusals(path: str, document: Mapping[str, Any], text: str, schema: Schema) 
                     f"the table {dotted(key)} belongs to another schema than {schema}",
                     place=f"{path}:{line_of(text, key)}: {dotted(key)}",
                     culprit="a foreign file",
-                    remedy=f"Rewrite it for version {schema}, or move the file away.",
+                    remedy=f"Rewrite it for version {schema}, or: {_quarantine(path)}",
                 )
             )
     return problems
 
 
-def _version_remedy(version: object, schema: Schema) -> str:
+def _version_remedy(version: object, schema: Schema, path: str) -> str:
+    first = f"Rewrite the file for version {schema}"
     if version == 4:
-        return (
-            "Write version = 3: k0s refuses 4, and so does containerd 2.3 below a main file of 3."
-        )
-    return f"Rewrite the file for version {schema}, or move it away."
+        why = "k0s refuses 4, and so does containerd 2.3 under a main file of 3"
+        first = f"Write version = 3 ({why})"
+    return f"{first}, or let it be put right or moved away: {_quarantine(path)}"
+
+
+def _quarantine(path: str) -> str:
+    return f"k0sruntime quarantine [--repair] {path}"
 
 
 def _foreign(problem: Problem) -> Problem:

@@ -9,12 +9,14 @@ from k0sruntime.compose import hosts
 from k0sruntime.compose import schema as schema_
 from k0sruntime.contributions import ConfigFile, Contribution, conflict
 from k0sruntime.errors import ConflictError, Problem, RefusedError
+from k0sruntime.json_keys import JSONKeys, edit
 from k0sruntime.node import hosts_folder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from k0sruntime.contributions import HostsFile, Owner
+    from k0sruntime.json_keys import Before, Edited
     from k0sruntime.node import Node, Schema
 
 
@@ -29,6 +31,9 @@ class DesiredFile:
         mode: permission bits.
         loaded: containerd reads it when it starts, so that a change needs a bounce.
         replaces: k0s writes the file as well, so that one of unknown origin is replaced.
+        edited: it is another program's, and only our keys in it are ours.
+        reload: who reads it again on SIGHUP, as ``program:pid-file``.
+        checks: commands that judge it before it is put in place.
     """
 
     path: str
@@ -37,6 +42,9 @@ class DesiredFile:
     mode: int = 0o644
     loaded: bool = True
     replaces: bool = False
+    edited: Edited | None = None
+    reload: str = ""
+    checks: tuple[tuple[str, ...], ...] = ()
 
 
 def hosts_files(
@@ -116,3 +124,43 @@ def config_files(node: Node[Any], parts: tuple[Contribution[Any], ...]) -> tuple
         provider = part.owner.provider
         found[path] = DesiredFile(path, content, provider, part.value.mode, loaded=False)
     return tuple(found.values())
+
+
+def edited_files(
+    node: Node[Any], parts: tuple[Contribution[Any], ...], before: Mapping[str, Before]
+) -> tuple[DesiredFile, ...]:
+    """Return the files of other programs with our keys in them.
+
+    Raises:
+        RefusedError: such a file cannot be read, or is no JSON object.
+        ConflictError: another hand, or another provider, says something else.
+    """
+    by_path: dict[str, list[Contribution[JSONKeys]]] = {}
+    for part in parts:
+        if isinstance(part.value, JSONKeys):
+            by_path.setdefault(part.value.path, []).append(part)
+    files = []
+    for path, wanted in by_path.items():
+        found = node.files.read(path)
+        if found is None and node.files.exists(path):
+            problem = Problem("the file cannot be read", path, remedy="Run as root.")
+            raise RefusedError(problem)
+        edited = edit(path, found, before.get(path), wanted)
+        if edited is None:
+            continue
+        first = wanted[0]
+        mode = node.files.mode(path) if found is not None else None
+        checks = tuple(tuple(part.value.check) for part in wanted if part.value.check)
+        files.append(
+            DesiredFile(
+                path,
+                edited.content,
+                first.owner.provider,
+                0o644 if mode is None else mode,
+                loaded=False,
+                edited=edited,
+                reload=first.value.reload,
+                checks=tuple(dict.fromkeys(checks)),
+            )
+        )
+    return tuple(files)

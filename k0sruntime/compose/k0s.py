@@ -8,16 +8,23 @@ service's flags as a set. Sources: k0s ``pkg/component/worker/cri_runtime.go`` a
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from k0sruntime.compose import cri_flag, k0s_unit
 from k0sruntime.contributions import Contribution, CRISocket, KubeletProfile, conflict
 from k0sruntime.errors import ConflictError
 from k0sruntime.values import same
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
+    from k0sruntime.compose.k0s_unit import Service
     from k0sruntime.contributions import Owner
+    from k0sruntime.node import Mode, Node
+
+BUNDLES = (".tar", ".tar.gz", ".tgz", ".tar.zst")
+"""Names of image bundles (k0s ``pkg/component/worker/ocibundle.go``)."""
 
 
 def one_socket(sockets: Sequence[Contribution[CRISocket]]) -> Contribution[CRISocket] | None:
@@ -57,18 +64,113 @@ def one_profile(profiles: Sequence[Contribution[KubeletProfile]]) -> KubeletProf
     return KubeletProfile(name=first.value.name, values=values)
 
 
+@dataclass(frozen=True)
+class Told:
+    """What k0s must be told so that it runs on this composition.
+
+    Attributes:
+        words: the full command line that installs its service anew; empty where none is known.
+        lines: what a person is to run, masked where it must be.
+        service: how k0s is started now; ``None`` where nothing is known.
+        done: k0s is started with all of it already.
+        notes: what stands in the way, or changes with it.
+    """
+
+    words: tuple[str, ...] = ()
+    lines: tuple[str, ...] = ()
+    service: Service | None = None
+    done: bool = False
+    notes: tuple[str, ...] = ()
+
+
+def told(
+    node: Node[Any], socket: CRISocket | None, profile: KubeletProfile | None, left: str = ""
+) -> Told:
+    """Return what k0s must be told: the socket, or that it shall run its own containerd again.
+
+    Args:
+        node: tells how k0s is started.
+        socket: the CRI that it shall use; ``None``: its own containerd.
+        profile: the worker profile that it needs; ``None``: the one that it has.
+        left: the worker profile that another runtime needed, which goes with it.
+    """
+    service = k0s_unit.find(node)
+    changes = tuple(_no_more(node)) if socket else ()
+    if service is None:
+        flags = worker_flags(socket, profile)
+        return Told(lines=tuple(command_lines(flags)) if flags else (), notes=changes)
+    notes = (*_in_the_way(service, socket), *changes)
+    if _so_already(service, socket, profile, left):
+        return Told(service=service, done=True, notes=notes)
+    words = k0s_unit.install_words(service, socket, profile, left)
+    lines = (k0s_unit.shown(words), service.restart)
+    return Told(tuple(words), tuple(filter(None, lines)), service, notes=notes)
+
+
+def own_again(node: Node[Any], mode: Mode, profile: KubeletProfile | None, left: str) -> Told:
+    """Return what k0s must be told where it is still started with another CRI."""
+    service = k0s_unit.find(node)
+    if service is None or not (said := service.flag(cri_flag.FLAG)):
+        return Told()
+    own = CRISocket(url=f"unix://{node.paths.socket}")
+    if mode == "standalone" and said == f"remote:{own.url}":
+        return Told()
+    return told(node, own if mode == "standalone" else None, profile, left)
+
+
+def _no_more(node: Node[Any]) -> Iterator[str]:
+    """Tell what lies on the node and counts no more once k0s runs no containerd."""
+    names = node.files.names(node.paths.images)
+    if bundles := [name for name in names if name.endswith(BUNDLES)]:
+        more = f" and {len(bundles) - 1} more" if bundles[1:] else ""
+        yield (
+            f"k0s then imports no image bundles: {node.paths.images} has {bundles[0]}{more},"
+            " to be imported into the other runtime"
+        )
+    if dropins := [n for n in node.files.names(node.paths.dropins) if n.endswith(".toml")]:
+        more = f" and {len(dropins) - 1} more" if dropins[1:] else ""
+        yield f"drop-ins count for nothing then: {node.paths.dropins} has {dropins[0]}{more}"
+
+
+def _so_already(
+    service: Service, socket: CRISocket | None, profile: KubeletProfile | None, left: str
+) -> bool:
+    wanted = cri_flag.flag(socket.url).partition("=")[2] if socket else ""
+    named = service.flag("--profile")
+    profiled = named == profile.name if profile else not (left and named == left)
+    return service.flag(cri_flag.FLAG) == wanted and profiled
+
+
+def _in_the_way(service: Service, socket: CRISocket | None) -> Iterator[str]:
+    said = service.flag(cri_flag.FLAG)
+    try:
+        cri_flag.endpoint(said)
+    except ValueError as exc:
+        yield f"{service.path or 'k0s'}: {cri_flag.FLAG}={said}: k0s does not start: {exc}"
+    if service.overridden_by:
+        yield (
+            f"{service.overridden_by} sets ExecStart: what k0s install writes counts for nothing"
+            " until that line is taken out"
+        )
+    if socket and not service.runs_a_kubelet:
+        yield (
+            "this controller runs no kubelet, so that a CRI socket has no effect;"
+            " with --enable-worker it would"
+        )
+
+
 def worker_flags(socket: CRISocket | None, profile: KubeletProfile | None) -> list[str]:
     """Return the flags that a k0s worker needs for this composition."""
     flags = []
     if socket is not None:
-        flags.append(f"--cri-socket=remote:{socket.url}")
+        flags.append(cri_flag.flag(socket.url))
     if profile is not None:
         flags.append(f"--profile={profile.name}")
     return flags
 
 
 def command_lines(flags: Sequence[str]) -> list[str]:
-    """Return the command lines, one for each way in which a k0s worker is started."""
+    """Return the command lines for a node whose k0s is not installed as a service yet."""
     text = " ".join(flags)
     return [
         f"k0s install --force worker {text} --token-file <FILE>",

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 MARKER = "# k0s_managed=true"
 """k0s's own sign that a main file is managed; it counts on the first line only (k0s 1.36)."""
 
+MERGED_CRI = "containerd-cri.toml"
+"""Made of the drop-ins before containerd starts, by k0s up to 1.35 and by merge-patch."""
+
 HOST = Owner("node", "k0sruntime", __version__, "contribute_dropin")
 """Whose the main file is: the host's own provider."""
 
@@ -103,7 +106,17 @@ def matches(path: str, pattern: str) -> bool:
 
 def unmanaged_problem(paths: Paths, main: Layer) -> Problem:
     """Return what to do where a user-managed main file does not import the drop-in folder."""
-    imports = [*main.document.get("imports", []), f"{paths.dropins}/*.toml"]
+    stated = main.document.get("imports", [])
+    imported = stated if isinstance(stated, list) else []
+    if any(posixpath.basename(str(entry)) == MERGED_CRI for entry in imported):
+        return Problem(
+            f"another program has rewritten {paths.main_file}, and k0s's marker is lost: k0s makes"
+            f" no {MERGED_CRI} any more",
+            place=f"{paths.main_file}:1 (no line {MARKER!r})",
+            culprit="a program that added an import",
+            remedy=f"Put the marker back: k0sruntime quarantine --repair {paths.main_file}",
+        )
+    imports = [*imported, f"{paths.dropins}/*.toml"]
     return Problem(
         f"{paths.main_file} is managed by its user and does not import {paths.dropins}",
         place=f"{paths.main_file}:1 (no line {MARKER!r})",

@@ -7,9 +7,9 @@ module here is ``config_dump``, which asks a real containerd.
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
+from k0sruntime import masking
 from k0sruntime.compose.layers import dotted
 from k0sruntime.lint.case import Case
 from k0sruntime.lint.finding import Finding, Hit, Rule
@@ -19,8 +19,6 @@ from k0sruntime.lint.target import Target
 
 if TYPE_CHECKING:
     from k0sruntime.node import Files
-
-CREDENTIALS = re.compile(r"//[^/@\s]+@")
 
 __all__ = ["RULES", "Finding", "Rule", "Subject", "Target", "check", "errors", "stamped"]
 
@@ -61,20 +59,20 @@ def stamped(rule: Rule, hit: Hit) -> Finding:
         path, owner, line = file, "a foreign file", hit.line
     return Finding(
         rule,
-        masked(hit.message),
+        masking.text(hit.message),
         path,
         line,
         hit.column,
-        masked(dotted(hit.key)) if hit.key else "",
-        masked(hit.remedy),
+        dotted(tuple(map(_shown, hit.key))),
+        masking.text(hit.remedy),
         owner,
         hit.consequence or rule.consequence,
     )
 
 
-def masked(text: str) -> str:
-    """Return a text without the credentials of the URLs in it."""
-    return CREDENTIALS.sub("//****@", text)
+def _shown(part: str) -> str:
+    """Return a part of a key as it may be shown; a hosts file has URLs there."""
+    return masking.url(part) if "@" in part or "://" in part else part
 
 
 def errors(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:

@@ -16,15 +16,20 @@ from k0sruntime.lint.effective import table_at
 from k0sruntime.lint.finding import Hit, Rule
 from k0sruntime.lint.known_keys import CRI_TABLES
 from k0sruntime.lint.spec import walk
+from k0sruntime.values import same
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from k0sruntime.lint.case import Case
+    from k0sruntime.lint.finding import Path
     from k0sruntime.lint.subject import File
 
 FROZEN = 8
 """Nobody writes as many of containerd's own values by hand: somebody pasted a dump."""
+
+MOST = 3
+"""Keys that are named; a dump may undo dozens."""
 
 TEMPORARY = re.compile(
     r"^[.#~]|^(tmp|temp)[-._]|~\.toml$"
@@ -34,26 +39,65 @@ TEMPORARY = re.compile(
 
 def frozen_defaults(case: Case) -> Iterator[Hit]:
     """Find drop-ins that pin containerd's own defaults, and so undo what earlier files set."""
+    worse = [file for file, _, _ in _undoing(case)]
     for file in case.files:
-        if file.role == "main":
+        if file.role == "main" or file in worse:
             continue
         for plugin in (RUNTIME, IMAGES, CRI):
-            table = table_at(file.document, "plugins", plugin)
-            frozen = [
-                path
-                for path, value, key, _ in walk(table, CRI_TABLES[plugin], ("plugins", plugin))
-                if key
-                and key.default is not None
-                and key.default == value
-                and "runtimes" not in path
-            ]
+            frozen = _defaults(table_at(file.document, "plugins", plugin), plugin)
             if len(frozen) >= FROZEN:
                 yield Hit(
                     file,
                     f"{len(frozen)} keys of {plugin!r} repeat containerd's own defaults",
-                    "Keep only the keys that shall differ from the defaults.",
+                    "Keep only the keys that shall differ from the defaults; k0sruntime quarantine"
+                    f" --repair {file.path} keeps its handlers alone.",
                     ("plugins", plugin),
                 )
+
+
+def is_frozen(table: Mapping[str, Any], plugin: str) -> bool:
+    """Tell whether a CRI table is a copy of containerd's defaults, and not written by hand."""
+    return len(_defaults(table, plugin)) >= FROZEN
+
+
+def _defaults(table: Mapping[str, Any], plugin: str) -> list[Path]:
+    """Return the keys of a CRI table that have containerd's own values, handlers left out."""
+    return [
+        path
+        for path, value, key, _ in walk(table, CRI_TABLES[plugin], ("plugins", plugin))
+        if key and key.default is not None and key.default == value and "runtimes" not in path
+    ]
+
+
+def undone(case: Case) -> Iterator[Hit]:
+    """Find frozen copies that undo what earlier files, ours or others, have set."""
+    for file, lost, before in _undoing(case):
+        names = ", ".join(f"{path[-1]} of {before[path].name}" for path in lost[:MOST])
+        more = f" and {len(lost) - MOST} more" if len(lost) > MOST else ""
+        yield Hit(
+            file,
+            f"its copy of containerd's defaults undoes {names}{more}",
+            f"Keep its handlers alone: k0sruntime quarantine --repair {file.path}",
+            lost[0],
+        )
+
+
+def _undoing(case: Case) -> Iterator[tuple[File, list[Path], Mapping[Path, File]]]:
+    """Yield frozen copies, the keys that each puts back to a default, and who had set them."""
+    values: dict[Path, Any] = {}
+    setters: dict[Path, File] = {}
+    for file in case.files:
+        lost = []
+        for plugin in (RUNTIME, IMAGES, CRI):
+            table = table_at(file.document, "plugins", plugin)
+            if file.role != "main" and is_frozen(table, plugin):
+                lost += [path for path in _defaults(table, plugin) if path in values]
+        own = dict(leaves(file.document))
+        lost = [path for path in lost if not same(own.get(path), values[path])]
+        if lost:
+            yield file, lost, dict(setters)
+        values.update(own)
+        setters.update(dict.fromkeys(own, file))
 
 
 def shadowed(case: Case) -> Iterator[Hit]:
@@ -133,6 +177,13 @@ RULES = (
         "a file in the drop-in folder that nobody loads",
         "untidy",
         stray,
+    ),
+    Rule(
+        "K0R605",
+        "frozen-copy-undoes",
+        "a copy of containerd's defaults that undoes what an earlier file sets",
+        "silently ignored",
+        undone,
     ),
 )
 """K0R6xx: the drop-in folder."""

@@ -10,9 +10,10 @@ import posixpath
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from k0sruntime.compose.main_file import MERGED_CRI
 from k0sruntime.errors import Problem, RefusedError
 from k0sruntime.lint.effective import table_at
-from k0sruntime.lint.imports import GLOB, K0S_FOLDER, MERGED_CRI, imports_of, resolved
+from k0sruntime.lint.imports import GLOB, K0S_FOLDER, imports_of, resolved
 from k0sruntime.lint.subject import HOSTS_FILE, Fault, File, HostsFolder, Subject, parse
 
 if TYPE_CHECKING:

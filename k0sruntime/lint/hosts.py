@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from k0sruntime import masking
 from k0sruntime.lint.finding import Hit, Rule
 from k0sruntime.lint.hosts_text import headers, split_hosts
 
@@ -43,10 +44,11 @@ def inline_host(case: Case) -> Iterator[Hit]:
         headed = {path[1] for path, _ in headers(file.text)}
         for path, _ in entries(file):
             if path and path[1] not in headed:
+                shown = masking.url(path[1])
                 yield Hit(
                     file,
-                    f"the host {path[1]!r} has no header of its own",
-                    f'Write it as a table: [host."{path[1]}"]',
+                    f"the host {shown!r} has no header of its own",
+                    f'Write it as a table: [host."{shown}"]',
                     path,
                     consequence="untidy" if case.target.schema == 2 else None,
                 )
@@ -58,7 +60,7 @@ def split_host(case: Case) -> Iterator[Hit]:
         for path, line in split_hosts(file.text):
             yield Hit(
                 file,
-                f"a table of the host {path[1]!r} follows after another host",
+                f"a table of the host {masking.url(path[1])!r} follows after another host",
                 "Move it up, right behind its host's own table.",
                 path,
                 line=line,
@@ -70,9 +72,10 @@ def trailing_slash(case: Case) -> Iterator[Hit]:
     for file in case.hosts():
         for key, url in urls(file):
             if url.endswith("/"):
+                shown = masking.url(url)
                 yield Hit(
                     file,
-                    f"{url!r} ends in a slash: its path becomes {url}/v2",
+                    f"{shown!r} ends in a slash: its path becomes {shown}/v2",
                     "Take the slash away.",
                     key,
                 )
@@ -86,10 +89,11 @@ def no_scheme(case: Case) -> Iterator[Hit]:
                 continue
             lost = url.startswith("http")
             why = "containerd asks the upstream instead" if lost else "containerd takes https"
+            shown = masking.url(url)
             yield Hit(
                 file,
-                f"the host {url!r} has no scheme: {why}",
-                f"Write https://{url}",
+                f"the host {shown!r} has no scheme: {why}",
+                f"Write https://{shown}",
                 key,
                 consequence=None if lost else "untidy",
             )
@@ -114,7 +118,8 @@ def server_in_host(case: Case) -> Iterator[Hit]:
             if path and "server" in table:
                 yield Hit(
                     file,
-                    f"server stands in the table of the host {path[1]!r} and is not read there",
+                    f"server stands in the table of the host {masking.url(path[1])!r} and is not"
+                    " read there",
                     "Move it to the top of the file, above every [host] header.",
                     (*path, "server"),
                 )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from k0sruntime import masking
 from k0sruntime.lint.finding import Hit, Rule
 from k0sruntime.lint.hosts import entries, urls
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
     from k0sruntime.lint.case import Case
 
-_USER = re.compile(r"[^/]*//[^/?#]*@")
+_USER = re.compile(r"([^/]*//)?[^?#]*@")
 
 
 def no_host_table(case: Case) -> Iterator[Hit]:
@@ -39,12 +40,14 @@ def part_not_sent(case: Case) -> Iterator[Hit]:
             if _USER.match(url):
                 yield Hit(
                     file,
-                    f"user and password of {url!r} are not sent",
+                    f"user and password of {masking.url(url)!r} are not sent",
                     "Take them out: credentials go to registry.configs, or to the pod.",
                     key,
                 )
             elif "?" in url or "#" in url:
-                yield Hit(file, f"the query of {url!r} is not sent", "Take it out.", key)
+                yield Hit(
+                    file, f"the query of {masking.url(url)!r} is not sent", "Take it out.", key
+                )
 
 
 def empty_capabilities(case: Case) -> Iterator[Hit]:

@@ -11,7 +11,7 @@ import fnmatch
 import posixpath
 from typing import TYPE_CHECKING
 
-from k0sruntime.compose.main_file import MARKER
+from k0sruntime.compose.main_file import MARKER, MERGED_CRI
 from k0sruntime.lint.finding import Hit, Rule
 
 if TYPE_CHECKING:
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
 K0S_FOLDER = "/etc/k0s/containerd.d"
 K0S_MAIN = "containerd.toml"
-MERGED_CRI = "containerd-cri.toml"
-"""Written from the drop-ins before containerd starts, by k0s up to 1.35 and by merge-patch."""
 OWN_FOLDER = "/etc/containerd/conf.d"
 GLOB = "*?["
 
@@ -81,6 +79,8 @@ def _given(case: Case, file: File, path: str) -> bool:
 def import_of_conf_d(case: Case) -> Iterator[Hit]:
     """Find an import of containerd's own folder, which other programs write to."""
     for file in case.files:
+        if file.role == "main" and _is_rewritten(case, file):
+            continue
         for entry in imports_of(file):
             if posixpath.dirname(resolved(file, entry)) == OWN_FOLDER:
                 yield Hit(
@@ -110,7 +110,7 @@ def _imports_folder(main: File, folders: tuple[str, ...]) -> bool:
 def dropins_not_imported(case: Case) -> Iterator[Hit]:
     """Find a main file of the operator's own that leaves the drop-in folder out."""
     main = case.subject.main
-    if main is None or not _judged(case, main) or _marked(main):
+    if main is None or not _judged(case, main) or _marked(main) or _is_rewritten(case, main):
         return
     if not _imports_folder(main, case.subject.folders):
         yield Hit(
@@ -135,7 +135,7 @@ def marker_lost(case: Case) -> Iterator[Hit]:
             "Move it to the first line, or remove the file, so that k0s writes it.",
             line=line,
         )
-    elif _imports_folder(main, case.subject.folders):
+    elif _imports_folder(main, case.subject.folders) and not _is_rewritten(case, main):
         yield Hit(
             main,
             f"line 1 is not {MARKER!r}: k0s takes the file for the operator's and never writes it",
@@ -143,6 +143,38 @@ def marker_lost(case: Case) -> Iterator[Hit]:
             line=1,
             consequence="untidy",
         )
+
+
+def rewritten(case: Case) -> Iterator[Hit]:
+    """Find k0s's main file without its marker: another program has rewritten it.
+
+    NVIDIA's toolkit does where its RUNTIME_CONFIG names k0s's file. Up to 1.35 k0s then makes no
+    merged CRI file any more, and the one that is imported is gone at the machine's next start.
+    """
+    main = case.subject.main
+    if main is None or not _is_rewritten(case, main):
+        return
+    merged = any(posixpath.basename(entry) == MERGED_CRI for entry in imports_of(main))
+    what = f"and {MERGED_CRI}, which is imported, is not made any more" if merged else ""
+    yield Hit(
+        main,
+        "another program has rewritten k0s's main file, and its marker is lost: k0s never writes"
+        f" the file again {what}".rstrip(),
+        f"Put the marker back: k0sruntime quarantine --repair {main.path}",
+        line=1,
+        consequence="stops the node" if merged else None,
+    )
+
+
+def _is_rewritten(case: Case, main: File) -> bool:
+    """Tell whether a main file without the marker has what k0s, and then another hand, wrote."""
+    if not _judged(case, main) or _marked(main):
+        return False
+    names = [resolved(main, entry) for entry in imports_of(main)]
+    if any(posixpath.basename(name) == MERGED_CRI for name in names):
+        return True
+    added = any(posixpath.dirname(name) == OWN_FOLDER for name in names)
+    return added and _imports_folder(main, case.subject.folders)
 
 
 def _marked(main: File) -> int:
@@ -182,6 +214,13 @@ RULES = (
         "k0s's marker is not on the first line",
         "silently ignored",
         marker_lost,
+    ),
+    Rule(
+        "K0R505",
+        "main-file-rewritten",
+        "k0s's main file, rewritten by another program",
+        "silently ignored",
+        rewritten,
     ),
 )
 """K0R5xx: the main file."""

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from k0sruntime import masking
 from k0sruntime.contributions import CAPABILITIES
 from k0sruntime.lint.hosts_text import headers
 from k0sruntime.lint.hosts_values import DURATION, REFERRERS_SINCE
@@ -143,7 +144,7 @@ def _url(written: str, *, override: bool) -> tuple[go_url.GoURL | None, str]:
         return None, ""
     url = go_url.parse(written if written.startswith("http") else f"https://{written}")
     if url is None:
-        raise UndecodableError(f"{written!r} is no URL")
+        raise UndecodableError(f"{masking.url(written)!r} is no URL")
     path = go_url.clean(url.path) if url.path else ""
     if not override and not path.endswith("/v2"):
         path += "/v2"

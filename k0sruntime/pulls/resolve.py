@@ -75,7 +75,7 @@ class ResolvedHost:
         return {
             "scheme": self.scheme,
             "host": self.host,
-            "path": self.path,
+            "path": masking.url(self.path),
             "capabilities": list(self.capabilities),
             "header": {
                 name: [masking.header(name, value) for value in values]
@@ -117,7 +117,7 @@ def resolve_image(name: str, certs: str, files: Files, containerd: Version) -> R
 
     Args:
         name: the image, as it stands in a pod: ``nginx``, ``r.local:5000/app:1``.
-        certs: the folder of hosts files (``registry.config_path``).
+        certs: the folder of hosts files (``registry.config_path``); empty: it looks nowhere.
         files: what it is read from.
         containerd: whose behaviour is meant.
 
@@ -186,6 +186,8 @@ def looked_up(registry: str) -> tuple[str, ...]:
 
 def folder_of(registry: str, certs: str, files: Files) -> str:
     """Return the folder that containerd reads for a registry, or nothing where there is none."""
+    if not certs:
+        return ""
     paths = (f"{certs}/{name}" for name in looked_up(registry))
     return next((path for path in paths if files.exists(path)), "")
 

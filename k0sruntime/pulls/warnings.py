@@ -29,7 +29,7 @@ def of_folders(
     registry: str, certs: str, read: str, files: Files, containerd: Version
 ) -> tuple[Problem, ...]:
     """Return lint's findings on the folder that is read, and on those that look as if they were."""
-    names = [name for name in files.names(certs) if _meant(name, registry)]
+    names = [name for name in (files.names(certs) if certs else ()) if _meant(name, registry)]
     folders = tuple(_folder(f"{certs}/{name}", files) for name in names)
     findings = check(Subject(hosts=folders), Target(containerd), files)
     return tuple(

@@ -6,13 +6,17 @@ import hashlib
 import json
 import os
 import platform
+import re
 import socket
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from k0sruntime.cli.main import run
-from k0sruntime.errors import ExitCode
+from k0sruntime.errors import ExitCode, Problem
+from k0sruntime.node import Version
 
 SHIM = "containerd-shim-runsc-v1"
 SETTINGS = """
@@ -66,8 +70,8 @@ def test_a_plan_shows_what_would_be_fetched_and_fetches_nothing(
 ) -> None:
     assert on(image, "plan", "--exit-code") == ExitCode.PENDING
     shown = capsys.readouterr().out
-    folder = "/var/lib/k0sruntime/bin/gvisor/gvisor-20260720.0"
-    assert f"+ fetch     {folder}  [gvisor] from " in shown
+    folder = r"/var/lib/k0sruntime/bin/gvisor/gvisor-20260720\.0-[0-9a-f]{8}"
+    assert re.search(rf"\+ fetch     {folder}  \[gvisor\] from ", shown)
     assert on(image, "plan", "--json") == 0
     (binary,) = json.loads(capsys.readouterr().out)["binaries"]
     assert (binary["name"], binary["action"]) == ("gvisor", "fetch")
@@ -79,7 +83,9 @@ def test_up_lays_them_into_an_image_where_the_handler_names_them(
     image: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert on(image, "up") == 0
-    version = "gvisor/gvisor-20260720.0"
+    (name,) = os.listdir(image / "var/lib/k0sruntime/bin/gvisor")
+    assert name.startswith("gvisor-20260720.0-")
+    version = f"gvisor/{name}"
     assert {f"{version}/runsc", f"{version}/{SHIM}"} < set(programs(image))
     dropin = (image / "etc/k0s/containerd.d/k0sruntime-gvisor.toml").read_text()
     assert f'runtime_path = "/var/lib/k0sruntime/bin/{version}/{SHIM}"' in dropin
@@ -100,6 +106,51 @@ def test_fetch_fills_the_cache_and_installs_nothing(
     assert [Path(f["url"]).name for f in document["files"]] == ["runsc", SHIM]
     assert all(Path(f["path"]).is_file() for f in document["files"])
     assert programs(image) == []
+
+
+def test_fetch_asks_nothing_of_the_machine_that_has_the_network(
+    image: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No kernel, no KVM, not its architecture, nor the files that the settings name."""
+    here = image.parent / "releases/20260720.0" / platform.machine()
+    there = {"x86_64": "aarch64", "aarch64": "x86_64"}[platform.machine()]
+    here.rename(here.parent / there)
+    settings = image / "etc/k0sruntime/config.toml"
+    text = settings.read_text().replace("[node]", '[node]\ncontainerd = "/not/here"')
+    text = text.replace("[gvisor.release]", '[gvisor]\nplatform = "kvm"\n[gvisor.release]')
+    mirror = '[mirrors."r.test"]\nendpoints = ["https://m.test"]\nca = "/not/here.pem"\n'
+    settings.write_text(text + mirror)
+    monkeypatch.setattr("k0sruntime.host.kernel", lambda _: Version(4, 19))
+    monkeypatch.setattr("k0sruntime.host.kvm_problem", lambda _: "/dev/kvm is not there")
+    monkeypatch.setattr(platform, "machine", lambda: "riscv64")
+    options = ["--root", str(image), "--json"]
+    assert run(["plan", *options]) == ExitCode.REFUSED
+    capsys.readouterr()
+    assert run(["fetch", *options, "--arch", {"aarch64": "arm64"}.get(there, there)]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert [Path(f["url"]).parent.name for f in document["files"]] == [there, there]
+
+
+def test_fetch_for_a_machine_that_has_none_of_it_is_refused(
+    image: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert on(image, "fetch", "--arch", "riscv64") == ExitCode.REFUSED
+    assert "is not offered for riscv64" in capsys.readouterr().err
+
+
+def test_what_a_provider_would_refuse_here_is_told_and_fetched_all_the_same(
+    image: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: object) -> Iterator[Problem]:
+        yield Problem("this machine has no turntable")
+
+    monkeypatch.setattr(sys.modules["k0sruntime_gvisor.provider"], "_unfit", refuse)
+    assert on(image, "fetch", "--json") == 0
+    shown = capsys.readouterr()
+    document = json.loads(shown.out)
+    assert len(document["files"]) == 2
+    assert "gvisor would be refused here: this machine has no turntable" in document["notes"]
+    assert "no turntable" in shown.err
 
 
 def test_offline_takes_what_was_fetched_and_opens_no_socket(
@@ -140,6 +191,65 @@ def test_everything_that_cannot_be_had_is_told_at_once_and_nothing_is_written(
     assert "gvisor (k0sruntime-gvisor" in told
     assert programs(image) == []
     assert sorted(os.listdir(image / "etc")) == ["k0sruntime"]
+
+
+@pytest.mark.parametrize("command", ["plan", "up", "fetch"])
+def test_a_checksum_over_plain_http_is_refused_before_anybody_is_asked(
+    image: Path, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    settings = image / "etc/k0sruntime/config.toml"
+    lines = settings.read_text().splitlines()
+    lines = [line for line in lines if not line.startswith("source")]
+    text = "\n".join([*lines, 'source = "http://me:s3cret@mirror.test/gvisor"\n'])
+    settings.write_text(text)
+    assert on(image, command) == ExitCode.REFUSED
+    told = capsys.readouterr().err
+    assert "runsc and its checksum would come over plain http" in told
+    assert "pin the sha512 in the settings" in told
+    assert "s3cret" not in told
+    machine = platform.machine()
+    pins = "".join(f'"{machine}/{name}" = "{"0" * 128}"\n' for name in ("runsc", SHIM))
+    settings.write_text(f"{text}[gvisor.release.sha512]\n{pins}")
+    assert on(image, "plan") == 0
+
+
+@pytest.mark.parametrize(
+    ("mistake", "told"),
+    [
+        ('[gvisor]\nruntime_class = "Bad_Name"', "[gvisor]"),
+        ('[gvisor.handlers."a/b"]', "[gvisor]"),
+        ('[gvisor]\noverhead = { memory = "128 MB" }', "[gvisor]"),
+        ('[node.handlers."a/b"]', "[node]"),
+        ('[node.handlers.a]\nruntime_type = "runc"', "[node]"),
+        ('[node.handlers.a]\nruntime_class = "A_"', "[node]"),
+    ],
+)
+def test_a_slip_of_the_operators_is_not_blamed_on_a_provider(
+    image: Path, capsys: pytest.CaptureFixture[str], mistake: str, told: str
+) -> None:
+    settings = image / "etc/k0sruntime/config.toml"
+    settings.write_text(f'[node]\nk0s = "1.36"\nmode = "managed"\n{mistake}\n')
+    assert on(image, "plan") == ExitCode.REFUSED
+    (place,) = [line for line in capsys.readouterr().err.splitlines() if "where:" in line]
+    assert place.endswith(f"config.toml: {told}")
+
+
+@pytest.mark.parametrize("command", ["plan", "up"])
+def test_a_release_that_is_too_old_for_this_containerd_is_told_by_plan_and_up_and_in_json(
+    image: Path, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    settings = image / "etc/k0sruntime/config.toml"
+    settings.write_text(settings.read_text().replace("20260720.0", "20260101.0"))
+    releases = image.parent / "releases"
+    (releases / "20260720.0").rename(releases / "20260101.0")
+    assert on(image, "plan") == 0
+    shown = capsys.readouterr().out
+    assert "warn: gvisor is new enough for this node: gvisor 20260101.0, older than 2026" in shown
+    assert on(image, command, "--json") == 0
+    document = json.loads(capsys.readouterr().out)
+    (warning,) = document.get("plan", document)["warnings"]
+    assert (warning["provider"], warning["verdict"]) == ("gvisor", "warn")
+    assert "containerd 2.3 hands parameters" in warning["detail"]
 
 
 def test_nothing_to_fetch_is_said(image: Path, capsys: pytest.CaptureFixture[str]) -> None:

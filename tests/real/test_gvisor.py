@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
+import shutil
 import signal
 import subprocess
 import time
@@ -49,8 +51,12 @@ layout = "{{layout}}"
 
 
 PANICS = 5
-LOST = ("connecting to control server at PID", "sandbox is not running", "died at once")
-"""What is told of a sandbox that ended by itself."""
+LOST = re.compile(
+    r"connecting to control server at PID|sandbox is not running|died at once"
+    r"|the kernel under \S+ is gVisor's: exit status 255: "
+    r"4\.4\.0 #1 SMP Sun Jan 10 15:06:54 PST 2016"
+)
+"""What is told of a sandbox that ended by itself, or of one that did so after the right answer."""
 
 
 class GVisorNode(RealNode):
@@ -66,7 +72,7 @@ class GVisorNode(RealNode):
     ) -> subprocess.CompletedProcess[str]:
         for _ in range(PANICS):
             done = super().run(*arguments, without=without)
-            if done.returncode not in (6, 8) or not any(text in done.stderr for text in LOST):
+            if done.returncode not in (6, 8) or not LOST.search(done.stderr):
                 break
         return done
 
@@ -108,9 +114,15 @@ def settings(
     node.write_settings(RELEASED.format(date=date, source=source, layout=layout))
 
 
-def versions(node: RealNode) -> list[str]:
+def installed(node: RealNode) -> dict[str, Path]:
+    """Return the folders of releases, by name and version."""
     base = node.folder / "var/lib/k0sruntime/bin/gvisor"
-    return sorted(os.listdir(base)) if base.exists() else []
+    folders = sorted(base.iterdir()) if base.exists() else []
+    return {folder.name.rpartition("-")[0]: folder for folder in folders}
+
+
+def versions(node: RealNode) -> list[str]:
+    return list(installed(node))
 
 
 def verdicts(document: dict) -> dict[str, str]:
@@ -119,6 +131,22 @@ def verdicts(document: dict) -> dict[str, str]:
 
 def untouched(node: RealNode) -> bool:
     return set(node.files()) == {"etc/k0sruntime/config.toml"} and not versions(node)
+
+
+@pytest.mark.parametrize(
+    ("told", "lost"),
+    [
+        ("exit status 255: 4.4.0 #1 SMP Sun Jan 10 15:06:54 PST 2016", True),
+        ("exit status 255: 6.1.0 #1 SMP Debian", False),
+        ("exit status 1: 4.4.0 #1 SMP Sun Jan 10 15:06:54 PST 2016", False),
+        ("4.4.0 #1 SMP Tue Mar 1 10:00:00 UTC 2016", False),
+        ("exit status 255", False),
+    ],
+)
+def test_a_panic_after_the_right_answer_is_no_verdict_and_nothing_else_is_let_through(
+    told: str, lost: bool
+) -> None:
+    assert bool(LOST.search(f"rolled back\nthe kernel under runsc is gVisor's: {told}\n")) is lost
 
 
 # -- found on the node ------------------------------------------------------------------------------
@@ -186,6 +214,17 @@ def test_a_runsc_that_does_not_run_here_is_refused_before_anything_is_written(
     assert set(found.files()) == {"etc/k0sruntime/config.toml"}
 
 
+def test_what_may_go_wrong_is_told_before_anything_is_written(
+    found: RealNode, tmp_path: Path
+) -> None:
+    """The lab's runsc lies apart from the shim."""
+    warnings = found.ok("plan")["warnings"]
+    assert "runsc and its shim are of one release" in [w["name"] for w in warnings]
+    assert set(found.files()) == {"etc/k0sruntime/config.toml"}
+    (tmp_path / "programs" / SHIM).write_text("#!/bin/sh\nexit 1\n")
+    assert found.run("plan").returncode == 3, "asked, and it does not run"
+
+
 # -- a release --------------------------------------------------------------------------------------
 
 
@@ -194,10 +233,10 @@ def test_a_release_in_one_archive_is_installed_from_a_folder_and_proved(
 ) -> None:
     settings(node, release)
     shown = node.run("plan").stdout
-    folder = f"{node.folder}/var/lib/k0sruntime/bin/gvisor/gvisor-20260817.0"
-    assert f"+ fetch     {folder}  [gvisor] from {release}/20260817.0/x86_64/{TARBALL}" in shown
     assert untouched(node), "a plan fetches nothing"
     document = node.ok("up", "--offline")
+    folder = installed(node)["gvisor-20260817.0"]
+    assert f"+ fetch     {folder}  [gvisor] from {release}/20260817.0/x86_64/{TARBALL}" in shown
     assert verdicts(document)["runsc"] == "pass"
     assert verdicts(document)["the kernel under runsc is gVisor's"] == "pass"
     assert sorted(os.listdir(folder)) == sorted([".k0sruntime.json", SHIM, "gvisor-bin", "runsc"])
@@ -410,16 +449,55 @@ def test_an_upgrade_keeps_the_old_release_for_its_pods_and_for_the_way_back(
         settings(node, release, "20260831.0")
         document = node.ok("up")
         (note,) = document["notes"]
-        assert note.startswith("gvisor-20260817.0 of gvisor stays for the ")
+        old = installed(node)["gvisor-20260817.0"]
+        assert note.startswith(f"{old.name} of gvisor stays for the ")
         assert len(versions(node)) == 3
-        old = f"{node.folder}/var/lib/k0sruntime/bin/gvisor/gvisor-20260817.0"
-        assert users(old), "its pod lives on"
+        assert users(str(old)), "its pod lives on"
     assert node.ok("up")["notes"] == [
-        "gvisor-20260817.0 of gvisor is not needed any more and was removed"
+        f"{old.name} of gvisor is not needed any more and was removed"
     ]
     node.ok("rollback")
     dropin = (node.dropins / "k0sruntime-gvisor.toml").read_text()
     assert "gvisor-20260824.0" in dropin
+
+
+def three_releases(node: RealNode, release: Path) -> None:
+    for date in ("20260817.0", "20260824.0", "20260831.0"):
+        settings(node, release, date)
+        node.ok("up")
+    assert len(versions(node)) == 2, "the first one is pruned by now"
+
+
+def test_the_way_back_installs_a_pruned_release_again_and_bounces_once(
+    node: RealNode, release: Path
+) -> None:
+    three_releases(node, release)
+    programs = [g["programs"] for g in node.ok("status")["generations"]]
+    assert programs == ["cached", "installed", "installed"]
+    assert "generation 1: " in (shown := node.run("status").stdout)
+    assert "proved; rollback installs its programs again" in shown
+    done = node.run("rollback", "1")
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("bounced") == 1
+    assert re.search(r"^runsc +gvisor +gvisor +pass", done.stdout, re.MULTILINE), "its RuntimeClass"
+    assert "gvisor-20260817.0" in (node.dropins / "k0sruntime-gvisor.toml").read_text()
+
+
+def test_the_way_to_a_release_that_is_nowhere_any_more_is_refused_and_nothing_is_bounced(
+    node: RealNode, release: Path, tmp_path: Path
+) -> None:
+    source = tmp_path / "source"
+    shutil.copytree(release, source)
+    three_releases(node, source)
+    shutil.rmtree(node.folder / "var/cache/k0sruntime")
+    shutil.rmtree(source)
+    before, pid = node.files(), node.ok("status")["running"]["pid"]
+    assert node.ok("status")["generations"][0]["programs"] == "gone"
+    done = node.run("rollback", "1")
+    assert done.returncode == 3, done.stderr
+    assert "could not be fetched" in done.stderr
+    assert node.files() == before
+    assert node.ok("status")["running"]["pid"] == pid
 
 
 def test_a_release_that_fails_its_proof_is_taken_back(

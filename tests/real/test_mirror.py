@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -397,3 +398,43 @@ def test_a_folder_of_hosts_files_is_taken_over_and_pulled_through(
     assert pull(node)
     assert ASKED in plain.asked()
     assert ASKED in tls.asked()
+
+
+def requests(registry: Any) -> list[str]:
+    """Return all that a registry was asked for, as its access log has it."""
+    return [line for line in registry.log().splitlines() if "HTTP/" in line]
+
+
+def test_offline_no_registry_is_asked(node: RealNode, lab: Registries) -> None:
+    mirror = lab.start("mirror")
+    (mirror.home / "log").write_bytes(b"")
+    node.without = WITHOUT
+    table = f'[mirrors."docker.io"]\nendpoints = ["{mirror.url}"]\nmirror_only = true\n'
+    node.write_settings(f"{SETTINGS}\n{table}")
+    for command in (("up", "--offline"), ("verify", "--offline")):
+        checks = verdicts(node.ok(*command))
+        assert checks["mirrors of docker.io"][0] == "pass"
+        assert checks["containerd reads the hosts files"][0] == "unknown"
+        assert checks[f"endpoint {mirror.url}"] == (
+            "unknown",
+            "not asked: --offline opens no socket",
+        )
+    assert not requests(mirror)
+    checks = verdicts(node.ok("verify"))
+    assert checks["containerd reads the hosts files"][0] == "pass"
+    assert checks[f"endpoint {mirror.url}"][0] == "pass"
+    assert requests(mirror)
+
+
+def test_offline_the_proof_pulls_no_sandbox_image(node: RealNode, lab: Registries) -> None:
+    mirror = lab.start("mirror")
+    (mirror.home / "log").write_bytes(b"")
+    shutil.rmtree(node.folder / "var/lib/k0s/images")
+    node.without = WITHOUT
+    table = f'[mirrors."k0sruntime.local"]\nendpoints = ["{mirror.url}"]\nmirror_only = true\n'
+    node.write_settings(f"{SETTINGS}\n{table}")
+    document = node.ok("up", "--offline")
+    (proof,) = (p for p in document["proofs"] if p.get("handler") == "crun")
+    assert proof["verdict"] == "unknown"
+    assert "is not at hand, and --offline pulls none" in proof["detail"]
+    assert not requests(mirror)

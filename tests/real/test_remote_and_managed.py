@@ -61,7 +61,8 @@ def test_a_socket_where_nobody_listens_fails_its_proof(folder: Path, tmp_path: P
     remote = RealNode(folder, Path("/usr/bin/containerd"), python_path=[tmp_path])
     done = remote.run("up")
     assert done.returncode == 8
-    assert "CRI answers" in done.stderr
+    assert "there is no such socket" in done.stderr
+    assert "k0s install" not in done.stdout
 
 
 def test_switching_to_remote_stops_our_containerd_and_removes_its_files(

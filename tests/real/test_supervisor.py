@@ -17,6 +17,8 @@ from typing import Any
 import pytest
 
 from k0sruntime.cri import CRI
+from k0sruntime.lock import holder_of
+from k0sruntime.node import Paths
 from tests.real.conftest import RealNode, processes
 from tests.real.test_pods_live_on import HANDLER, alive, pid_now, run_pod
 
@@ -337,7 +339,8 @@ def test_up_during_a_bounce_waits_and_down_during_up_does_too(quick: RealNode) -
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    time.sleep(0.3)
+    paths = Paths.in_sandbox(str(quick.folder))
+    until(lambda: holder_of(paths) == starting.pid, quick)
     done = quick.run("down")
     assert done.returncode == 0, done.stderr
     assert starting.wait(60) == 0

@@ -10,7 +10,7 @@ import posixpath
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from k0sruntime import Binary, Download, Inactive, Problem, VersionCheck
+from k0sruntime import Binary, Check, Download, Inactive, Problem, VersionCheck
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,10 +32,12 @@ PARAMETERS = (
     (2, 3),
     (1, 36),
     "20260520.0",
+    "2.1",
     "containerd 2.3 hands parameters to shims that it may not read",
 )
-"""containerd from which on, the k0s that brings it, and the release from which on the shim is built
-with libraries that know them (gVisor b798cf611, containerd ``pkg/shim/util.go``)."""
+"""containerd from which on, the k0s that brings it, the release from which on the shim is built
+with libraries that know them, and the version of these, which the shim tells (gVisor b798cf611,
+containerd ``pkg/shim/util.go`` and ``shim.go``)."""
 INSTALL = "name a release in [gvisor.release] date, or see gvisor.dev/docs/user_guide/install"
 
 
@@ -62,17 +64,30 @@ def programs(node: Node[GVisorSettings]) -> Programs:
     shim = settings.shim or _find(node, SHIM)
     binaries = (
         Binary(name=RUNSC, installed=runsc, check=_check(node)),
-        Binary(name=SHIM, installed=shim),
+        Binary(name=SHIM, installed=shim, check=_shim_check(node)),
     )
     return Programs(runsc, shim, binaries, tuple(_unfit(node, runsc, shim)))
 
 
 def _check(node: Node[GVisorSettings]) -> VersionCheck:
-    containerd, k0s, least, why = PARAMETERS
-    young = (node.containerd is not None and node.containerd.version >= containerd) or (
+    least, why = PARAMETERS[2], PARAMETERS[4]
+    return VersionCheck(pattern=r"(\d{8}(?:\.\d+)?)", least=least if _young(node) else "", why=why)
+
+
+def _shim_check(node: Node[GVisorSettings]) -> VersionCheck:
+    """The shim tells the containerd that it is built of, and not gVisor's release."""
+    least, why = PARAMETERS[3], PARAMETERS[4]
+    pattern = r"Version:\s+v?(\d+\.\d+(?:\.\d+)?)"
+    return VersionCheck(
+        arguments=["-v"], pattern=pattern, least=least if _young(node) else "", why=why
+    )
+
+
+def _young(node: Node[GVisorSettings]) -> bool:
+    containerd, k0s, *_ = PARAMETERS
+    return (node.containerd is not None and node.containerd.version >= containerd) or (
         node.mode == "managed" and node.k0s is not None and node.k0s.version >= k0s
     )
-    return VersionCheck(pattern=r"(\d{8}(?:\.\d+)?)", least=least if young else "", why=why)
 
 
 def _released(node: Node[GVisorSettings], release: ReleaseSettings) -> Programs:
@@ -83,7 +98,7 @@ def _released(node: Node[GVisorSettings], release: ReleaseSettings) -> Programs:
         downloads={arch: _downloads(release, arch) for arch in ARCHITECTURES},
         check=_check(node),
     )
-    runsc, shim = (node.binary_file("gvisor", release.date, name) for name in (RUNSC, SHIM))
+    runsc, shim = (node.binary_file(binary, name) for name in (RUNSC, SHIM))
     return Programs(runsc, shim, (binary,))
 
 
@@ -116,6 +131,36 @@ def _find(node: Node[GVisorSettings], name: str) -> str:
         return paths[0]  # told as unfit
     where = f"on PATH, in {node.paths.bin} or in {', '.join(OTHER_FOLDERS)}"
     raise Inactive(f"no {name} {where}; {INSTALL}")
+
+
+def doubtful(node: Node[GVisorSettings], found: Programs) -> Iterator[Check]:
+    """Tell what may go wrong with programs that were found, and need not."""
+    if node.settings.release.date:
+        return
+    folders = [posixpath.dirname(path) for path in (found.runsc, found.shim)]
+    if len(set(folders)) == 2 and not (node.settings.runsc and node.settings.shim):
+        yield Check(
+            name="runsc and its shim are of one release",
+            verdict="warn",
+            detail=f"{found.runsc} and {found.shim} lie in different folders",
+            remedy="Put both of one release into one folder, or name them: runsc = …, shim = ….",
+        )
+    for folder in dict.fromkeys(above for beside in folders for above in _way(beside)):
+        mode = node.files.mode(folder)
+        if mode is not None and not mode & 0o001:
+            yield Check(
+                name="everybody can reach runsc",
+                verdict="warn",
+                detail=f"{folder} is closed to others, and runsc gives up its privileges",
+                remedy=f"chmod a+x {folder}, or install gVisor elsewhere.",
+            )
+
+
+def _way(folder: str) -> Iterator[str]:
+    """Yield a folder and all above it."""
+    while folder not in ("/", ""):
+        yield folder
+        folder = posixpath.dirname(folder)
 
 
 def _unfit(node: Node[GVisorSettings], runsc: str, shim: str) -> Iterator[Problem]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from k0sruntime import (
     Binary,
@@ -15,7 +15,7 @@ from k0sruntime import (
     Refused,
     RuntimeHandler,
 )
-from k0sruntime_gvisor.programs import ARCHITECTURES, RUNSC, SHIM, Programs, programs
+from k0sruntime_gvisor.programs import ARCHITECTURES, RUNSC, SHIM, Programs, doubtful, programs
 from k0sruntime_gvisor.settings import GVisorSettings, HandlerSettings
 
 if TYPE_CHECKING:
@@ -40,13 +40,15 @@ class GVisor(Provider[GVisorSettings]):
 
     def contribute_dropin(
         self, node: Node[GVisorSettings]
-    ) -> Iterator[RuntimeHandler | Binary | ConfigFile]:
+    ) -> Iterator[RuntimeHandler | Binary | ConfigFile | Check]:
         """Contribute the handlers, with what they need, where this node can run them."""
         found = programs(node)
+        yield from found.binaries  # first: they can be fetched on a machine that cannot have it
         problems = (*found.problems, *_unfit(node))
         if problems:
             raise Refused(*problems)
-        yield from found.binaries
+        yield from _hanging(node)
+        yield from doubtful(node, found)
         for name, handler in node.settings.all_handlers().items():
             file = f"{name}.toml"
             yield ConfigFile(name=file, content=_config(node, found, node.settings.flags(name)))
@@ -93,10 +95,6 @@ def _unfit(node: Node[GVisorSettings]) -> Iterator[Problem]:
 def _handler(
     node: Node[GVisorSettings], found: Programs, name: str, handler: HandlerSettings
 ) -> RuntimeHandler:
-    scheduling: dict[str, Any] = {
-        "nodeSelector": handler.node_selector,
-        "tolerations": handler.tolerations,
-    }
     return RuntimeHandler(
         name=name,
         runtime_type="io.containerd.runsc.v1",
@@ -107,10 +105,8 @@ def _handler(
             "TypeUrl": "io.containerd.runsc.v1.options",
             "ConfigPath": node.config_file(f"{name}.toml"),
         },
-        runtime_class=handler.runtime_class,
-        overhead=handler.overhead,
-        scheduling={key: value for key, value in scheduling.items() if value},
         programs=[found.runsc, found.shim],
+        **handler.offered(),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any, Literal
 
-from k0sruntime import Settings
+from k0sruntime import RuntimeHandler, Settings
 
 PUBLIC = "https://storage.googleapis.com/gvisor/releases/release"
 """Where gVisor publishes its releases, one folder a date, in it one an architecture."""
@@ -80,6 +80,15 @@ class HandlerSettings(Flags, frozen=True):
     tolerations: list[dict[str, Any]] = []
     """Taints that its pods tolerate."""
 
+    def offered(self) -> dict[str, Any]:
+        """Return what its RuntimeClass is made of, as a ``RuntimeHandler`` takes it."""
+        scheduling = {"nodeSelector": self.node_selector, "tolerations": self.tolerations}
+        return {
+            "runtime_class": self.runtime_class,
+            "overhead": self.overhead,
+            "scheduling": {key: value for key, value in scheduling.items() if value},
+        }
+
 
 class ReleaseSettings(Settings, frozen=True):
     """A release to install: ``[gvisor.release]``."""
@@ -102,6 +111,12 @@ class ReleaseSettings(Settings, frozen=True):
             )
         if not re.fullmatch(r"https?://\S+|/\S*", self.source):
             raise ValueError(f"source = {self.source!r} must be an URL or an absolute path")
+        if not self.source.startswith("/") and set(self.source) & {"?", "#"}:
+            # Date and file name are put behind it; and what a query holds may be a secret.
+            raise ValueError(
+                "source must be an URL without a query (what follows ? or #): files are asked for"
+                " below it; a token belongs into ~/.netrc or the URL's user and password"
+            )
 
 
 class GVisorSettings(HandlerSettings, frozen=True):
@@ -120,7 +135,7 @@ class GVisorSettings(HandlerSettings, frozen=True):
     """More handlers, by name."""
 
     def __post_init__(self) -> None:
-        """Refuse paths that are not absolute, two handlers of one name, and two origins."""
+        """Refuse paths that are not absolute, two origins, and what can be no handler."""
         super().__post_init__()
         for key, path in (("runsc", self.runsc), ("shim", self.shim)):
             if path and not path.startswith("/"):
@@ -129,6 +144,8 @@ class GVisorSettings(HandlerSettings, frozen=True):
                 raise ValueError(f"{key} and release exclude each other: take one of them out")
         if self.handler in self.handlers:
             raise ValueError(f"handlers.{self.handler} is the first handler's name as well")
+        for name, handler in self.all_handlers().items():
+            RuntimeHandler(name=name, **handler.offered())  # refuses what can be none
 
     def all_handlers(self) -> dict[str, HandlerSettings]:
         """Return all handlers by name, the first one first."""

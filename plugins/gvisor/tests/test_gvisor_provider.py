@@ -5,7 +5,16 @@ from __future__ import annotations
 import pytest
 import rtoml
 
-from k0sruntime import Binary, ConfigFile, CRIError, Inactive, Problem, Refused, RuntimeHandler
+from k0sruntime import (
+    Binary,
+    Check,
+    ConfigFile,
+    CRIError,
+    Inactive,
+    Problem,
+    Refused,
+    RuntimeHandler,
+)
 from k0sruntime.node import Program, Version
 from k0sruntime.testing import MadeUpFiles, make_node
 from k0sruntime_gvisor import provider
@@ -15,7 +24,7 @@ from k0sruntime_gvisor.settings import GVisorSettings, HandlerSettings, ReleaseS
 SHIM = "containerd-shim-runsc-v1"
 RUNSC = "/usr/local/bin/runsc"
 BOTH = MadeUpFiles(executables=[RUNSC, f"/usr/local/bin/{SHIM}"])
-RELEASED = "/var/lib/k0sruntime/bin/gvisor/gvisor-20260817.0"
+RELEASED = "/var/lib/k0sruntime/bin/gvisor"
 
 
 def contributed(settings=None, files=BOTH, **facts):
@@ -151,6 +160,14 @@ def test_a_value_with_control_characters_stays_one_toml_string():
         ({"overlay2": "root:dir=relative"}, "overlay2"),
         ({"debug_log": "logs/"}, "debug_log = 'logs/' must be an absolute path"),
         ({"handlers": {"runsc": HandlerSettings()}}, "the first handler's name as well"),
+        ({"runtime_class": "Bad_Name"}, "RuntimeClass 'Bad_Name' must match"),
+        ({"handler": "a/b"}, "handler 'a/b' must match"),
+        ({"handlers": {"a/b": HandlerSettings()}}, "handler 'a/b' must match"),
+        ({"handlers": {"a": HandlerSettings(runtime_class="B")}}, "RuntimeClass 'B' must match"),
+        ({"overhead": {"memory": "128 MB"}}, "memory = '128 MB' is no quantity; write one such as"),
+        ({"overhead": {"memory": ""}}, "memory = '' is no quantity"),
+        ({"overhead": {"the memory": "1"}}, "resource in the overhead of handler runsc"),
+        ({"runtime_class": "", "overhead": {"cpu": "1"}}, "need a runtime_class"),
         ({"runsc": RUNSC, "release": ReleaseSettings(date="20260817")}, "exclude each other"),
     ],
 )
@@ -230,10 +247,12 @@ def released(**more) -> GVisorSettings:
 def test_a_release_is_installed_by_the_host_and_named_by_its_version():
     parts = contributed(released(), MadeUpFiles())
     found = the(RuntimeHandler, parts)
-    assert list(found.programs) == [f"{RELEASED}/runsc", f"{RELEASED}/{SHIM}"]
-    assert found.runtime_path == f"{RELEASED}/{SHIM}"
-    assert file(parts)["binary_name"] == f"{RELEASED}/runsc"
     binary = the(Binary, parts)
+    folder = f"{RELEASED}/{binary.folder_name('x86_64')}"
+    assert folder.startswith(f"{RELEASED}/gvisor-20260817.0-")
+    assert list(found.programs) == [f"{folder}/runsc", f"{folder}/{SHIM}"]
+    assert found.runtime_path == f"{folder}/{SHIM}"
+    assert file(parts)["binary_name"] == f"{folder}/runsc"
     assert (binary.name, binary.version) == ("gvisor", "20260817.0")
     assert list(binary.programs) == ["runsc", SHIM]
 
@@ -290,6 +309,14 @@ def test_a_release_that_is_none_is_refused(wrong, told):
         ReleaseSettings(**wrong)
 
 
+@pytest.mark.parametrize("source", ["https://h/g?sig=TOK", "https://h/g?", "https://h/g#TOK"])
+def test_a_source_with_a_query_is_refused_and_its_token_is_not_told(source):
+    with pytest.raises(ValueError, match="must be an URL without a query") as refused_:
+        ReleaseSettings(date="20260817", source=source)
+    assert "TOK" not in str(refused_.value)
+    assert ReleaseSettings(date="20260817", source="/srv/what?").source == "/srv/what?"
+
+
 # -- what this node can have ------------------------------------------------------------------------
 
 
@@ -341,13 +368,50 @@ def test_everything_that_is_wrong_is_told_at_once():
 @pytest.mark.parametrize(("containerd", "least"), [((1, 7, 34), ""), ((2, 3, 3), "20260520.0")])
 def test_an_old_release_is_told_where_containerd_hands_parameters_to_shims(containerd, least):
     program = Program("/var/lib/k0s/bin/containerd", Version(*containerd))
-    checks = [p.check for p in contributed(containerd=program) if isinstance(p, Binary) and p.check]
-    (check,) = checks
+    parts = [p for p in contributed(containerd=program) if isinstance(p, Binary)]
+    check, shim = (part.check for part in parts)
     assert check.least == least
     assert check.version_in("runsc version 0.0~20240729.0\nspec: 1.2.1") == "20240729.0"
     assert check.version_in("runsc version release-20260817.0\n") == "20260817.0"
     assert check.too_old("20240729.0") == bool(least)
     assert not check.too_old("20260817.0")
+    assert shim.arguments == ["-v"]
+    said = f"{SHIM}:\n  Version:  1.7.24+unknown\n  Revision: \n  Go version: go1.24.2\n\n"
+    assert shim.version_in(said) == "1.7.24"
+    assert shim.too_old("1.7.24") == bool(least)
+    assert not shim.too_old("2.1.4")
+
+
+def warnings(*arguments, **facts) -> list[Check]:
+    return [part for part in contributed(*arguments, **facts) if isinstance(part, Check)]
+
+
+def test_a_shim_of_another_folder_than_runsc_is_told_unless_both_are_named():
+    assert warnings() == []
+    shim = f"/opt/gvisor/bin/{SHIM}"
+    mixed = MadeUpFiles(executables=["/usr/bin/runsc", shim])
+    (check,) = warnings(files=mixed)
+    assert check.verdict == "warn"
+    assert check.detail == f"/usr/bin/runsc and {shim} lie in different folders"
+    assert warnings(GVisorSettings(runsc="/usr/bin/runsc", shim=shim), mixed) == []
+
+
+def test_a_folder_on_the_way_that_is_closed_to_others_is_told():
+    files = MadeUpFiles(
+        executables=["/opt/gvisor/bin/runsc", f"/opt/gvisor/bin/{SHIM}"],
+        modes={"/opt/gvisor": 0o750},
+    )
+    (check,) = warnings(files=files)
+    assert "/opt/gvisor is closed to others" in check.detail
+    assert "chmod a+x /opt/gvisor" in check.remedy
+
+
+@pytest.mark.parametrize(("patch", "told"), [(5, 1), (6, 0)])
+def test_a_containerd_under_which_pods_hang_is_told_before_anything_is_written(patch, told):
+    containerd = Program("/usr/bin/containerd", Version(2, 0, patch))
+    checks = warnings(containerd=containerd)
+    assert len(checks) == told
+    assert len(warnings(released(), MadeUpFiles(), containerd=containerd)) == told
 
 
 # -- the proof --------------------------------------------------------------------------------------

@@ -16,14 +16,19 @@ from k0sruntime import (
     CRIError,
     ReachTarget,
     client_certificate_fault,
+    containerd_proxies,
     reach_endpoints,
 )
+from k0sruntime_mirrors import hosts
 from k0sruntime_mirrors.provider import PROBE_HOST, PROBE_REGISTRY, Registries
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from k0sruntime import Host, HostsFile, Node, RunningCRI
+
+
+NOT_ASKED = "not asked: --offline opens no socket"
 
 
 def in_place(node: Node[Registries], files: Sequence[HostsFile]) -> Iterator[Check]:
@@ -56,6 +61,18 @@ def _wrong(node: Node[Registries], file: HostsFile) -> str:
     return next((f"{fault}: every pull fails" for fault in faults if fault), "")
 
 
+def without_effect(node: Node[Registries]) -> Iterator[Check]:
+    """Tell what the settings ask for and the node's containerd is too old for."""
+    for name, registry in sorted(node.settings.items()):
+        for what, since in hosts.without_effect(node, registry):
+            yield Check(
+                name=f"{what} of {name}",
+                verdict="warn",
+                detail=f"containerd {hosts.containerd_of(node)} cannot do that: it is left out",
+                remedy=f"Take it out, or run containerd {since} or newer.",
+            )
+
+
 def hosts_of(file: HostsFile) -> list[Host]:
     """Return all hosts of a hosts file, the server last."""
     return [*file.hosts, *([file.server] if file.server else ())]
@@ -68,6 +85,8 @@ def folder_is_read(node: Node[Registries], cri: RunningCRI) -> Check:
     what a running containerd has loaded. Nothing leaves the node: the host is port 0 on loopback.
     """
     name = "containerd reads the hosts files"
+    if node.offline:
+        return Check(name=name, verdict="unknown", detail=NOT_ASKED)
     try:
         cri.pull(f"{PROBE_REGISTRY}/probe:1")
     except CRIError as exc:
@@ -94,12 +113,16 @@ def endpoints(node: Node[Registries], files: Sequence[HostsFile]) -> Iterator[Ch
     targets: dict[str, ReachTarget] = {}
     for file in files:
         named = node.settings[file.registry]
-        hosts = hosts_of(file) if named.server or named.mirror_only else file.hosts
+        asked = hosts_of(file) if named.server or named.mirror_only else file.hosts
         folder = posixpath.dirname(node.hosts_file(file.registry))
-        for host in hosts:
+        for host in asked:
             targets.setdefault(host.url, _target(node, host, folder))
+    if node.offline:
+        for url in targets:
+            yield Check(name=f"endpoint {url}", verdict="unknown", detail=NOT_ASKED)
+        return
     now = dt.datetime.now(dt.timezone.utc)
-    for url, answer in reach_endpoints(targets, now).items():
+    for url, answer in reach_endpoints(targets, now, containerd_proxies(node)).items():
         yield Check(
             name=f"endpoint {url}",
             verdict="pass" if answer.good else "warn",
@@ -109,13 +132,18 @@ def endpoints(node: Node[Registries], files: Sequence[HostsFile]) -> Iterator[Ch
 
 
 def _target(node: Node[Registries], host: Host, folder: str) -> ReachTarget:
-    """Return how a host is asked, with its certificates where they lie on this machine."""
-    path = host.url.split("/", 3)[3:]
-    whole = host.override_path or (path and f"/{path[0]}".endswith("/v2"))
+    """Return how a host is asked, with its certificates where they lie on this machine.
+
+    Below ``/v2`` there is nothing to ask for but images, so the root is asked; a path of another
+    kind that is used as it is has no root that is known.
+    """
+    head, found, _ = f"{host.url}/".partition("/v2/")
+    known = bool(found) or not host.override_path
     return ReachTarget(
-        host.url if whole else f"{host.url}/v2",
+        f"{head}/v2" if known and found else host.url if not known else f"{host.url}/v2",
         [node.paths.on_disk(posixpath.join(folder, name)) for name in host.ca],
         [(node.paths.on_disk(one), node.paths.on_disk(two)) for one, two in host.client],
         host.skip_verify,
         host.header,
+        known,
     )

@@ -41,6 +41,7 @@ def command(*, source: str, mirror_only: bool, leave_out: bool, output: str | No
     FILE is k3s's registries.yaml, or a folder of hosts files such as /etc/containerd/certs.d.
     Passwords, tokens and headers are masked in what is printed; --output keeps them.
     """
+    from k0sruntime import masked_text
     from k0sruntime_mirrors import write
 
     found = _imported(source, mirror_only=mirror_only)
@@ -51,7 +52,7 @@ def command(*, source: str, mirror_only: bool, leave_out: bool, output: str | No
             click.echo(f"(exit {REFUSED}: {hint})", err=True)
             return REFUSED
     for note in dict.fromkeys(found.notes):
-        click.echo(f"note: {note}", err=True)
+        click.echo(f"note: {masked_text(note)}", err=True)
     head = f"# From {source}. These tables belong into /etc/k0sruntime/config.toml.\n\n"
     if not found.tables:
         click.echo("note: no registry is left to be set", err=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
@@ -11,7 +12,7 @@ import click
 from k0sruntime_mirrors.told import REFUSED
 
 if TYPE_CHECKING:
-    from k0sruntime import Resolution, Version
+    from k0sruntime import HostsFolders, Resolution, Version
 
 NEWEST = "2.3"
 """The containerd that is meant where nothing says otherwise."""
@@ -25,8 +26,8 @@ NEWEST = "2.3"
     type=click.Path(exists=True, file_okay=False),
     envvar="K0SRUNTIME_CERTS_D",
     show_envvar=True,
-    help="The folder of hosts files, read as containerd 2.3 reads it  [default: the node's, as its"
-    " own containerd reads it]",
+    help="The folder of hosts files, read as containerd 2.3 reads it  [default: where the node's"
+    " registry.config_path points, as its own containerd reads it]",
 )
 @click.option(
     "--containerd",
@@ -64,39 +65,43 @@ def command(
 
     if certs_d and sandbox:
         raise click.UsageError("--certs-d and --sandbox exclude each other.")
-    certs, version = _node(certs_d, containerd, sandbox or "")
-    found = _with_pairs(resolve_image(image, certs, files_here(), version))
+    looked, version = _node(certs_d, containerd, sandbox or "")
+    for certs in looked.folders or ("",):  # the first that knows the registry counts
+        found = resolve_image(image, certs, files_here(), version)
+        if found.folder:
+            break
+    found = _with_pairs(replace(found, warnings=(*looked.warnings, *found.warnings)))
     if as_json:
         click.echo(json.dumps(show.document(found, str(version)), indent=2))
     else:
-        click.echo(show.text(found, certs, containerd or str(version)))
+        click.echo(show.text(found, looked.folders, containerd or str(version)))
     return REFUSED if found.failures else 0
 
 
-def _node(certs_d: str | None, containerd: str | None, sandbox: str) -> tuple[str, Version]:
-    """Return the folder of hosts files, and the containerd that reads it.
+def _node(
+    certs_d: str | None, containerd: str | None, sandbox: str
+) -> tuple[HostsFolders, Version]:
+    """Return where containerd looks for hosts files, and which containerd it is.
 
     Raises:
         click.UsageError: no version.
     """
-    from k0sruntime import Version, this_node
+    from k0sruntime import HostsFolders, Version, hosts_folders_here, this_node
     from k0sruntime_mirrors.provider import provider
 
     version = Version.parse(containerd or NEWEST)
     if version is None:
         raise click.UsageError(f"--containerd {containerd!r} is no version such as {NEWEST}.")
     if certs_d:
-        return os.path.abspath(certs_d), version
+        return HostsFolders((os.path.abspath(certs_d),)), version
     node = this_node("mirrors", provider, sandbox=sandbox)
     if node.containerd and not containerd:
         version = node.containerd.version
-    return node.paths.certs, version
+    return hosts_folders_here(node, version), version
 
 
 def _with_pairs(found: Resolution) -> Resolution:
     """Add client certificates that do not fit their keys: they fail every pull as well."""
-    from dataclasses import replace
-
     from k0sruntime import client_certificate_fault
 
     pairs = dict.fromkeys(pair for host in found.hosts for pair in host.client)

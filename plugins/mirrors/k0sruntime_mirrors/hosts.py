@@ -14,8 +14,9 @@ from k0sruntime import (
     Version,
     count_certificates,
     has_private_key,
+    masked_url,
 )
-from k0sruntime_mirrors.urls import UPSTREAMS, address, registry_fault
+from k0sruntime_mirrors.urls import UPSTREAMS, address, is_tls, registry_fault
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,8 +26,10 @@ if TYPE_CHECKING:
 
 REFERRERS = Version(2, 2)
 """The first containerd that knows ``referrers``; an older one refuses the whole file."""
-DIAL_TIMEOUT = Version(2, 1)
-"""The first containerd of which every release knows ``dial_timeout``."""
+DIAL_TIMEOUT = Version(2, 0, 11)
+"""The first containerd that knows ``dial_timeout`` for sure; 2.0.0 to 2.0.4 do not."""
+PLAIN_DIAL_TIMEOUT = Version(2, 1)
+"""The first containerd that does not try HTTPS at an ``http://`` host because of it."""
 FIRST_2_3 = Version(1, 36)
 """The first k0s line that brings containerd 2.3."""
 
@@ -58,7 +61,7 @@ class Composer:
         return HostsFile(registry=self.name, hosts=hosts, server=upstream, files=self.files)
 
     def _problem(self, message: str, remedy: str) -> None:
-        place = f'{self.node.paths.settings}: [mirrors."{self.name}"]'
+        place = f'{self.node.paths.settings}: [mirrors."{masked_url(self.name)}"]'
         self.problems.append(Problem(message, place=place, remedy=remedy))
 
     def _refuse_twice(self, hosts: list[Host]) -> None:
@@ -90,7 +93,7 @@ class Composer:
             skip_verify=item.skip_verify,
             header=item.all_headers,
             override_path=item.override_path or bool(item.prefix),
-            dial_timeout=item.dial_timeout if knows_dial_timeout(self.node) else "",
+            dial_timeout=item.dial_timeout if knows_dial_timeout(self.node, item) else "",
         )
 
     def _pair(self, certificate: str, key: str) -> tuple[str, str]:
@@ -131,7 +134,7 @@ class Composer:
         return chosen
 
 
-def _containerd(node: Node[dict[str, Registry]]) -> Version:
+def containerd_of(node: Node[dict[str, Registry]]) -> Version:
     """Return the containerd that will read the files, the one of the k0s line before its start."""
     if node.containerd:
         return node.containerd.version
@@ -141,9 +144,21 @@ def _containerd(node: Node[dict[str, Registry]]) -> Version:
 
 def knows_referrers(node: Node[dict[str, Registry]]) -> bool:
     """Tell whether the node's containerd knows the capability ``referrers``."""
-    return _containerd(node) >= REFERRERS
+    return containerd_of(node) >= REFERRERS
 
 
-def knows_dial_timeout(node: Node[dict[str, Registry]]) -> bool:
-    """Tell whether the node's containerd knows the key ``dial_timeout``."""
-    return _containerd(node) >= DIAL_TIMEOUT
+def knows_dial_timeout(node: Node[dict[str, Registry]], host: Endpoint) -> bool:
+    """Tell whether the node's containerd knows ``dial_timeout``, and takes nothing else from it."""
+    return containerd_of(node) >= (DIAL_TIMEOUT if is_tls(host.url) else PLAIN_DIAL_TIMEOUT)
+
+
+def without_effect(
+    node: Node[dict[str, Registry]], registry: Registry
+) -> Iterator[tuple[str, str]]:
+    """Yield what a registry's table asks for and this containerd cannot do: what, and from when."""
+    server = [] if isinstance(registry.server, str) else [registry.server]
+    hosts = [*registry.tables, *server]
+    if any(host.dial_timeout and not knows_dial_timeout(node, host) for host in hosts):
+        yield "dial_timeout", str(PLAIN_DIAL_TIMEOUT)
+    if not knows_referrers(node) and any("referrers" in host.capabilities for host in hosts):
+        yield "the capability referrers", str(REFERRERS)

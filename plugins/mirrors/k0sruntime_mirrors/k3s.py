@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
-from k0sruntime import Problem, Refused
+from k0sruntime import Problem, Refused, masked_url
 from k0sruntime_mirrors.imported import Imported, short
 from k0sruntime_mirrors.urls import HUB, host_of, is_tls
 
@@ -105,7 +105,7 @@ class _Reader:
 
     def mirror(self, name: str, table: dict[str, Any]) -> None:
         """Take one registry of ``mirrors`` over."""
-        place = f'mirrors."{name}"'
+        place = f'mirrors."{masked_url(name)}"'
         registry = "_default" if name == "*" else name
         urls = table.get("endpoint") or []
         if not isinstance(urls, list) or not all(isinstance(url, str) for url in urls):
@@ -136,7 +136,7 @@ class _Reader:
             )
             return
         registry = "docker.io" if name == HUB_HOST else name
-        self._add(registry, [], self._default(registry), f'configs."{name}"')
+        self._add(registry, [], self._default(registry), f'configs."{masked_url(name)}"')
 
     def _add(
         self, registry: str, endpoints: list[dict[str, Any]], default: dict[str, Any], place: str
@@ -159,14 +159,15 @@ class _Reader:
         if registry == "_default":
             return {}
         host = HUB_HOST if registry == "docker.io" else registry
-        return self._endpoint(host, f'configs."{registry}"') or {}
+        return self._endpoint(host, f'configs."{masked_url(registry)}"') or {}
 
     def _endpoint(self, written: str, place: str) -> dict[str, Any] | None:
         """Return an endpoint as k3s reads it, with the TLS and the credentials of its host."""
         url = written if "://" in written else f"{_scheme(written)}://{written}"
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.netloc:
-            self.found.refuse(f"{written!r} is no URL of a registry", place, "Correct it.")
+        parts = _split(url)
+        if parts is None or parts.scheme not in ("http", "https") or not parts.netloc:
+            fault = f"{masked_url(written)!r} is no URL of a registry"
+            self.found.refuse(fault, place, "Correct it.")
             return None
         host = HUB_HOST if parts.netloc == "docker.io" else parts.netloc
         path = parts.path.rstrip("/")
@@ -180,7 +181,7 @@ class _Reader:
         return found
 
     def _config(self, host: str, url: str) -> dict[str, Any]:
-        table, place = self.configs[host], f'configs."{host}"'
+        table, place = self.configs[host], f'configs."{masked_url(host)}"'
         for key in sorted(set(table) - {"auth", "tls"}):
             self.found.notes.append(f"{place}.{key} is no key of registries.yaml, and is left out")
         tls = table.get("tls") or {}
@@ -193,7 +194,7 @@ class _Reader:
             found["skip_verify"] = True
         if found and not is_tls(url):
             self.found.notes.append(
-                f"{place}.tls is left out for {url}: containerd would try HTTPS first"
+                f"{place}.tls is left out for {masked_url(url)}: containerd would try HTTPS first"
             )
             found = {}
         given = table.get("auth") or {}
@@ -218,6 +219,16 @@ class _Reader:
                 "Have the mirror serve the names as they are, or rewrite ^(.*)$ to prefix/$1.",
             )
         return None
+
+
+def _split(url: str) -> SplitResult | None:
+    """Return an URL's parts; ``None`` where its host or port is none."""
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        return None
+    return parts
 
 
 def _scheme(written: str) -> str:

@@ -57,6 +57,7 @@ class Mirrors(Provider[Registries]):
 
         files = hosts_files(node)
         yield from checks.in_place(node, files)
+        yield from checks.without_effect(node)
         if files:
             yield checks.folder_is_read(node, cri)
         yield from checks.endpoints(node, files)

@@ -6,7 +6,11 @@ import posixpath
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from k0sruntime import masked_url
+
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from k0sruntime import Resolution, ResolvedHost
 
 HEADINGS = ("", "ASKED", "FOR", "CA", "ALSO")
@@ -26,16 +30,16 @@ def document(found: Resolution, containerd: str) -> dict[str, Any]:
         "containerd": containerd,
         "folder": found.folder or None,
         "hosts": [host.document() for host in found.hosts],
-        "asked": [url or None for url in found.asked],
+        "asked": [masked_url(url) or None for url in found.asked],
         "error": bool(found.failures),
         "failures": list(found.failures),
         "warnings": [asdict(warning) for warning in found.warnings],
     }
 
 
-def text(found: Resolution, certs: str, containerd: str) -> str:
+def text(found: Resolution, folders: Sequence[str], containerd: str) -> str:
     """Return a resolution as a person reads it: hosts, warnings, and why every pull fails."""
-    where = found.folder or f"no folder in {certs}"
+    where = found.folder or f"no folder in {' or '.join(folders) or 'any place'}"
     lines = [found.name, f"{where}, as containerd {containerd} reads it", ""]
     if found.hosts:
         lines += [*_table(found), ""]
@@ -49,7 +53,8 @@ def text(found: Resolution, certs: str, containerd: str) -> str:
 def _table(found: Resolution) -> list[str]:
     rows = [HEADINGS]
     for number, (host, url) in enumerate(zip(found.hosts, found.asked, strict=True), 1):
-        shown = url or f"{host.scheme}://{host.host}{host.path} ({_why(host)})"
+        shown = masked_url(url or f"{host.scheme}://{host.host}{host.path}")
+        shown += "" if url else f" ({_why(host)})"
         names = ", ".join(posixpath.basename(path) for path in host.ca)
         rows.append((str(number), shown, ", ".join(host.capabilities), names or "-", _also(host)))
     widths = [max(len(row[column]) for row in rows) for column in range(len(HEADINGS))]

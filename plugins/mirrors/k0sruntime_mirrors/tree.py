@@ -6,7 +6,7 @@ import posixpath
 import re
 from typing import TYPE_CHECKING, Any
 
-from k0sruntime import Problem, Refused, ResolvedHost, Version, resolve_registry
+from k0sruntime import Problem, Refused, ResolvedHost, Version, masked_url, resolve_registry
 from k0sruntime_mirrors.imported import Imported, short
 from k0sruntime_mirrors.urls import HUB_NAMES, UPSTREAMS, host_of
 
@@ -82,7 +82,8 @@ def _table(
     endpoints = []
     for host in hosts:
         if not host.host:
-            fault = f"{host.path.removesuffix('/v2')!r} has no scheme, and is never asked"
+            shown = masked_url(host.path.removesuffix("/v2"))
+            fault = f"{shown!r} has no scheme, and is never asked"
             found.refuse(fault, name, "Write https:// before it, and import again.")
             return None
         if host.http_fallback:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import re
 
+from k0sruntime import masked_url
+
 HUB = "https://registry-1.docker.io"
 """Docker Hub's registry; ``docker.io`` itself serves web pages and no images."""
 HUB_NAMES = ("index.docker.io", "registry-1.docker.io", "registry.hub.docker.com", "hub.docker.com")
@@ -35,19 +37,20 @@ def address(url: str) -> str:
         ValueError: the URL has no scheme, or a part that is not sent; the message says what to do.
     """
     if not url.startswith(("http://", "https://")):
-        name = url.rpartition("://")[2]
+        shown = masked_url(url)
+        name = shown.rpartition("://")[2]
         raise ValueError(
-            f"write {url!r} with its scheme: https://{name}, or http://{name} where it has no TLS"
+            f"write {shown!r} with its scheme: https://{name}, or http://{name} where it has no TLS"
         )
-    if user := re.match(r"https?://[^/?#]*@", url):
-        bare = url[: url.index("//") + 2] + url[user.end() :]
+    if "@" in url.partition("?")[0].partition("#")[0]:
         raise ValueError(
-            f"{bare!r} is written with a user or a password, which containerd does not send:"
-            " set auth = { username = …, password = … } instead"
+            f"{masked_url(url)!r} is written with a user or a password, which containerd does not"
+            " send: set auth = { username = …, password = … } instead"
         )
     found = _URL.fullmatch(url.rstrip("/"))
     if found is None or int((found["port"] or ":1")[1:]) not in range(1, 65536):
-        raise ValueError(f"{url!r} must be an http:// or https:// URL without query and blanks")
+        shown = masked_url(url)
+        raise ValueError(f"{shown!r} must be an http:// or https:// URL without query and blanks")
     if {".", ".."} & set(found["path"].split("/")):
         raise ValueError(f"the path of {url!r} must not hold '.' or '..'")
     hub = found["host"] in ("docker.io", "index.docker.io") and not found["port"]
@@ -99,6 +102,7 @@ def registry_fault(name: str, *, server: bool) -> tuple[str, str]:
         server: the upstream is named.
     """
     folder = _FOLDER.fullmatch(name)
+    name = masked_url(name)
     found = ("", "")
     if name == "*":
         found = ("there is no registry '*'", "Write [mirrors._default] for all without a table.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 
 import pytest
@@ -10,11 +11,12 @@ from k0sruntime import CRIError, Inactive, Refused
 from k0sruntime.compose.hosts import render
 from k0sruntime.contributions import Owner
 from k0sruntime.errors import RefusedError
+from k0sruntime.node import Program, Version
 from k0sruntime.settings import SettingsFile, convert
 from k0sruntime.testing import MadeUpFiles, make_node
 from k0sruntime_mirrors import checks, provider
 from k0sruntime_mirrors.provider import PROBE_HOST, PROBE_REGISTRY, hosts_files
-from k0sruntime_mirrors.settings import Endpoint, Registry
+from k0sruntime_mirrors.settings import Auth, Endpoint, Registry
 
 CASE = next(Path(__file__).parents[3].glob("tests/cases/hosts/ca-list/certs.d/docker.io"))
 PEM = (CASE / "a.crt").read_text()
@@ -243,3 +245,120 @@ def test_the_check_misses_a_ca_that_every_pull_would_fail_without():
     assert checked(registries, MadeUpFiles(contents)) == [("fail", told), READ]
     contents[f"{folder}/ca.crt"] = PEM
     assert [verdict for verdict, _ in checked(registries, MadeUpFiles(contents))] == ["pass"] * 2
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "asked", "root"),
+    [
+        ({"url": "https://m"}, "https://m/v2", True),
+        ({"url": "https://m/path"}, "https://m/path/v2", True),
+        ({"url": "https://m/v2"}, "https://m/v2", True),
+        ({"url": "https://m", "prefix": "hub"}, "https://m/v2", True),
+        ({"url": "https://m/v2/hub", "override_path": True}, "https://m/v2", True),
+        ({"url": "https://m/own", "override_path": True}, "https://m/own", False),
+    ],
+)
+def test_the_check_asks_the_root_of_the_api_where_there_is_one(monkeypatch, endpoint, asked, root):
+    seen = {}
+    monkeypatch.setattr(checks, "reach_endpoints", lambda targets, *_: seen.update(targets) or {})
+    registries = {"docker.io": Registry(endpoints=[Endpoint(**endpoint)])}
+    node = make_node("mirrors", registries)
+    assert not list(checks.endpoints(node, hosts_files(node)))
+    (target,) = seen.values()
+    assert (target.url, target.root) == (asked, root)
+
+
+@pytest.mark.parametrize(
+    ("version", "url", "written"),
+    [
+        (Version(1, 7, 24), "https://m", False),
+        (Version(2, 0, 4), "https://m", False),
+        (Version(2, 0, 11), "https://m", True),
+        (Version(2, 0, 11), "http://m", False),  # HTTPS would be tried first
+        (Version(2, 1, 0), "http://m", True),
+        (Version(2, 3, 3), "https://m", True),
+    ],
+)
+def test_a_dial_timeout_is_written_or_it_is_said_that_it_is_not(version, url, written):
+    registries = {"docker.io": Registry(endpoints=[url], dial_timeout="5s")}
+    node = make_node("mirrors", registries, containerd=Program("/containerd", version))
+    (file,) = hosts_files(node)
+    assert file.hosts[0].dial_timeout == ("5s" if written else "")
+    told = list(checks.without_effect(node))
+    assert [(check.name, check.verdict) for check in told] == (
+        [] if written else [("dial_timeout of docker.io", "warn")]
+    )
+    assert all(str(version) in check.detail and check.remedy for check in told)
+
+
+def test_referrers_that_are_left_out_are_told_too():
+    endpoint = {"url": "https://m", "capabilities": ["pull", "resolve", "referrers"]}
+    registries = {"r.test": Registry(endpoints=[Endpoint(**endpoint)])}
+    for version, told in ((Version(2, 1), True), (Version(2, 2), False)):
+        node = make_node("mirrors", registries, containerd=Program("/containerd", version))
+        assert bool(list(checks.without_effect(node))) == told
+
+
+def test_what_is_left_out_is_part_of_the_proof(monkeypatch):
+    monkeypatch.setattr(checks, "endpoints", lambda *_: [])
+    registries = {"docker.io": Registry(endpoints=["https://m"], dial_timeout="5s")}
+    node = make_node("mirrors", registries, line="1.35")
+    found = list(provider.post_start_check(node, FakeCRI(PROBE_HOST)))
+    assert "dial_timeout of docker.io" in [check.name for check in found]
+
+
+AUTH = Auth(username="bob", password="hunter2")
+
+
+@pytest.mark.parametrize(
+    ("name", "more", "told"),
+    [
+        ("_default", {}, "auth of _default is for no host"),
+        ("_default", {"endpoints": ["https://m"]}, "auth of _default is for no host"),
+        ("*", {}, "there is no registry '*'"),
+        ("https://r.test", {}, "is no name of a registry"),
+        ("registry-1.docker.io", {}, "no image is looked up under"),
+    ],
+)
+def test_credentials_for_no_host_are_refused(name, more, told):
+    node = make_node("mirrors", {name: Registry(auth=AUTH, **more)})
+    with pytest.raises(Refused) as refused:
+        list(provider.contribute_dropin(node))
+    (problem,) = refused.value.problems
+    assert told in problem.message
+    assert f'[mirrors."{name}"] auth' in problem.place
+    assert problem.remedy
+    assert "hunter2" not in str(problem)
+
+
+@pytest.mark.parametrize(
+    ("name", "more", "host"),
+    [
+        ("_default", {"server": "https://up.test:5000"}, "up.test:5000"),
+        ("_default", {"endpoints": [Endpoint(url="https://m.test", auth=AUTH)]}, "m.test"),
+        ("localhost:5000", {"auth": AUTH}, "localhost:5000"),
+        ("docker.io", {"auth": AUTH}, "registry-1.docker.io"),
+    ],
+)
+def test_credentials_stand_under_the_host_that_containerd_asks(name, more, host):
+    registry = Registry(**({"auth": AUTH} if "server" in more else {}), **more)
+    _, dropin = provider.contribute_dropin(make_node("mirrors", {name: registry}))
+    assert list(dropin.images["registry"]["configs"]) == [host]
+
+
+def test_offline_nothing_is_asked_and_every_check_says_so(monkeypatch):
+    def no_socket(*_, **__):
+        raise AssertionError("a socket was opened")
+
+    monkeypatch.setattr(socket, "create_connection", no_socket)
+    monkeypatch.setattr(FakeCRI, "pull", no_socket)
+    registries = {"docker.io": Registry(endpoints=["https://m.test", "http://n.test"])}
+    node = make_node("mirrors", registries, offline=True)
+    found = {check.name: check for check in provider.post_start_check(node, FakeCRI(""))}
+    for name in (
+        "containerd reads the hosts files",
+        "endpoint https://m.test",
+        "endpoint http://n.test",
+    ):
+        assert found[name].verdict == "unknown"
+        assert found[name].detail == "not asked: --offline opens no socket"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -208,3 +209,87 @@ def test_a_registry_alone_is_no_image_of_it(capsys, tmp_path):
         _, out, _ = run(capsys, name, "--certs-d", tmp_path / "certs.d")
         assert f"warning: {name} is an image of Docker Hub" in out
     assert "warning" not in run(capsys, "nginx:1.27", "--certs-d", tmp_path / "certs.d")[1]
+
+
+OTHER = """
+version = 3
+
+[plugins."io.containerd.cri.v1.images".registry]
+config_path = "{path}"
+"""
+MANAGED = '[node]\nmode = "managed"\nk0s = "{line}"\n'
+
+
+@pytest.fixture
+def node(tmp_path, monkeypatch):
+    """A node in a folder, with a hosts file for docker.io in our folder and in another's."""
+    for name in [name for name in os.environ if name.startswith("K0SRUNTIME_")]:
+        monkeypatch.delenv(name)
+    for folder, host in (("etc/k0s/containerd.d/certs.d", "ours"), ("other", "other")):
+        file = tmp_path / folder / "docker.io/hosts.toml"
+        file.parent.mkdir(parents=True)
+        file.write_text(f'[host."https://{host}"]\n')
+    settings = tmp_path / "etc/k0sruntime/config.toml"
+    settings.parent.mkdir(parents=True)
+    settings.write_text(MANAGED.format(line="1.36"))
+    return tmp_path
+
+
+def resolved(capsys, node, *more):
+    code, out, _ = run(capsys, "nginx", "--sandbox", node, "--json", *more)
+    document = json.loads(out)
+    hosts = [host["host"] for host in document["hosts"][:-1]]
+    return code, hosts, [warning["message"] for warning in document["warnings"]], document
+
+
+def vendor(node, path, version=3):
+    text = OTHER.format(path=path)
+    if version == 2:
+        text = text.replace("version = 3", "version = 2").replace("v1.images", "v1.cri")
+        text = text.replace("io.containerd.cri.v1.cri", "io.containerd.grpc.v1.cri")
+    (node / "etc/k0s/containerd.d/vendor.toml").write_text(text)
+
+
+def test_it_reads_the_folder_that_containerd_is_pointed_at(capsys, node):
+    ours = f"{node}/etc/k0s/containerd.d/certs.d"
+    vendor(node, ours)
+    assert resolved(capsys, node)[:3] == (0, ["ours"], [])
+    vendor(node, f"{node}/other")
+    code, hosts, warnings, document = resolved(capsys, node)
+    assert (code, hosts) == (0, ["other"])
+    assert warnings == [f"containerd looks into {node}/other, and not into {ours}"]
+    assert document["warnings"][0]["place"] == f"{node}/etc/k0s/containerd.d/vendor.toml:5"
+
+
+@pytest.mark.parametrize("version", ["2.3", "1.7"])
+def test_where_no_folder_is_set_it_says_that_no_hosts_file_is_read(capsys, node, version):
+    code, hosts, warnings, _ = resolved(capsys, node, "--containerd", version)
+    assert (code, hosts) == (0, [])
+    assert "registry.config_path is not set" in warnings[0]
+    assert "reads no hosts file" in warnings[0]
+    _, out, _ = run(capsys, "nginx", "--sandbox", node, "--containerd", version)
+    assert "warning: registry.config_path is not set" in out
+
+
+def test_several_folders_are_one_name_to_a_new_containerd(capsys, node):
+    vendor(node, f"{node}/empty:{node}/other:{node}/etc/k0s/containerd.d/certs.d")
+    _, hosts, warnings, _ = resolved(capsys, node, "--containerd", "2.1")
+    assert hosts == []
+    assert "takes them for one, and reads no hosts file" in warnings[0]
+
+
+def test_an_old_containerd_looks_into_several_folders_in_their_order(capsys, node):
+    settings = node / "etc/k0sruntime/config.toml"
+    settings.write_text(MANAGED.format(line="1.35"))
+    vendor(node, f"{node}/empty:{node}/other:{node}/etc/k0s/containerd.d/certs.d", version=2)
+    _, hosts, warnings, _ = resolved(capsys, node, "--containerd", "1.7")
+    assert hosts == ["other"]
+    assert "hides all later ones" in warnings[0]
+
+
+def test_files_that_containerd_would_refuse_are_told(capsys, node):
+    (node / "etc/k0s/containerd.d/vendor.toml").write_text("x =\n")
+    _, hosts, warnings, document = resolved(capsys, node)
+    assert hosts == ["ours"]
+    assert "not TOML" in warnings[0]
+    assert document["warnings"][0]["place"].startswith(f"{node}/etc/k0s/containerd.d/vendor.toml:1")

@@ -1,119 +1,128 @@
-"""The provider: a GPU on the PCI bus, its driver, and the toolkit's runtime."""
+"""The provider: handlers and CDI on a node that has a GPU, its driver and the toolkit."""
 
 from __future__ import annotations
 
-import re
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-from k0sruntime import Check, DropIn, Inactive, Provider, RuntimeHandler, Settings
+from k0sruntime import Check, DropIn, Inactive, Provider, RuntimeHandler
+from k0sruntime_nvidia import cdi, detect, nvml, written
+from k0sruntime_nvidia.settings import NvidiaSettings
+from k0sruntime_nvidia.toolkit import runtimes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from k0sruntime import Node, RunningCRI
+    from k0sruntime_nvidia.detect import Detected
 
-VENDOR = 0x10DE
-CLASSES = (0x0300, 0x0302)
-"""VGA and 3D controllers; NVIDIA's audio and USB functions have other classes."""
-RUNTIME = "nvidia-container-runtime"
-TOOLKIT_FOLDERS = ("/usr/local/nvidia/toolkit", "/usr/bin")
-"""Where the GPU operator and the packages put it, in the order in which they count."""
-VERSION_FILE = "/proc/driver/nvidia/version"
-DEVICE = re.compile(r"nvidia(ctl|\d+)")
-"""The control device and one device a GPU; a node may show any of its GPUs, not the first alone."""
-
-
-class NvidiaSettings(Settings, frozen=True):
-    """``[nvidia]``."""
-
-    gpu: Literal["auto", "yes", "no"] = "auto"
-    """Whether this node has a GPU; ``auto`` looks at the PCI bus."""
-    handler: str = "nvidia"
-    runtime_class: str = "nvidia"
-    runtime: str = ""
-    """Path of nvidia-container-runtime; empty: the toolkit's folders, then PATH."""
-    cdi: bool = True
-    """Let containerd resolve CDI devices; on by default in containerd 2, off in 1.7."""
-    default: bool = False
-    """Make it the node's default handler; every pod then runs under it."""
-
-    def __post_init__(self) -> None:
-        """Refuse a path that is not absolute: it would be looked for where containerd stands."""
-        if self.runtime and not self.runtime.startswith("/"):
-            raise ValueError(f"runtime = {self.runtime!r} must be an absolute path on the node")
+FIRST_CONTAINERD_2 = (1, 36)
+"""The first k0s line that brings containerd 2."""
 
 
 class Nvidia(Provider[NvidiaSettings]):
-    """The NVIDIA container runtime as a runtime handler."""
+    """NVIDIA's container runtimes as handlers, or CDI alone."""
 
     settings = NvidiaSettings
-    summary = "NVIDIA GPUs in containers (handler nvidia)"
+    summary = "NVIDIA GPUs in containers (handlers nvidia, nvidia-cdi, nvidia-legacy; or CDI)"
 
     def contribute_dropin(self, node: Node[NvidiaSettings]) -> Iterator[RuntimeHandler | DropIn]:
-        """Contribute the handler where there is a GPU with a driver and the toolkit."""
-        _refuse_without_gpu(node)
-        runtime = _runtime(node)
-        yield RuntimeHandler(
-            name=node.settings.handler,
-            options={"BinaryName": runtime},
-            runtime_class=node.settings.runtime_class,
-            programs=[runtime],
-        )
-        if node.settings.cdi and node.containerd and node.containerd.version.major == 1:
+        """Contribute what the mode needs where there is a GPU with a driver."""
+        found = detect.detect(node)
+        detect.refuse_without_gpu(node, found)
+        if node.settings.mode == "nri":
+            raise Inactive(_nri(node))
+        handlers = list(_handlers(node)) if node.settings.mode == "runtimeclass" else []
+        yield from handlers
+        if node.settings.cdi and _old(node):
             yield DropIn(
                 runtime={"enable_cdi": True}, reason="containerd 1.7 resolves no CDI device without"
             )
-        if node.settings.default:
+        if node.settings.mode == "cdi":
+            yield DropIn(
+                runtime={"cdi_spec_dirs": list(node.settings.cdi_spec_dirs)},
+                reason='[nvidia] mode = "cdi": where the specs of the GPUs lie',
+            )
+        if node.settings.default and any(h.name == node.settings.handler for h in handlers):
             yield DropIn(
                 runtime={"containerd": {"default_runtime_name": node.settings.handler}},
                 reason="[nvidia] default = true",
             )
 
     def post_start_check(self, node: Node[NvidiaSettings], cri: RunningCRI) -> Iterator[Check]:
-        """See that the driver is loaded and its device nodes are there."""
+        """See that driver, devices and specs are there, and whose the handlers are."""
         del cri
-        said = (node.files.read(VERSION_FILE) or b"").decode(errors="replace").partition("\n")[0]
-        yield Check(
-            name="NVIDIA driver",
-            verdict="pass" if said else "fail",
-            detail=said or f"{VERSION_FILE} is missing: the kernel module is not loaded",
-            remedy="" if said else "Load the driver: modprobe nvidia",
-        )
-        nodes = [f"/dev/{name}" for name in node.files.names("/dev") if DEVICE.fullmatch(name)]
+        found = detect.detect(node)
+        yield _driver(node, found)
         yield Check(
             name="NVIDIA device nodes",
-            verdict="pass" if nodes else "warn",
-            detail=", ".join(nodes) or "none yet; the runtime makes them when the first pod starts",
+            verdict="pass" if found.device_nodes else "warn",
+            detail=", ".join(found.device_nodes)
+            or "none yet; the runtime makes them when the first pod starts",
         )
+        if node.settings.mode == "cdi":
+            yield from cdi.checks(node, found)
+        if node.settings.mode == "runtimeclass":
+            yield from written.checks(node)
 
 
-def _refuse_without_gpu(node: Node[NvidiaSettings]) -> None:
-    if node.settings.gpu == "no":
-        raise Inactive('[nvidia] gpu = "no"')
-    if node.settings.gpu == "yes":
-        return
-    gpus = [g for g in node.gpus if g.vendor == VENDOR and g.device_class in CLASSES]
-    if not gpus:
-        raise Inactive("no NVIDIA GPU on the PCI bus")
-    if not any(gpu.driver == "nvidia" for gpu in gpus):
-        bound = gpus[0].driver or "no driver"
-        raise Inactive(
-            f"the GPU at {gpus[0].address} is bound to {bound}, not to nvidia: install the NVIDIA"
-            ' driver, or set [nvidia] gpu = "yes" where it comes later'
-        )
+def _handlers(node: Node[NvidiaSettings]) -> Iterator[RuntimeHandler]:
+    """Yield the handlers that no other hand has defined.
+
+    Raises:
+        Inactive: there is no toolkit, or another hand has defined them all.
+    """
+    settings = node.settings
+    found = runtimes(node)
+    taken = written.taken(node)
+    if all(f"{settings.handler}{suffix}" in taken for suffix in found):
+        raise Inactive(written.reason(node))
+    for suffix, path in found.items():
+        name = f"{settings.handler}{suffix}"
+        if name not in taken:
+            yield RuntimeHandler(
+                name=name,
+                options={"BinaryName": path},
+                runtime_class=settings.runtime_class and f"{settings.runtime_class}{suffix}",
+                programs=[path],
+            )
 
 
-def _runtime(node: Node[NvidiaSettings]) -> str:
-    if node.settings.runtime:
-        return node.settings.runtime
-    for folder in TOOLKIT_FOLDERS:
-        if node.files.is_executable(f"{folder}/{RUNTIME}"):
-            return f"{folder}/{RUNTIME}"
-    found = node.which(RUNTIME)
-    if found is None:
-        where = f"in {', '.join(TOOLKIT_FOLDERS)} or on PATH"
-        raise Inactive(f"no {RUNTIME} {where}: install the NVIDIA container toolkit")
-    return found
+def _old(node: Node[NvidiaSettings]) -> bool:
+    """Tell whether this is containerd 1.7: CDI and NRI are off there by default.
+
+    k0s's line tells it before k0s has laid out its containerd.
+    """
+    if node.mode == "managed" and node.k0s is not None:
+        return node.k0s.version < FIRST_CONTAINERD_2
+    return node.containerd is not None and node.containerd.version.major == 1
+
+
+def _nri(node: Node[NvidiaSettings]) -> str:
+    off = "; containerd 1.7 has NRI off by default" if _old(node) else ""
+    return f'[nvidia] mode = "nri": the operator\'s plugin adds the GPUs, nothing is written{off}'
+
+
+def _driver(node: Node[NvidiaSettings], found: Detected) -> Check:
+    name = "NVIDIA driver"
+    if found.loaded:
+        where = f", its files in {found.driver_root}" if found.operator_managed else ""
+        detail = f"{found.driver_version or 'of unknown version'} is loaded{where}{_names()}"
+        return Check(name=name, verdict="pass", detail=detail)
+    if found.wsl:
+        return Check(name=name, verdict="pass", detail=f"the Windows host's, by {detect.WSL}")
+    return Check(
+        name=name,
+        # The operator's word: the driver comes later, and this is no reason to go back.
+        verdict="warn" if node.settings.gpu == "yes" else "fail",
+        detail=f"neither {detect.MODULE} nor {detect.NVRM} is there: the module is not loaded",
+        remedy="Load the driver: modprobe nvidia",
+    )
+
+
+def _names() -> str:
+    """Return the GPUs' names where NVIDIA's own library is installed."""
+    told = nvml.ask()
+    return f"; {', '.join(name for _, name in told.names)}" if told and told.names else ""
 
 
 provider = Nvidia()

@@ -1,0 +1,195 @@
+"""The service that starts k0s, as it is installed, and the command line that installs it anew.
+
+``k0s install --force`` replaces the unit and all of its flags: what is not said again is gone. So
+the full line is built on the flags that the unit has. Sources: k0s ``cmd/install`` and
+``pkg/install``; the units are those of kardianos/service.
+"""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+from k0sruntime import masking, units
+from k0sruntime.compose import cri_flag
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from k0sruntime.contributions import CRISocket, KubeletProfile
+    from k0sruntime.node import Files, K0sService, Node, Paths
+
+Role = Literal["worker", "controller"]
+ROLES: tuple[Role, ...] = ("worker", "controller")
+WORKS = ("--enable-worker", "--single")
+"""Flags with which a controller runs a kubelet as well."""
+LONGEST_WORD = 100
+SECRET_NAMES = ("password", "secret", "token", "key")
+
+
+@dataclass(frozen=True)
+class Service:
+    """How k0s is started on this node.
+
+    Attributes:
+        role: what it is.
+        program: the k0s that is started.
+        flags: everything behind the role, as it stands there.
+        environment: variables that were given to ``k0s install -e``, as ``NAME=VALUE``.
+        path: the file that says so; empty where it was read from the k0s that runs.
+        init: whose file it is.
+        overridden_by: a drop-in that sets ``ExecStart``, so that the unit's own counts for nothing.
+    """
+
+    role: Role
+    program: str
+    flags: tuple[str, ...] = ()
+    environment: tuple[str, ...] = ()
+    path: str = ""
+    init: Literal["systemd", "openrc", ""] = ""
+    overridden_by: str = ""
+
+    @property
+    def name(self) -> str:
+        """The service's name: ``k0sworker`` or ``k0scontroller``."""
+        return f"k0s{self.role}"
+
+    @property
+    def restart(self) -> str:
+        """What restarts it: ``k0s install`` does not. Empty where nobody knows."""
+        commands = {"openrc": f"rc-service {self.name} restart"}
+        commands["systemd"] = f"systemctl restart {self.name}"
+        return commands.get(self.init, "")
+
+    @property
+    def runs_a_kubelet(self) -> bool:
+        """It is a worker, or a controller that is one as well."""
+        on = any(_name(flag) in WORKS and not flag.endswith("=false") for flag in self.flags)
+        return self.role == "worker" or on
+
+    def flag(self, name: str) -> str:
+        """Return the value of a flag, or an empty string; the last one counts."""
+        found = ""
+        for word, following in zip(self.flags, (*self.flags[1:], ""), strict=False):
+            if word == name:
+                found = following
+            elif word.startswith(f"{name}="):
+                found = word.partition("=")[2]
+        return found
+
+
+def find(node: Node[Any]) -> Service | None:
+    """Return how k0s is started here: its unit, its script, or else the k0s that runs."""
+    for role in ROLES:
+        found = _systemd(node.files, node.paths, role) or _openrc(node.files, node.paths, role)
+        if found:
+            return found
+    return _running(node.k0s_service)
+
+
+def _systemd(files: Files, paths: Paths, role: Role) -> Service | None:
+    unit, folders = f"k0s{role}.service", paths.systemd
+    lines = units.unit_values(files, unit, "Service", "ExecStart", folders)
+    if not lines:
+        return None
+    environment = [
+        word
+        for value in units.unit_values(files, unit, "Service", "Environment", folders)
+        for word in units.unit_words(value.text)
+        if "/" + unit + ".d/" not in value.path  # drop-ins stay, whatever k0s install does
+    ]
+    found = _service(units.unit_command(lines[-1].text), role, tuple(environment))
+    if found is None:
+        return None
+    dropin = lines[-1].path if f"/{unit}.d/" in lines[-1].path else ""
+    own = next((p for f in folders if files.exists(p := f"{f}/{unit}")), lines[0].path)
+    return replace(found, path=own, init="systemd", overridden_by=dropin)
+
+
+def _openrc(files: Files, paths: Paths, role: Role) -> Service | None:
+    path = f"{paths.init_scripts}/k0s{role}"
+    data = files.read(path)
+    found = _service(units.script_command(data), role, _exported(data)) if data else None
+    return replace(found, path=path, init="openrc") if found else None
+
+
+def _exported(data: bytes) -> tuple[str, ...]:
+    """Return the variables that an OpenRC script exports."""
+    found = []
+    for line in data.decode(errors="replace").splitlines():
+        if line.startswith("export ") and "=" in line:
+            try:
+                found += shlex.split(line.removeprefix("export "))
+            except ValueError:
+                continue
+    return tuple(word for word in found if "=" in word)
+
+
+def _running(service: K0sService | None) -> Service | None:
+    words = list(service.arguments) if service else []
+    for role in ROLES:
+        if found := _service(words, role, ()):
+            return found
+    return None
+
+
+def _service(words: Sequence[str], role: Role, environment: tuple[str, ...]) -> Service | None:
+    if role not in words[1:2]:
+        return None
+    return Service(role, words[0], tuple(words[2:]), environment)
+
+
+def install_words(
+    service: Service, socket: CRISocket | None, profile: KubeletProfile | None, left: str = ""
+) -> list[str]:
+    """Return the full ``k0s install --force`` for a service with another CRI.
+
+    Args:
+        service: how k0s is started now.
+        socket: the CRI to point it at; ``None``: k0s's own containerd.
+        profile: the worker profile that is needed; ``None``: the one that it has stays.
+        left: a worker profile that goes with the socket that is left, and goes as well.
+    """
+    replaced = {cri_flag.FLAG}
+    if profile or (left and service.flag("--profile") == left):
+        replaced.add("--profile")
+    flags = list(_without(service.flags, replaced))
+    if socket:
+        flags.append(cri_flag.flag(socket.url))
+    if profile:
+        flags.append(f"--profile={profile.name}")
+    environment = [word for pair in service.environment for word in ("-e", pair)]
+    return [service.program, "install", "--force", *environment, service.role, *flags]
+
+
+def _without(flags: Iterable[str], names: set[str]) -> Iterable[str]:
+    """Leave out flags in both spellings, ``--flag=value`` and ``--flag value``."""
+    value_follows = False
+    for word in flags:
+        if value_follows:
+            value_follows = False
+        elif word in names:
+            value_follows = True
+        elif _name(word) not in names:
+            yield word
+
+
+def _name(flag: str) -> str:
+    return flag.partition("=")[0]
+
+
+def shown(words: Iterable[str]) -> str:
+    """Return a command line as it may be printed, and pasted where nothing had to be masked."""
+    return " ".join(_shown(word) for word in words)
+
+
+def _shown(word: str) -> str:
+    name, equals, value = word.partition("=")
+    if equals and not word.startswith("-"):
+        secret = any(part in name.lower() for part in SECRET_NAMES)
+        masked = masking.MASK if secret else masking.url(value) if "@" in value else value
+        return shlex.quote(f"{name}={masked}") if masked == value else f"{name}={masked}"
+    if len(word) > LONGEST_WORD and not word.startswith(("-", "/")):
+        return masking.MASK  # a join token, given as an argument
+    return shlex.quote(word)

@@ -1,0 +1,206 @@
+"""Keys of a JSON file that another program owns: ours go in and come out, all else is kept.
+
+The usual one is Docker's ``daemon.json``. Others edit such a file as well, before us and after us.
+So it is never taken over: what is written is what lies there with our keys in it, and what is left
+behind is what lies there without them, to the byte where nobody else has edited it since.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from k0sruntime.errors import ConflictError, Problem, RefusedError
+from k0sruntime.values import Table, check_strings, plain_table
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from k0sruntime.contributions import Contribution
+
+GONE = object()
+"""Stands for a key that is not there."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class JSONKeys:
+    """Keys that a JSON file of another program must have while this provider is active.
+
+    Attributes:
+        path: absolute path of the file; it is made where it is not there.
+        keys: tables are merged, everything else replaces.
+        check: command that judges the file before it is put in place, ``{file}`` in it replaced by
+            the path of a copy; empty: nobody can judge it.
+        daemon: name of the program that reads the file again on SIGHUP; empty: nobody does.
+        pid_file: where that program's PID is.
+    """
+
+    path: str
+    keys: Table
+    check: Sequence[str] = ()
+    daemon: str = ""
+    pid_file: str = ""
+
+    def __post_init__(self) -> None:
+        """Check the paths and the shape of the keys."""
+        for path in (self.path, self.pid_file or "/"):
+            if not path.startswith("/"):
+                raise ValueError(f"{path!r} must be an absolute path")
+        if bool(self.daemon) != bool(self.pid_file):
+            raise ValueError("daemon and pid_file go together")
+        if not self.keys:
+            raise ValueError(f"there are no keys for {self.path}")
+        check_strings(f"check of {self.path}", self.check)
+        object.__setattr__(self, "keys", plain_table(f"keys of {self.path}", self.keys))
+
+    @property
+    def reload(self) -> str:
+        """Who reads the file again, as ``program:pid-file``; empty for nobody."""
+        return f"{self.daemon}:{self.pid_file}" if self.daemon else ""
+
+
+@dataclass(frozen=True)
+class Before:
+    """What we wrote into such a file, and what lay there before us."""
+
+    written: bytes
+    original: bytes | None
+
+
+@dataclass(frozen=True)
+class Edited:
+    """What becomes of such a file.
+
+    Attributes:
+        content: with our keys.
+        base: without them, as it is left behind; ``None`` where there was no file.
+    """
+
+    content: bytes
+    base: bytes | None
+
+
+def edit(
+    path: str, found: bytes | None, before: Before | None, parts: Sequence[Contribution[JSONKeys]]
+) -> Edited | None:
+    """Return a file with the keys of all providers in it; ``None`` where it has them by itself.
+
+    Raises:
+        RefusedError: the file is no JSON object.
+        ConflictError: two sides want another value for one key.
+    """
+    base = without(path, found, before)
+    document = _load(path, base)
+    wanted: dict[str, Any] = {}
+    for part in parts:
+        _merge(wanted, part.value.keys, (), part.owner.provider, path)
+    _refuse_taken(path, document, wanted, parts[0].owner.provider)
+    result = _merged(document, wanted)
+    if result == document:
+        return None
+    if found is not None and _load(path, found) == result:
+        return Edited(found, base)
+    return Edited(_dump(result, base), base)
+
+
+def without(path: str, found: bytes | None, before: Before | None) -> bytes | None:
+    """Return a file as it is to be left behind: without what we wrote into it.
+
+    Raises:
+        RefusedError: it is no JSON object any more.
+    """
+    if before is None or found is None:
+        return found
+    if found == before.written:
+        return before.original
+    now, ours = _load(path, found), _load(path, before.written)
+    left = _taken_out(now, ours, _load(path, before.original))
+    if left == now:
+        return found
+    return _dump(left, found) if left or before.original is not None else None
+
+
+def _taken_out(now: Any, ours: Any, original: Any) -> Any:
+    """Take out what ours has and the original had not, where it is still as we wrote it."""
+    result = dict(now)
+    for key, value in ours.items():
+        was = original.get(key, GONE)
+        if was == value or key not in result:
+            continue
+        if isinstance(value, dict) and isinstance(result[key], dict):
+            inner = _taken_out(result[key], value, was if isinstance(was, dict) else {})
+            if inner or was is not GONE:
+                result[key] = inner
+            else:
+                del result[key]
+        elif result[key] == value:
+            if was is GONE:
+                del result[key]
+            else:
+                result[key] = was
+    return result
+
+
+def _merge(
+    into: dict[str, Any], keys: Mapping[str, Any], above: tuple[str, ...], owner: str, path: str
+) -> None:
+    for key, value in keys.items():
+        place = (*above, key)
+        if isinstance(value, dict) and isinstance(into.setdefault(key, {}), dict):
+            _merge(into[key], value, place, owner, path)
+        elif into.setdefault(key, value) != value:
+            message = f"two values for {'.'.join(place)}"
+            raise ConflictError(Problem(message, path, f"provider {owner}", "Take one out."))
+
+
+def _merged(document: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any]:
+    result = dict(document)
+    for key, value in wanted.items():
+        inner = result.get(key)
+        both = isinstance(value, dict) and isinstance(inner, dict)
+        result[key] = _merged(inner, value) if both else value  # type: ignore[arg-type]
+    return result
+
+
+def _refuse_taken(
+    path: str, document: Mapping[str, Any], wanted: Mapping[str, Any], owner: str
+) -> None:
+    """Refuse to change what another hand says of the very thing that we would add."""
+    for table, entries in wanted.items():
+        there = document.get(table)
+        if not isinstance(entries, dict) or not isinstance(there, dict):
+            continue
+        for name, value in entries.items():
+            if name in there and there[name] != value:
+                raise ConflictError(
+                    Problem(
+                        f"{table}.{name} is there already, and says something else",
+                        place=path,
+                        culprit=f"a foreign hand, and provider {owner}",
+                        remedy="Take it out there, or give ours another name.",
+                    )
+                )
+
+
+def _load(path: str, data: bytes | None) -> dict[str, Any]:
+    if not (data or b"").strip():
+        return {}
+    try:
+        document = json.loads(data or b"")
+    except ValueError as exc:
+        line = getattr(exc, "lineno", 0)
+        place = f"{path}:{line}" if line else path
+        remedy = "Correct it: the program that it is for does not start with it either."
+        raise RefusedError(Problem(f"not JSON: {exc}", place, "a foreign file", remedy)) from exc
+    if not isinstance(document, dict):
+        raise RefusedError(Problem("it is no JSON object", path, "a foreign file"))
+    return document
+
+
+def _dump(document: Mapping[str, Any], like: bytes | None) -> bytes:
+    """Write a document indented as the file was."""
+    found = re.search(rb"\{\s*\n([ \t]+)\"", like or b"")
+    indent = found[1].decode() if found else "    "
+    return (json.dumps(document, indent=indent, ensure_ascii=False) + "\n").encode()

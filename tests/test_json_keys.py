@@ -136,7 +136,7 @@ def test_a_declaration_that_makes_no_sense_is_refused(wrong: dict[str, Any]) -> 
 
 
 DOCUMENTS = st.recursive(
-    st.integers() | st.booleans() | st.text(max_size=3),
+    st.integers(-(2**63), 2**63 - 1) | st.booleans() | st.text(max_size=3),
     lambda inner: st.dictionaries(st.sampled_from("abcd"), inner, max_size=3),
     max_leaves=8,
 )

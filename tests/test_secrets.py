@@ -109,6 +109,8 @@ ON_ITS_FILES = [
     "render --dropins {etc}/containerd.d --scheme merge-patch --json",
     "migrate {etc}/containerd.d/vendor.toml --to 2",
     "migrate {etc}/containerd.d/vendor.toml --to 2 --diff",
+    "schema",
+    "new acme --directory {etc}/new",
     "lint {etc}/containerd.d",
     "lint {etc}/containerd.d/certs.d --json",
 ]

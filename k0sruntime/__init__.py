@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from k0sruntime.binaries import Binary as Binary
     from k0sruntime.binaries import Download as Download
     from k0sruntime.binaries import VersionCheck as VersionCheck
+    from k0sruntime.cli.boundary import run_command as run_command
+    from k0sruntime.cli.options import json_option as json_option
+    from k0sruntime.cli.options import sandbox_option as sandbox_option
     from k0sruntime.compose.foreign import ForeignFile as ForeignFile
     from k0sruntime.contributions import Check as Check
     from k0sruntime.contributions import ConfigFile as ConfigFile
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
     from k0sruntime.contributions import KubeletProfile as KubeletProfile
     from k0sruntime.contributions import RuntimeHandler as RuntimeHandler
     from k0sruntime.errors import CRIError as CRIError
+    from k0sruntime.errors import ExitCode as ExitCode
     from k0sruntime.errors import Inactive as Inactive
     from k0sruntime.errors import K0sRuntimeError as K0sRuntimeError
     from k0sruntime.errors import Problem as Problem
@@ -67,6 +71,7 @@ _HOMES = {
     "ConfigFile": "contributions",
     "Download": "binaries",
     "DropIn": "contributions",
+    "ExitCode": "errors",
     "Files": "node",
     "ForeignFile": "compose.foreign",
     "GPU": "node",
@@ -98,11 +103,14 @@ _HOMES = {
     "files_here": "here",
     "has_private_key": "pulls",
     "hosts_folders_here": "here",
+    "json_option": "cli.options",
     "masked_text": "masking",
     "masked_url": "masking",
     "reach_endpoints": "reach",
     "resolve_image": "pulls",
     "resolve_registry": "pulls",
+    "run_command": "cli.boundary",
+    "sandbox_option": "cli.options",
     "socket_fault": "sockets",
     "this_node": "here",
     "unit_command": "units",

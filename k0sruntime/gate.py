@@ -135,7 +135,8 @@ def refuse_leftovers(composition: Composition, node: Node[Any]) -> None:
 def refuse(composition: Composition, node: Node[Any]) -> tuple[str, ...]:
     """Stop where the composition would stop the node, kill its CRI or break a handler.
 
-    Returns what other hands have done that an operator must know of.
+    Returns what an operator must know of although it stops nothing: what other hands have done,
+    and what containerd ignores in silence.
 
     Raises:
         RefusedError: everything found, each with rule, file and line.
@@ -151,9 +152,10 @@ def refuse(composition: Composition, node: Node[Any]) -> tuple[str, ...]:
     if found:
         raise RefusedError(*(_problem(finding) for finding in found))
     return tuple(
-        f"{finding.place}: {finding.message}. {finding.remedy}"
+        f"{finding.place}: {finding.message.removesuffix('?')}"
+        f"{'?' if finding.message.endswith('?') else '.'} {finding.remedy}"
         for finding in findings
-        if finding.rule.code in OTHER_HANDS
+        if finding.rule.code in OTHER_HANDS or finding.consequence == "silently ignored"
     )
 
 

@@ -16,7 +16,7 @@ from k0sruntime.discovery import discover
 from k0sruntime.errors import Inactive
 from k0sruntime.facts import ask_programs, observe_node
 from k0sruntime.observe import read_settings
-from k0sruntime.pipeline import node_settings
+from k0sruntime.own_settings import node_settings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

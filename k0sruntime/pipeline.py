@@ -7,7 +7,7 @@ the plan.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from k0sruntime import apply as apply_
 from k0sruntime import (
@@ -21,7 +21,6 @@ from k0sruntime import (
     supervised,
     transaction,
 )
-from k0sruntime.choice import Choice
 from k0sruntime.collect import asked, collect, provider_settings, refuse_broken
 from k0sruntime.compose import Composition, compose, k0s
 from k0sruntime.compose.foreign import foreign_files
@@ -30,18 +29,17 @@ from k0sruntime.errors import K0sRuntimeError
 from k0sruntime.facts import ask_programs, observe_node
 from k0sruntime.ledger import State
 from k0sruntime.lock import locked
-from k0sruntime.node_provider import NodeSettings
 from k0sruntime.observe import existing, foreign_here, observe, owned, read_settings
+from k0sruntime.own_settings import bare_node, bare_settings, chosen, node_settings
 from k0sruntime.plan import plan, refuse_other_hands
 from k0sruntime.precedence import settle
 from k0sruntime.proof import from_records
 from k0sruntime.real_files import RealFiles
-from k0sruntime.settings import SettingsFile, convert
 from k0sruntime.stages import Outcome, Prepared, Request, Story
 
 if TYPE_CHECKING:
     from k0sruntime.collect import Answers
-    from k0sruntime.node import Node, Paths
+    from k0sruntime.node import Paths
     from k0sruntime.records import Record
 
 
@@ -86,11 +84,6 @@ def prepare(request: Request, story: Story) -> Prepared:
         file.data,
         inputs.of(found, request.paths),
     )
-
-
-def chosen(request: Request, own: NodeSettings) -> Choice:
-    """Return which providers may be used: what the command line says, and ``[node]``."""
-    return Choice(request.without, request.no_providers, own.providers, own.without)
 
 
 def survey(request: Request, story: Story) -> tuple[tuple[Record, Answers], ...]:
@@ -140,43 +133,6 @@ def verify(request: Request, story: Story) -> Outcome:
         proofs=done.proofs,
         notes=done.notes,
     )
-
-
-def bare_node(request: Request) -> tuple[Node[Any], NodeSettings]:
-    """Return the node and the host's settings, asking no provider, whatever the settings say."""
-    own = bare_settings(request)
-    programs = ask_programs(request.paths, own)
-    return observe_node(request.paths, own, programs, request.mode), own
-
-
-def last_settings(paths: Paths) -> NodeSettings:
-    """Return the host's settings as they were when ``up`` was last asked for."""
-    return bare_settings(Request(paths, request_record.settings_copy(paths)))
-
-
-def bare_settings(request: Request) -> NodeSettings:
-    """Return the host's settings; the defaults where the settings file is refused."""
-    try:
-        return node_settings(read_settings(request.paths, request.settings), request)
-    except K0sRuntimeError:
-        return NodeSettings()
-
-
-def node_settings(file: SettingsFile, request: Request) -> NodeSettings:
-    """Return the host's own settings, with what the command line says about them.
-
-    Raises:
-        RefusedError: an unknown key or a wrong type in ``[node]``.
-    """
-    own: NodeSettings = convert(file, "node", NodeSettings)
-    said = {"containerd": request.containerd, "cri_socket": request.cri_socket}
-    said = {key: value for key, value in said.items() if value}
-    if said or request.offline:
-        from msgspec.structs import replace as with_
-
-        downloads = with_(own.downloads, offline=own.downloads.offline or request.offline)
-        own = with_(own, downloads=downloads, **said)
-    return own
 
 
 def composed_words(composition: Composition) -> str:

@@ -11,7 +11,7 @@ import os
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from k0sruntime import lint, pipeline, repair, staging, transaction
+from k0sruntime import lint, own_settings, repair, staging, transaction
 from k0sruntime.compose import cgroups
 from k0sruntime.compose.main_file import is_managed
 from k0sruntime.compose.scheme import node_schema
@@ -148,7 +148,7 @@ def _free(base: str, paths: Paths) -> str:
 
 
 def _repairs(found: dict[str, FileState], request: Request) -> dict[str, Repair]:
-    node, _ = pipeline.bare_node(request)
+    node, _ = own_settings.bare_node(request)
     schema = node_schema(node, node.mode or "standalone")
     target = for_node(replace(node, foreign=()))
     others = [file for file in foreign_here(request.paths) if file.path not in found]

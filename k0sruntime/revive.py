@@ -24,7 +24,7 @@ def revive(request: Request, story: Story) -> bool:
         RefusedError: nothing was ever proved here, or it does not pass any more.
     """
     from k0sruntime.modes import standalone
-    from k0sruntime.pipeline import bare_node
+    from k0sruntime.own_settings import bare_node
     from k0sruntime.prove import NotProvedError
     from k0sruntime.roll_back import start_last_good
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from k0sruntime import apply as apply_
 from k0sruntime import last_good, on_disk
 from k0sruntime.bounce import start_and_prove
+from k0sruntime.deferred import deferred
 from k0sruntime.errors import K0sRuntimeError, Problem, RollbackFailedError, RolledBackError
 from k0sruntime.ledger import State
 from k0sruntime.modes import managed, remote, standalone
@@ -22,7 +23,7 @@ from k0sruntime.processes import identity
 from k0sruntime.prove import prove, summary, target_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from k0sruntime.compose import Composition
     from k0sruntime.last_good import LastGood
@@ -55,7 +56,8 @@ def roll_back(
     ways = {"managed": _managed, "remote": _remote}
     way = ways.get(prepared.composition.mode, _standalone)
     try:
-        back = way(prepared, ledger, before, story)
+        with deferred():  # from the stop of what failed to the proof of what was
+            back = way(prepared, ledger, before, story)
     except Exception as exc:
         problems = getattr(exc, "problems", None) or [Problem(f"{type(exc).__name__}: {exc}")]
         hands = Problem(
@@ -119,13 +121,7 @@ def _with_old_containerd(node: Node[Any], was: Running | None) -> Node[Any]:
     return replace(node, containerd=Program(path, version))
 
 
-def start_last_good(
-    node: Node[Any],
-    settings: NodeSettings,
-    ledger: Ledger,
-    story: Story,
-    run: Callable[..., Any] = start_and_prove,
-) -> bool:
+def start_last_good(node: Node[Any], settings: NodeSettings, ledger: Ledger, story: Story) -> bool:
     """Start containerd with what was last proved, and prove it again.
 
     It starts from the files in place where they come to the same, and from the kept copy where
@@ -144,11 +140,11 @@ def start_last_good(
         composition = None
     if good is None or (composition is not None and _same(good, composition, node)):
         assert composition is not None  # noqa: S101 - for the types: one of the two is there
-        run(node, settings, target_of(composition), None, "start", story)
+        start_and_prove(node, settings, target_of(composition), None, "start", story)
         return False
     story.say("the files in place are not those that were proved: starting from the kept copy")
     config = last_good.lay_out(node.paths, good)
-    run(node, settings, good.target, None, "start", story, config=config)
+    start_and_prove(node, settings, good.target, None, "start", story, config=config)
     return True
 
 

@@ -12,7 +12,8 @@ from k0sruntime.hooks import Hooks
 from k0sruntime.ledger import State
 from k0sruntime.lock import locked
 from k0sruntime.observe import observe
-from k0sruntime.pipeline import bare_node, composed_words, recover
+from k0sruntime.own_settings import bare_node
+from k0sruntime.pipeline import composed_words, recover
 from k0sruntime.plan import plan
 from k0sruntime.stages import Outcome, Prepared
 

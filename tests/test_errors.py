@@ -124,7 +124,7 @@ def test_the_document_has_kind_schema_code_name_and_every_part_of_a_problem() ->
 def test_a_fault_of_ours_says_so_and_where_it_is() -> None:
     with pytest.raises(KeyError) as failed:
         raise KeyError("x")
-    said = render_error.bug(failed.value, debug=False)
+    said = render_error.bug(failed.value, "k0sruntime", debug=False)
     assert "bug: KeyError: 'x'" in said
     assert "test_errors.py:" in said
     assert "report it" in said

@@ -32,6 +32,18 @@ def test_everything_else_is_as_it_lies_there() -> None:
     assert FILES.names("/etc") == ("a", "b", "c")
 
 
+def test_what_containerd_would_ignore_in_silence_is_told_and_stops_nothing() -> None:
+    node = make_node("acme", None)
+    dropin = '[plugins."io.containerd.cri.v1.runtim"]\nenable_cdi = true\n'
+    path = f"{node.paths.dropins}/vendor.toml"
+    text = f"version = 3\n{dropin}".encode()
+    composition = compose(node, Collected(), Existing(dropins={"vendor.toml": text}))
+    (note,) = refuse(composition, node)
+    assert note.startswith(f"{path}:2: ")
+    assert "io.containerd.cri.v1.runtim" in note
+    assert "did you mean 'io.containerd.cri.v1.runtime'? Correct" in note
+
+
 SHIM = "/usr/local/bin/containerd-shim-runsc-v1"
 
 

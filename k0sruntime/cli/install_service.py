@@ -60,10 +60,10 @@ def command(*, init: Any, only_print: bool, **options: Any) -> int:
 
 
 def _refuse_managed(asked: Request) -> None:
-    from k0sruntime import pipeline
+    from k0sruntime import own_settings
     from k0sruntime.errors import Problem, RefusedError
 
-    node, _ = pipeline.bare_node(asked)
+    node, _ = own_settings.bare_node(asked)
     if node.mode != "standalone":
         raise RefusedError(
             Problem(

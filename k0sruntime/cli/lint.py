@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from k0sruntime.cli.options import sandbox_option
+
 if TYPE_CHECKING:
     from k0sruntime.lint import Finding, Subject, Target
     from k0sruntime.node import Files, Node, Paths
@@ -36,14 +38,7 @@ if TYPE_CHECKING:
     show_envvar=True,
     help="Judge binaries, folders and certificates of this machine as well.",
 )
-@click.option(
-    "--sandbox",
-    metavar="DIR",
-    type=click.Path(exists=True, file_okay=False),
-    envvar="K0SRUNTIME_SANDBOX",
-    show_envvar=True,
-    help="The node is the one that lives inside DIR.",
-)
+@sandbox_option
 @click.option(
     "--format",
     "style",

@@ -1,4 +1,4 @@
-"""The root command and the one error boundary.
+"""The root command.
 
 Commands are loaded when they are called, so that ``--help`` imports click and nothing else.
 """
@@ -6,12 +6,12 @@ Commands are loaded when they are called, so that ``--help`` imports click and n
 from __future__ import annotations
 
 import importlib
-import os
 import sys
 
 import click
 
 from k0sruntime.__about__ import __version__
+from k0sruntime.cli.boundary import run_command
 
 COMMANDS = {
     "up": "Compose, check, write, start and prove the node's container runtime.",
@@ -94,59 +94,5 @@ def entry() -> None:
 
 
 def run(arguments: list[str]) -> int:
-    """Run one command and return its exit code. Nobody else exits or prints errors."""
-    as_json, debug = _given("json", arguments), _given("debug", arguments)
-    try:
-        result = cli.main(arguments, prog_name="k0sruntime", standalone_mode=False)
-    except (click.exceptions.Abort, KeyboardInterrupt):
-        click.echo("interrupted", err=True)
-        return 130
-    except click.ClickException as exc:
-        return _misused(exc, as_json=as_json)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    except Exception as exc:  # noqa: BLE001 - the one boundary
-        if debug:
-            import traceback
-
-            from k0sruntime import masking
-
-            click.echo(masking.text(traceback.format_exc()), err=True, nl=False)
-        return _failed(exc, as_json=as_json, debug=debug)
-    return result if isinstance(result, int) else 0
-
-
-def _given(flag: str, arguments: list[str]) -> bool:
-    """Tell whether a flag is given, before and after click has read the command line.
-
-    An error may come from reading it. A variable says no as it does to click.
-    """
-    said = os.environ.get(f"K0SRUNTIME_{flag.upper()}", "").strip().lower()
-    return f"--{flag}" in arguments or said not in ("", "0", "false", "f", "no", "n", "off")
-
-
-def _misused(exc: click.ClickException, *, as_json: bool) -> int:
-    from k0sruntime.errors import ExitCode
-
-    exc.show()
-    if as_json:
-        from k0sruntime.cli import render_error
-
-        click.echo(render_error.document(render_error.usage(exc)))
-    return int(ExitCode.USAGE)
-
-
-def _failed(exc: Exception, *, as_json: bool, debug: bool) -> int:
-    from k0sruntime.cli import render_error
-    from k0sruntime.errors import K0sRuntimeError
-
-    if isinstance(exc, K0sRuntimeError):
-        error = exc
-        click.echo(render_error.text(exc), err=True)
-    else:
-        error = render_error.fault(exc)
-        click.echo(render_error.bug(exc, debug=debug), err=True)
-    if as_json:
-        click.echo(render_error.document(error))
-    return int(error.exit_code)
+    """Run one command and return its exit code."""
+    return run_command(cli, arguments, "k0sruntime")

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound="Callable[..., Any]")
 
 
-sandbox_option = click.option(
+_new_sandbox_option = click.option(
     "--sandbox",
     metavar="DIR",
     type=click.Path(file_okay=False),
@@ -26,11 +26,22 @@ sandbox_option = click.option(
 )
 
 
+sandbox_option = click.option(
+    "--sandbox",
+    metavar="DIR",
+    type=click.Path(exists=True, file_okay=False),
+    envvar="K0SRUNTIME_SANDBOX",
+    show_envvar=True,
+    help="The node is the one that lives inside DIR.",
+)
+"""``--sandbox`` of commands that look at a node which is there already."""
+
+
 def node_options(function: F) -> F:
     """Add the options that say which node is meant and what it is composed from."""
     for option in reversed(
         (
-            sandbox_option,
+            _new_sandbox_option,
             click.option(
                 "--root",
                 metavar="DIR",

@@ -54,21 +54,31 @@ def usage(error: click.ClickException) -> UsageError:
     return UsageError(Problem(error.format_message(), "the command line", remedy=remedy))
 
 
-def fault(error: Exception) -> K0sRuntimeError:
+def fault(error: Exception, name: str) -> K0sRuntimeError:
     """Return a fault of ours as an error, for scripts."""
-    return K0sRuntimeError(
-        Problem(cause(error), culprit=f"k0sruntime {__version__}", remedy=REPORT)
-    )
+    return K0sRuntimeError(Problem(cause(error), culprit=_program(name), remedy=REPORT))
 
 
-def bug(error: Exception, *, debug: bool) -> str:
-    """Return what to say where the fault is ours."""
-    where = f"k0sruntime {__version__}, Python {platform.python_version()}, {platform.machine()}"
+def _program(name: str) -> str:
+    """Return a program with the version of its distribution."""
+    if name == "k0sruntime":
+        return f"{name} {__version__}"
+    import importlib.metadata
+
+    try:
+        return f"{name} {importlib.metadata.version(name)}, k0sruntime {__version__}"
+    except importlib.metadata.PackageNotFoundError:
+        return f"{name}, k0sruntime {__version__}"
+
+
+def bug(error: Exception, name: str, *, debug: bool) -> str:
+    """Return what to say where the fault is that of the program ``name``."""
+    where = f"{_program(name)}, Python {platform.python_version()}, {platform.machine()}"
     lines = [
         f"bug: {masking.text(cause(error))}",
         f"  This is a fault of ours, not yours ({where}).",
         f"  {REPORT}",
     ]
-    if not debug:
+    if not debug and name == "k0sruntime":
         lines.append("  --debug before the command shows where it happened.")
     return "\n".join(lines)

@@ -19,12 +19,12 @@ def command(**options: Any) -> int:
     In an editor with a TOML language server, write on the first line of the file:
     "#:schema ./schema.json". A provider that cannot be used has no table in it, and is told.
     """
-    from k0sruntime import pipeline, settings_schema
+    from k0sruntime import own_settings, settings_schema
     from k0sruntime.discovery import discover
 
     asked = request(**options)
     story = Stderr()
-    discovered = discover(pipeline.chosen(asked, pipeline.bare_settings(asked)))
+    discovered = discover(own_settings.chosen(asked, own_settings.bare_settings(asked)))
     for record in discovered.records:
         if record.unusable:
             story.say(f"{record.name} is {record.state} and has no table: {record.reason}")

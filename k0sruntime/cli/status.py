@@ -66,6 +66,7 @@ def _look(asked: Request) -> Seen:
     from k0sruntime import (
         last_good,
         observe,
+        own_settings,
         pipeline,
         processes,
         provide,
@@ -78,7 +79,7 @@ def _look(asked: Request) -> Seen:
 
     state = State(asked.paths)
     known = [state.generation(number) for number in state.generations()]
-    cache = provide.cache_folder(asked, pipeline.bare_settings(asked))
+    cache = provide.cache_folder(asked, own_settings.bare_settings(asked))
     seen = Seen(
         observe.owned(asked.paths),
         tuple((g, restore.programs(g, asked.paths, cache)) for g in known if g),

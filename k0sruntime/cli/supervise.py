@@ -16,9 +16,9 @@ def command(*, sandbox: str | None) -> int:
     This is what up leaves behind. SIGTERM stops containerd as well; SIGUSR1 ends the supervisor
     alone. Pods live on in any case.
     """
-    from k0sruntime import pipeline, supervise, supervisor
+    from k0sruntime import own_settings, supervise, supervisor
 
     where = paths(sandbox, None)
     orders = supervise.listen()
     with supervisor.place(where):
-        return supervise.stay(where, Stderr(), pipeline.last_settings(where).supervisor, orders)
+        return supervise.stay(where, Stderr(), own_settings.last_settings(where).supervisor, orders)

@@ -143,7 +143,7 @@ def _check_apply(apply_k0s: bool, yes: bool, as_json: bool, *, elsewhere: bool) 
 
 def _apply_k0s(outcome: Outcome, asked: Request, story: Story, *, yes: bool) -> str:
     """Run what k0s must be told, after a yes; return what restarts k0s."""
-    from k0sruntime import k0s_install, pipeline
+    from k0sruntime import k0s_install, own_settings
 
     told = outcome.composition.k0s_told if outcome.composition else None
     if told is None or not told.lines:
@@ -153,7 +153,7 @@ def _apply_k0s(outcome: Outcome, asked: Request, story: Story, *, yes: bool) -> 
     if not yes and not click.confirm("Run it?", err=True):
         story.say("k0s was not told")
         return ""
-    return k0s_install.install(told, pipeline.bare_node(asked)[0], story)
+    return k0s_install.install(told, own_settings.bare_node(asked)[0], story)
 
 
 def _last_good(asked: Request, story: Story, *, as_json: bool) -> int:
@@ -170,7 +170,7 @@ def _last_good(asked: Request, story: Story, *, as_json: bool) -> int:
 
 def _stay(asked: Request, story: Story, show: Callable[[Outcome], None]) -> int:
     """Be the supervisor; where ``up`` is refused, on what was last proved."""
-    from k0sruntime import last_good, pipeline, revive, supervise, supervisor
+    from k0sruntime import last_good, own_settings, pipeline, revive, supervise, supervisor
     from k0sruntime.bounce import now
     from k0sruntime.cli import render_error
     from k0sruntime.errors import K0sRuntimeError
@@ -190,5 +190,5 @@ def _stay(asked: Request, story: Story, show: Callable[[Outcome], None]) -> int:
                 supervisor.record(asked.paths, None)
                 notify("READY=1")
                 return 0
-        settings = pipeline.bare_settings(asked).supervisor
+        settings = own_settings.bare_settings(asked).supervisor
         return supervise.stay(asked.paths, story, settings, orders)

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -87,6 +88,25 @@ class RealNode:
             timeout=90,
             check=False,
         )
+
+    @contextmanager
+    def foreground(self, **environment: str) -> Iterator[subprocess.Popen[bytes]]:
+        """``up --foreground``, which tells its story in ``run/story``; ended at the end."""
+        log = self.folder / "run/story"
+        log.parent.mkdir(exist_ok=True)
+        with log.open("ab") as output:
+            process = subprocess.Popen(
+                self.command("up", "--foreground"),
+                env={**self.environment(), **environment},
+                stdout=output,
+                stderr=output,
+            )
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                process.terminate()
+                assert process.wait(30) == 0
 
     def ok(self, *arguments: str, without: Sequence[str] | None = None) -> Any:
         """Run a command with --json, see that it succeeds, and return its document."""

@@ -223,6 +223,7 @@ class Sequence(RuleBasedStateMachine):
         time.sleep(seconds)
         process.kill()
         process.wait()
+        time.sleep(0.3)  # a containerd that it had told to stop is still on its way out
         self.killed = True
 
     @invariant()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -101,19 +100,13 @@ def test_through_changes_refusals_roll_backs_and_bounces(node_2: RealNode, pod: 
 
 
 def test_through_the_death_of_the_supervisor_and_of_containerd(node_2: RealNode, pod: int) -> None:
-    with (node_2.folder / "run/story").open("wb") as story:
-        process = subprocess.Popen(
-            node_2.command("up", "--foreground"),
-            env=node_2.environment(),
-            stdout=subprocess.DEVNULL,
-            stderr=story,
-        )
-    containerd = wait_for_pid(node_2, 0)
-    os.kill(containerd, signal.SIGKILL)
-    second = wait_for_pid(node_2, containerd)
-    assert pid_now(node_2) == pod
-    process.kill()
-    process.wait()
+    with node_2.foreground() as process:
+        containerd = wait_for_pid(node_2, 0)
+        os.kill(containerd, signal.SIGKILL)
+        second = wait_for_pid(node_2, containerd)
+        assert pid_now(node_2) == pod
+        process.kill()
+        process.wait()
     assert alive(second), "containerd outlives its supervisor"
     document = node_2.ok("up")
     assert document["ran"] == "adopted"
@@ -134,15 +127,7 @@ def test_down_leaves_pods_alone_unless_it_is_told_otherwise(node_2: RealNode, po
 def test_many_edits_at_once_come_to_one_bounce_and_edits_of_hosts_to_none(
     node_2: RealNode,
 ) -> None:
-    (node_2.folder / "run").mkdir(exist_ok=True)
-    with (node_2.folder / "run/story").open("wb") as story:
-        process = subprocess.Popen(
-            node_2.command("up", "--foreground"),
-            env=node_2.environment(),
-            stdout=subprocess.DEVNULL,
-            stderr=story,
-        )
-    try:
+    with node_2.foreground():
         first = wait_for_pid(node_2, 0)
         hosts = node_2.dropins / "certs.d/docker.io"
         hosts.mkdir(parents=True)
@@ -159,6 +144,3 @@ def test_many_edits_at_once_come_to_one_bounce_and_edits_of_hosts_to_none(
         time.sleep(4)
         assert pid_of(node_2) == second, "one bounce, and no more"
         wait_for_story(node_2, "changed by another hand")
-    finally:
-        process.terminate()
-        assert process.wait(30) == 0

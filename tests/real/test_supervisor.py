@@ -9,8 +9,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -225,32 +224,13 @@ def test_twenty_edits_are_one_bounce_hosts_none_and_a_second_up_none(quick: Real
     assert len(seen - {0}) == 2
 
 
-@contextmanager
-def foreground(node: RealNode, **environment: str) -> Iterator[subprocess.Popen[bytes]]:
-    log = node.folder / "run/story"
-    log.parent.mkdir(exist_ok=True)
-    with log.open("ab") as output:
-        process = subprocess.Popen(
-            node.command("up", "--foreground"),
-            env={**node.environment(), **environment},
-            stdout=output,
-            stderr=output,
-        )
-    try:
-        yield process
-    finally:
-        if process.poll() is None:
-            process.terminate()
-            process.wait(30)
-
-
 def test_the_service_manager_is_told_when_it_is_ready_and_how_it_is(
     quick: RealNode, tmp_path: Path
 ) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(str(tmp_path / "notify"))
         manager.settimeout(30)
-        with foreground(quick, NOTIFY_SOCKET=str(tmp_path / "notify")) as process:
+        with quick.foreground(NOTIFY_SOCKET=str(tmp_path / "notify")) as process:
             first = manager.recv(4096).decode()
             assert "READY=1" in first.splitlines()
             assert f"STATUS=containerd 2.1.9, PID {containerd_pid(quick)}" in first
@@ -268,7 +248,7 @@ def test_at_boot_a_bad_drop_in_does_not_keep_the_node_down(quick: RealNode, tmp_
     first = quick.ok("up")["running"]["pid"]
     (quick.dropins / "vendor.toml").write_text(NO_SUCH_DEFAULT)
     os.kill(first, signal.SIGKILL)
-    with foreground(quick):
+    with quick.foreground():
         pid = until(lambda: containerd_pid(quick) not in (0, first) and proved(quick)
                     and containerd_pid(quick), quick)  # fmt: skip
         assert alive(pid)
@@ -282,13 +262,13 @@ def test_a_fresh_node_with_a_bad_drop_in_is_refused_in_the_foreground_too(
 ) -> None:
     quick.dropins.mkdir(parents=True)
     (quick.dropins / "vendor.toml").write_text(NO_SUCH_DEFAULT)
-    with foreground(quick) as process:
+    with quick.foreground() as process:
         assert process.wait(30) == 3
 
 
 def test_one_in_the_foreground_takes_the_place_of_a_detached_one(quick: RealNode) -> None:
     first = quick.ok("up")
-    with foreground(quick) as process:
+    with quick.foreground() as process:
         until(lambda: supervisor(quick)["pid"] == process.pid, quick)
         assert containerd_pid(quick) == first["running"]["pid"]
         second = quick.run("up", "--foreground")
@@ -395,7 +375,7 @@ def test_a_bounce_by_hand_moves_containerd_beside_the_services_supervisor(
         cgroup = Path("/sys/fs/cgroup/k0sruntime-test")
     cgroup.mkdir(exist_ok=True)
     try:
-        with foreground(quick) as process:
+        with quick.foreground() as process:
             until(lambda: containerd_pid(quick) and proved(quick), quick)
             (cgroup / "cgroup.procs").write_text(str(process.pid))
             resource.prlimit(process.pid, resource.RLIMIT_NOFILE, (4096, 4096))

@@ -492,37 +492,18 @@ def test_rollback_goes_back_to_the_last_proved_generation(node_2: RealNode) -> N
 
 
 def test_foreground_restarts_containerd_and_stops_it_at_the_end(node_2: RealNode) -> None:
-    (node_2.folder / "run").mkdir(exist_ok=True)
-    with (node_2.folder / "run/story").open("wb") as story:
-        process = subprocess.Popen(
-            node_2.command("up", "--foreground"),
-            env=node_2.environment(),
-            stdout=subprocess.DEVNULL,
-            stderr=story,
-        )
-    try:
+    with node_2.foreground():
         first = wait_for_pid(node_2, 0)
         os.kill(first, signal.SIGKILL)
         second = wait_for_pid(node_2, first)
         assert second != first
-    finally:
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(30) == 0
     assert not processes(node_2.folder)
 
 
 def test_foreground_follows_drop_ins_and_keeps_the_last_good_configuration(
     node_2: RealNode,
 ) -> None:
-    (node_2.folder / "run").mkdir(exist_ok=True)
-    with (node_2.folder / "run/story").open("wb") as story:
-        process = subprocess.Popen(
-            node_2.command("up", "--foreground"),
-            env=node_2.environment(),
-            stdout=subprocess.DEVNULL,
-            stderr=story,
-        )
-    try:
+    with node_2.foreground():
         first = wait_for_pid(node_2, 0)
         vendor = node_2.dropins / "vendor.toml"
         table = '[plugins."io.containerd.cri.v1.runtime".containerd'
@@ -536,9 +517,6 @@ def test_foreground_follows_drop_ins_and_keeps_the_last_good_configuration(
         second = wait_for_pid(node_2, first)
         assert proof_of(node_2.ok("status"), "vendor") == "pass"
         assert second != first
-    finally:
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(30) == 0
 
 
 def wait_for_story(node: RealNode, text: str) -> None:

@@ -19,7 +19,6 @@ from tests.real.test_supervisor import (
     PASSES_LINT_AND_KILLS,
     QUICK,
     containerd_pid,
-    foreground,
     kill_containerd,
     proved,
     supervisor,
@@ -241,7 +240,7 @@ def test_after_a_reboot_with_bad_settings_the_last_good_configuration_runs(
     until(lambda: not [p for p in processes(quick.folder) if "--address" in p], quick)
     shutil.rmtree(quick.folder / "run")
     quick.write_settings(quick.settings.read_text() + NONSENSE)
-    with foreground(quick):
+    with quick.foreground():
         until(lambda: containerd_pid(quick) and proved(quick), quick)
         assert handlers(quick) == {"runc", "crun"}
         assert quick.run("verify").returncode == 8
@@ -280,6 +279,22 @@ def test_ctrl_c_at_any_moment_leaves_a_containerd(node_2: RealNode, delay: float
     assert process.wait(60) in (0, 130)
     assert {"runc", "crun"} <= handlers(node_2)
     assert node_2.ok("up")["running"]
+
+
+def test_ctrl_c_in_the_midst_of_a_roll_back_is_obeyed_when_the_old_state_is_back(
+    node_2: RealNode,
+) -> None:
+    node_2.ok("up")
+    node_2.write_settings(node_2.settings.read_text() + BROKEN)
+    command, environment = node_2.command("up"), node_2.environment()
+    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if "going back to generation" in line:
+                process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 130
+    assert node_2.ok("status")["running"]
+    assert handlers(node_2) == {"runc", "crun"}
 
 
 @pytest.fixture

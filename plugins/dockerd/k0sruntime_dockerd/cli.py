@@ -3,20 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
-from typing import TYPE_CHECKING
 
 import click
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from k0sruntime import Problem
-
-REPORT = "This is a fault of ours, not yours. Please report it with the command line and this text."
-BUG, REFUSED, INTERRUPTED = 1, 3, 130
-"""Exit codes, those of k0sruntime."""
+from k0sruntime import json_option, run_command, sandbox_option
 
 
 @click.group(
@@ -40,22 +31,8 @@ def cli() -> None:
     show_envvar=True,
     help="Docker's own socket  [default: the one of [dockerd] docker, else cri-dockerd's]",
 )
-@click.option(
-    "--sandbox",
-    metavar="DIR",
-    type=click.Path(exists=True, file_okay=False),
-    envvar="K0SRUNTIME_SANDBOX",
-    show_envvar=True,
-    help="The node is the one that lives inside DIR.",
-)
-@click.option(
-    "--json",
-    "as_json",
-    is_flag=True,
-    envvar="K0SRUNTIME_JSON",
-    show_envvar=True,
-    help="Print a JSON document instead.",
-)
+@sandbox_option
+@json_option
 def import_images(
     *, bundles: tuple[str, ...], docker: str | None, sandbox: str | None, as_json: bool
 ) -> int:
@@ -63,7 +40,7 @@ def import_images(
 
     k0s imports them only into its own containerd. Exits with 3 where one was not imported.
     """
-    from k0sruntime import this_node
+    from k0sruntime import ExitCode, this_node
     from k0sruntime_dockerd import found
     from k0sruntime_dockerd.bundles import SUFFIXES, import_bundle
     from k0sruntime_dockerd.provider import provider
@@ -78,7 +55,7 @@ def import_images(
     if as_json:
         imported = [vars(item) for item in done]
         click.echo(json.dumps({"kind": "Imported", "schema": 1, "bundles": imported}, indent=2))
-        return REFUSED if failed else 0
+        return int(ExitCode.REFUSED) if failed else 0
     for item in done:
         for image in item.images:
             click.echo(f"{item.path}: {image}")
@@ -86,7 +63,7 @@ def import_images(
             click.echo(f"error: {item.problem}\n  where: {item.path}", err=True)
     if not paths:
         click.echo(f"There are no image bundles in {folder}.")
-    return REFUSED if failed else 0
+    return int(ExitCode.REFUSED) if failed else 0
 
 
 def entry() -> None:
@@ -95,32 +72,5 @@ def entry() -> None:
 
 
 def run(arguments: list[str]) -> int:
-    """Run one command and return its exit code. Nobody else exits or prints errors."""
-    try:
-        result = cli.main(arguments, prog_name="k0sruntime-dockerd", standalone_mode=False)
-    except (click.exceptions.Abort, KeyboardInterrupt):
-        return INTERRUPTED
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    except click.ClickException as exc:
-        exc.show()
-        return exc.exit_code
-    except Exception as exc:  # noqa: BLE001 - the one boundary
-        return _failed(exc)
-    return result if isinstance(result, int) else 0
-
-
-def _failed(exc: Exception) -> int:
-    from k0sruntime import K0sRuntimeError
-
-    if not isinstance(exc, K0sRuntimeError):
-        click.echo(f"bug: {type(exc).__name__}: {exc}\n  {REPORT}", err=True)
-        return BUG
-    _tell(exc.problems)
-    return int(exc.exit_code)
-
-
-def _tell(problems: Sequence[Problem]) -> None:
-    for problem in problems:
-        click.echo("error: " + "\n".join(problem.lines()), err=True)
+    """Run one command and return its exit code."""
+    return run_command(cli, arguments, "k0sruntime-dockerd")

@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from k0sruntime_mirrors.told import REFUSED, tell
-
 if TYPE_CHECKING:
     from k0sruntime_mirrors.imported import Imported
 
@@ -41,16 +39,15 @@ def command(*, source: str, mirror_only: bool, leave_out: bool, output: str | No
     FILE is k3s's registries.yaml, or a folder of hosts files such as /etc/containerd/certs.d.
     Passwords, tokens and headers are masked in what is printed; --output keeps them.
     """
-    from k0sruntime import masked_text
+    from k0sruntime import Refused, masked_text
     from k0sruntime_mirrors import write
 
     found = _imported(source, mirror_only=mirror_only)
-    if found.refused:
-        tell(found.refused, "left out" if leave_out else "error")
-        if not leave_out:
-            hint = "nothing is printed; --leave-out goes on without it"
-            click.echo(f"(exit {REFUSED}: {hint})", err=True)
-            return REFUSED
+    if found.refused and not leave_out:
+        click.echo("note: nothing is printed; --leave-out goes on without these", err=True)
+        raise Refused(*found.refused)
+    for problem in found.refused:
+        click.echo("left out: " + "\n".join(problem.lines()), err=True)
     for note in dict.fromkeys(found.notes):
         click.echo(f"note: {masked_text(note)}", err=True)
     head = f"# From {source}. These tables belong into /etc/k0sruntime/config.toml.\n\n"
@@ -66,24 +63,27 @@ def command(*, source: str, mirror_only: bool, leave_out: bool, output: str | No
 
 
 def _imported(source: str, *, mirror_only: bool) -> Imported:
+    from k0sruntime import Problem, Refused, files_here
     from k0sruntime_mirrors import k3s, tree
 
     if os.path.isdir(source):
-        from k0sruntime import files_here
-
         return tree.read(os.path.abspath(source), files_here())
     try:
         with open(source, encoding="utf-8") as file:
             text = file.read()
     except (OSError, UnicodeDecodeError) as exc:
-        raise click.FileError(source, str(exc)) from exc
+        raise Refused(Problem(str(exc), place=source, remedy="Give a readable file.")) from exc
     return k3s.read(text, source, mirror_only=mirror_only)
 
 
 def _write(path: str, text: str) -> None:
     """Write a new file; one that is there is left alone."""
+    from k0sruntime import Problem, Refused
+
     try:
         with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
             file.write(text)
     except OSError as exc:
-        raise click.FileError(path, exc.strerror) from exc
+        said = exc.strerror or str(exc)
+        remedy = "Give a new file in a folder that you may write to."
+        raise Refused(Problem(said, place=path, remedy=remedy)) from exc

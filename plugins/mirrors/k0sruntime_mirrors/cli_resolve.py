@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from k0sruntime_mirrors.told import REFUSED
+from k0sruntime import json_option, sandbox_option
 
 if TYPE_CHECKING:
     from k0sruntime import HostsFolders, Resolution, Version
@@ -36,22 +36,8 @@ NEWEST = "2.3"
     show_envvar=True,
     help="As this one reads it, such as 1.7.",
 )
-@click.option(
-    "--sandbox",
-    metavar="DIR",
-    type=click.Path(exists=True, file_okay=False),
-    envvar="K0SRUNTIME_SANDBOX",
-    show_envvar=True,
-    help="The node is the one that lives inside DIR.",
-)
-@click.option(
-    "--json",
-    "as_json",
-    is_flag=True,
-    envvar="K0SRUNTIME_JSON",
-    show_envvar=True,
-    help="Print a JSON document instead.",
-)
+@sandbox_option
+@json_option
 def command(
     *, image: str, certs_d: str | None, containerd: str | None, sandbox: str | None, as_json: bool
 ) -> int:
@@ -60,7 +46,7 @@ def command(
     Exits with 3 where every pull would fail. What containerd silently does in another way than
     the files seem to say is a warning. Nothing is asked over the network.
     """
-    from k0sruntime import files_here, resolve_image
+    from k0sruntime import ExitCode, files_here, resolve_image
     from k0sruntime_mirrors import show
 
     if certs_d and sandbox:
@@ -75,7 +61,7 @@ def command(
         click.echo(json.dumps(show.document(found, str(version)), indent=2))
     else:
         click.echo(show.text(found, looked.folders, containerd or str(version)))
-    return REFUSED if found.failures else 0
+    return int(ExitCode.REFUSED) if found.failures else 0
 
 
 def _node(

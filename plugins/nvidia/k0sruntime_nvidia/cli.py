@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
-from dataclasses import asdict
 
 import click
 
-REFUSED = 3
-BUG = 1
-INTERRUPTED = 130
-REPORT = "This is a fault of ours, not yours. Please report it with the command line and this text."
+from k0sruntime import json_option, run_command, sandbox_option
 
 
 @click.group(
@@ -77,15 +72,8 @@ def operator_values(*, k0s: str, handler: str, default: bool, drop_in: str, tool
 
 
 @cli.command(name="status")
-@click.option(
-    "--sandbox",
-    metavar="DIR",
-    type=click.Path(file_okay=False),
-    envvar="K0SRUNTIME_SANDBOX",
-    show_envvar=True,
-    help="The node that lives inside DIR.",
-)
-@click.option("--json", "as_json", is_flag=True, envvar="K0SRUNTIME_JSON", show_envvar=True)
+@sandbox_option
+@json_option
 def status(*, sandbox: str | None, as_json: bool) -> int:
     """Show GPUs, driver, toolkit, CDI specs, and what the toolkit has written. Changes nothing.
 
@@ -109,34 +97,5 @@ def entry() -> None:
 
 
 def run(arguments: list[str]) -> int:
-    """Run one command and return its exit code. Nobody else exits or prints errors."""
-    try:
-        result = cli.main(arguments, prog_name="k0sruntime-nvidia", standalone_mode=False)
-    except (click.exceptions.Abort, KeyboardInterrupt):
-        return INTERRUPTED
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    except Exception as exc:  # noqa: BLE001 - the one boundary
-        return _failed(exc, as_json="--json" in arguments)
-    return result if isinstance(result, int) else 0
-
-
-def _failed(exc: Exception, *, as_json: bool) -> int:
-    from k0sruntime import K0sRuntimeError, Refused
-
-    if isinstance(exc, click.ClickException):
-        exc.show()
-        return exc.exit_code
-    if not isinstance(exc, (K0sRuntimeError, Refused)):
-        click.echo(f"bug: {type(exc).__name__}: {exc}\n  {REPORT}", err=True)
-        return BUG
-    for problem in exc.problems:
-        first, *rest = problem.lines()
-        click.echo("\n".join([f"error: {first}", *rest]), err=True)
-    code = int(exc.exit_code) if isinstance(exc, K0sRuntimeError) else REFUSED
-    if as_json:
-        problems = [asdict(problem) for problem in exc.problems]
-        told = {"kind": "Error", "schema": 1, "exit_code": code, "problems": problems}
-        click.echo(json.dumps(told, indent=2))
-    return code
+    """Run one command and return its exit code."""
+    return run_command(cli, arguments, "k0sruntime-nvidia")

@@ -1,0 +1,78 @@
+"""The one error boundary of a command line, ours or a provider's: it maps errors to exit codes.
+
+Nobody else exits or prints errors.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import click
+
+
+def run_command(group: click.Command, arguments: list[str], name: str) -> int:
+    """Run one command of ``group`` and return its exit code; errors are told in one way.
+
+    Args:
+        group: the command line.
+        arguments: what follows the program's name.
+        name: the program's name, which is also its distribution's.
+    """
+    as_json, debug = _given("json", arguments), _given("debug", arguments)
+    try:
+        result = group.main(arguments, prog_name=name, standalone_mode=False)
+    except (click.exceptions.Abort, KeyboardInterrupt):
+        click.echo("interrupted", err=True)
+        return 130
+    except click.ClickException as exc:
+        return _misused(exc, as_json=as_json)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as exc:  # noqa: BLE001 - the one boundary
+        if debug:
+            import traceback
+
+            from k0sruntime import masking
+
+            click.echo(masking.text(traceback.format_exc()), err=True, nl=False)
+        return _failed(exc, name, as_json=as_json, debug=debug)
+    return result if isinstance(result, int) else 0
+
+
+def _given(flag: str, arguments: list[str]) -> bool:
+    """Tell whether a flag is given, before and after click has read the command line.
+
+    An error may come from reading it. A variable says no as it does to click.
+    """
+    said = os.environ.get(f"K0SRUNTIME_{flag.upper()}", "").strip().lower()
+    return f"--{flag}" in arguments or said not in ("", "0", "false", "f", "no", "n", "off")
+
+
+def _misused(exc: click.ClickException, *, as_json: bool) -> int:
+    from k0sruntime.errors import ExitCode
+
+    exc.show()
+    if as_json:
+        from k0sruntime.cli import render_error
+
+        click.echo(render_error.document(render_error.usage(exc)))
+    return int(ExitCode.USAGE)
+
+
+def _failed(exc: Exception, name: str, *, as_json: bool, debug: bool) -> int:
+    from k0sruntime.cli import render_error
+    from k0sruntime.errors import K0sRuntimeError, Refused, RefusedError
+
+    if isinstance(exc, Refused):  # a provider's own word for it
+        exc = RefusedError(*exc.problems)
+    if isinstance(exc, K0sRuntimeError):
+        error = exc
+        click.echo(render_error.text(exc), err=True)
+    else:
+        error = render_error.fault(exc, name)
+        click.echo(render_error.bug(exc, name, debug=debug), err=True)
+    if as_json:
+        click.echo(render_error.document(error))
+    return int(error.exit_code)

@@ -9,6 +9,7 @@ from dataclasses import replace
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
+from k0sruntime import json_keys
 from k0sruntime.errors import Problem, RefusedError
 from k0sruntime.installed import record_of
 from k0sruntime.ledger import State
@@ -131,6 +132,7 @@ def _next_ledger(plan: Plan, ledger: Ledger, paths: Paths) -> Ledger:
         ledger.folders,
         programs=programs,
         runtime_classes=plan.runtime_classes,
+        cri=plan.cri,
     )
 
 
@@ -179,6 +181,9 @@ def go_back(
         if path in files:
             key = state.keep(content)
             files[path] = replace(files[path], digest=key)
+    for path, owned in wanted.files.items():
+        if owned.edited:
+            files[path] = _edited_again(path, owned, present.files.get(path), paths, state)
     wanted = replace(wanted, files=files)
     changes = [
         _restored(path, wanted, present, paths, state)
@@ -239,6 +244,18 @@ def last_proved(state: State, present: Ledger) -> int:
             remedy="Name one: k0sruntime rollback GENERATION.",
         )
     )
+
+
+def _edited_again(
+    path: str, owned: OwnedFile, present: OwnedFile | None, paths: Paths, state: State
+) -> OwnedFile:
+    """Return another program's file with a generation's keys in it, and all that others wrote."""
+    found = file_state(paths.on_disk(path))
+    now = state.before(present) if present and present.edited else None
+    content = found.content if found else None
+    edited = json_keys.put_back(path, content, now, state.before(owned))
+    displaced = state.keep(edited.base) if edited.base is not None else ""
+    return replace(owned, digest=state.keep(edited.content), displaced=displaced)
 
 
 def _restored(path: str, wanted: Ledger, present: Ledger, paths: Paths, state: State) -> Change:

@@ -122,6 +122,38 @@ def without(path: str, found: bytes | None, before: Before | None) -> bytes | No
     return _dump(left, found) if left or before.original is not None else None
 
 
+def put_back(path: str, found: bytes | None, now: Before | None, wanted: Before) -> Edited:
+    """Return a file with the keys that an earlier generation wrote, and all else as it is now.
+
+    Args:
+        path: the file's.
+        found: what lies there.
+        now: what the present generation wrote into it, if it did.
+        wanted: what the earlier generation wrote.
+
+    Raises:
+        RefusedError: it is no JSON object any more.
+    """
+    base = without(path, found, now)
+    if base == wanted.original:
+        return Edited(wanted.written, base)
+    ours = _added(_load(path, wanted.written), _load(path, wanted.original))
+    return Edited(_dump(_merged(_load(path, base), ours), base), base)
+
+
+def _added(written: Mapping[str, Any], original: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the keys that are ours in what we wrote."""
+    ours: dict[str, Any] = {}
+    for key, value in written.items():
+        was = original.get(key, GONE)
+        if isinstance(value, dict) and isinstance(was, dict):
+            if inner := _added(value, was):
+                ours[key] = inner
+        elif was is GONE or was != value:
+            ours[key] = value
+    return ours
+
+
 def _taken_out(now: Any, ours: Any, original: Any) -> Any:
     """Take out what ours has and the original had not, where it is still as we wrote it."""
     result = dict(now)

@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Any
 from k0sruntime.errors import Problem, RefusedError
 from k0sruntime.json_keys import Before
 from k0sruntime.plan import Ledger, OwnedFile, Running, digest
+from k0sruntime.whose_cri import CRIOf
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -338,6 +339,7 @@ def ledger_from(document: Mapping[str, Any]) -> Ledger:
         bool(document.get("proved")),
         dict(document.get("programs", {})),
         dict(document.get("runtime_classes", {})),
+        CRIOf(**document.get("cri", {})),
     )
 
 

@@ -14,7 +14,7 @@ from k0sruntime.settings import SettingsFile, convert
 from k0sruntime.stages import Request
 
 if TYPE_CHECKING:
-    from k0sruntime.node import Node, Paths
+    from k0sruntime.node import Mode, Node, Paths
 
 
 def chosen(request: Request, own: NodeSettings) -> Choice:
@@ -57,3 +57,8 @@ def node_settings(file: SettingsFile, request: Request) -> NodeSettings:
         downloads = with_(own.downloads, offline=own.downloads.offline or request.offline)
         own = with_(own, downloads=downloads, **said)
     return own
+
+
+def asked_mode(request: Request, own: NodeSettings) -> Mode | None:
+    """Return the mode that the operator asks for; ``None`` where it is left to the node."""
+    return request.mode or (None if own.mode == "auto" else own.mode)

@@ -30,9 +30,9 @@ from k0sruntime.facts import ask_programs, observe_node
 from k0sruntime.ledger import State
 from k0sruntime.lock import locked
 from k0sruntime.observe import existing, foreign_here, observe, owned, read_settings
-from k0sruntime.own_settings import bare_node, bare_settings, chosen, node_settings
+from k0sruntime.own_settings import asked_mode, bare_node, bare_settings, chosen, node_settings
 from k0sruntime.plan import plan, refuse_other_hands
-from k0sruntime.precedence import settle
+from k0sruntime.precedence import refuse_socket, settle
 from k0sruntime.proof import from_records
 from k0sruntime.real_files import RealFiles
 from k0sruntime.stages import Outcome, Prepared, Request, Story
@@ -61,6 +61,7 @@ def prepare(request: Request, story: Story) -> Prepared:
         node = observe_node(request.paths, own, programs, request.mode)
         node = replace(node, foreign=foreign_files(found, request.paths))
         collected, notes = settle(collect(discovered, node, settings), own.prefer)
+        refuse_socket(collected, asked_mode(request, own))
         for note in notes:
             story.say(note)
         active = [r.name for r in collected.records if r.state == "active"]

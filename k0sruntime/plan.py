@@ -16,6 +16,7 @@ from k0sruntime.compose.main_file import is_managed
 from k0sruntime.errors import ConflictError, Problem, RefusedError
 from k0sruntime.json_keys import without
 from k0sruntime.key_changes import KeyChange, difference
+from k0sruntime.whose_cri import CRIOf
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -74,6 +75,8 @@ class Ledger:
     """Folders of programs that its files name, and the digest of the kept record of each."""
     runtime_classes: Mapping[str, str] = field(default_factory=dict)
     """The RuntimeClass that each handler is offered as: containerd's files do not tell it."""
+    cri: CRIOf = field(default_factory=CRIOf)
+    """Whose CRI the node had."""
 
 
 @dataclass(frozen=True)
@@ -172,6 +175,8 @@ class Plan:
     """Folders of all programs that the composition names, those of ``missing`` included."""
     runtime_classes: Mapping[str, str] = field(default_factory=dict)
     """By handler."""
+    cri: CRIOf = field(default_factory=CRIOf)
+    """Whose CRI the node shall have."""
 
     def pending(self) -> tuple[Change, ...]:
         """Return the changes that are to be written."""
@@ -212,14 +217,18 @@ def plan(composition: Composition, observed: Observed, *, force: bool = False) -
         for change in changes
         if change.action == "unchanged" and change.path not in observed.ledger.files
     )
-    anew = unrecorded or any(change.action != "unchanged" for change in changes)
+    cri = CRIOf.of(composition)
+    moved = cri.socket != observed.ledger.cri.socket
+    anew = moved or unrecorded or any(change.action != "unchanged" for change in changes)
     present = observed.ledger.generation
     generation = max(observed.newest, present) + 1 if anew else present
     verdict = bounce(composition, observed, keys)
     missing = tuple(i for i in composition.installations if i.folder not in observed.installed)
     programs = tuple(i.folder for i in composition.installations)
     classes = {h.name: h.runtime_class for h in composition.handlers if h.runtime_class}
-    return Plan(tuple(changes), keys, verdict, generation, unrecorded, missing, programs, classes)
+    return Plan(
+        tuple(changes), keys, verdict, generation, unrecorded, missing, programs, classes, cri
+    )
 
 
 def refuse_other_hands(plan: Plan) -> None:

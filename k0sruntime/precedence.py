@@ -11,12 +11,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from k0sruntime.contributions import Contribution, HandlerExtension, RuntimeHandler
+from k0sruntime.errors import ConflictError, Problem
 from k0sruntime.node import hosts_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from k0sruntime.collect import Collected
+    from k0sruntime.node import Mode
 
 BUILT_IN = "runc"
 """containerd's own handler, which anybody may extend."""
@@ -39,6 +41,31 @@ def settle(collected: Collected, prefer: Sequence[str]) -> tuple[Collected, tupl
     hosts = _preferred(collected.hosts, _registry, prefer, notes)
     sockets = _preferred(collected.sockets, lambda _: "CRI socket", prefer, notes)
     return replace(collected, parts=kept, hosts=hosts, sockets=sockets), tuple(notes)
+
+
+def refuse_socket(collected: Collected, mode: Mode | None) -> None:
+    """Stop where containerd is asked for by its mode, and a provider has another CRI.
+
+    Args:
+        collected: what the providers declared.
+        mode: what the operator asks for; ``None`` or remote leaves it to the socket.
+
+    Raises:
+        ConflictError: both are named, and what to leave out.
+    """
+    if mode not in ("managed", "standalone") or not collected.sockets:
+        return
+    raise ConflictError(
+        *(
+            Problem(
+                f"the mode {mode} is asked for, and the CRI socket {item.value.url}",
+                place="[node] mode or --mode",
+                culprit=str(item.owner),
+                remedy=f"Leave the mode out, or the socket: --without {item.owner.provider}",
+            )
+            for item in collected.sockets
+        )
+    )
 
 
 def _handler(value: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from k0sruntime import apply as apply_
@@ -18,7 +19,7 @@ from k0sruntime.plan import plan
 from k0sruntime.stages import Outcome, Prepared
 
 if TYPE_CHECKING:
-    from k0sruntime.node import Node
+    from k0sruntime.node import Mode, Node
     from k0sruntime.node_provider import NodeSettings
     from k0sruntime.plan import Ledger
     from k0sruntime.stages import Request, Story
@@ -40,12 +41,15 @@ def rollback(request: Request, story: Story, generation: int | None) -> Outcome:
         state = State(request.paths)
         present = state.ledger()
         wanted = apply_.generation(generation or apply_.last_proved(state, present), state)
-        node, own = bare_node(request)
+        node, own = bare_node(replace(request, mode=request.mode or _mode(wanted)))
         restore.restore(request, wanted, node, own, story)
         with story.stage("compose") as tell:
             prepared = _prepare_from(request, node, own, wanted, present, state)
             gate.refuse(prepared.composition, prepared.node)
             tell(composed_words(prepared.composition))
+        checked = None
+        if request.start and prepared.composition.mode == "remote":
+            checked = run.before_another(prepared, story)
         watched = managed.Watched.now(request.paths)
         with story.stage("apply") as tell:
             derived = on_disk.derived(prepared.composition)
@@ -53,7 +57,7 @@ def rollback(request: Request, story: Story, generation: int | None) -> Outcome:
             tell(f"the files of generation {wanted.generation} are back")
         if not request.start:
             return Outcome(prepared.plan, prepared.composition, (), wanted.generation, True)
-        done = run.run_and_prove(prepared, after, story, watched, before=present)
+        done = run.run_and_prove(prepared, after, story, watched, present, checked)
         last_good.release(request.paths)
     return Outcome(
         prepared.plan,
@@ -66,6 +70,11 @@ def rollback(request: Request, story: Story, generation: int | None) -> Outcome:
         done.proofs,
         done.notes,
     )
+
+
+def _mode(wanted: Ledger) -> Mode | None:
+    """Return the mode of a generation; another runtime's comes of its socket."""
+    return None if wanted.cri.socket else wanted.cri.mode
 
 
 def _prepare_from(

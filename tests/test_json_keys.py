@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from k0sruntime.contributions import Contribution, Owner
 from k0sruntime.errors import ConflictError, RefusedError
-from k0sruntime.json_keys import Before, JSONKeys, edit, without
+from k0sruntime.json_keys import Before, Edited, JSONKeys, edit, put_back, without
 
 PATH = "/etc/docker/daemon.json"
 
@@ -141,6 +141,26 @@ DOCUMENTS = st.recursive(
     max_leaves=8,
 )
 OBJECTS = st.dictionaries(st.sampled_from("abcd"), DOCUMENTS, max_size=4)
+
+
+def test_an_earlier_generations_keys_come_back_with_what_others_wrote_since() -> None:
+    first = Before(b'{"a": 1, "runtimes": {"crun": {"path": "/usr/bin/crun"}}}', b'{"a": 1}')
+    second = Before(b'{"a": 1, "runtimes": {"youki": {"path": "/usr/bin/youki"}}}', b'{"a": 1}')
+    found = b'{"a": 2, "debug": true, "runtimes": {"youki": {"path": "/usr/bin/youki"}}}'
+    back = put_back(PATH, found, second, first)
+    assert json.loads(back.content) == {
+        "a": 2,
+        "debug": True,
+        "runtimes": {"crun": {"path": "/usr/bin/crun"}},
+    }
+    assert back.base is not None
+    assert json.loads(back.base) == {"a": 2, "debug": True}
+
+
+def test_an_earlier_generations_file_comes_back_to_the_byte_where_nobody_else_wrote() -> None:
+    first = Before(b'{ "a":1,"b": 2}', b'{ "a":1}')
+    second = Before(b'{ "a":1,"c": 2}', b'{ "a":1}')
+    assert put_back(PATH, second.written, second, first) == Edited(first.written, first.original)
 
 
 @given(OBJECTS, st.dictionaries(st.sampled_from("xyz"), DOCUMENTS, min_size=1, max_size=3), OBJECTS)

@@ -176,9 +176,19 @@ def test_runtimes_go_into_daemon_json_with_all_else_kept_and_out_again(folder: P
         document["max-concurrent-downloads"] = 5  # another hand comes after us
         docker.daemon_json.write_text(json.dumps(document))
         assert node.ok("up")["applied"] is False
+
+        node.settings.write_text(node.settings.read_text().replace('args = ["--debug"]\n', ""))
+        node.ok("up")
+        document = json.loads(docker.daemon_json.read_text())
+        document["max-concurrent-downloads"] = 6
+        docker.daemon_json.write_text(json.dumps(document))
+        node.ok("rollback")
+        document = json.loads(docker.daemon_json.read_text())
+        assert document["runtimes"]["crun"]["runtimeArgs"] == ["--debug"]
+        assert document["max-concurrent-downloads"] == 6
         node.ok("down")
         left = json.loads(docker.daemon_json.read_text())
-        assert left == {**json.loads(theirs), "max-concurrent-downloads": 5}
+        assert left == {**json.loads(theirs), "max-concurrent-downloads": 6}
 
         docker.daemon_json.write_text(theirs)
         node.ok("up")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.real.conftest import SETTINGS, RealNode
-from tests.real.test_up import write_provider
+from tests.real.test_up import proof_of, write_provider
 
 pytestmark = pytest.mark.real
 
@@ -79,7 +79,25 @@ def test_switching_to_remote_stops_our_containerd_and_removes_its_files(
         node_2.ok("up")
         assert set(node_2.files()) == {"etc/k0sruntime/config.toml"}
         assert not node_2.socket.exists()
+        document = node_2.ok("rollback")
+        assert document["ran"] == "started"
+        assert proof_of(document, "crun") == "pass"
+        assert "etc/k0s/containerd.toml" in node_2.files()
+        document = node_2.ok("rollback", "2")
+        assert document["socket"] == f"unix://{elsewhere.socket}"
+        assert set(node_2.files()) == {"etc/k0sruntime/config.toml"}
+        assert not node_2.socket.exists()
         elsewhere.run("down", "--pods", "--purge")
+
+
+def test_a_mode_that_is_asked_for_and_a_socket_are_a_conflict(folder: Path, tmp_path: Path) -> None:
+    write_provider(tmp_path, REMOTE.format(socket="/run/acme.sock"))
+    node = RealNode(folder, Path("/nowhere/containerd"), python_path=[tmp_path])
+    done = node.run("up", "--mode", "standalone")
+    assert done.returncode == 5
+    assert "the mode standalone is asked for" in done.stderr
+    assert "unix:///run/acme.sock" in done.stderr
+    assert "--without acme" in done.stderr
 
 
 @pytest.mark.parametrize(("line", "schema"), [("1.35", 2), ("1.36", 3)])

@@ -181,12 +181,12 @@ def _version(asked: Asked) -> Version | None:
 
 
 def _gpus(files: RealFiles) -> tuple[GPU, ...]:
-    """Return the display controllers on the PCI bus (class 0x03), without NVML."""
+    """Return the display controllers (0x03) and accelerators (0x12) on the PCI bus, without NVML."""
     found = []
     base = "/sys/bus/pci/devices"
     for address in files.names(base):
         device_class = _hex(files, f"{base}/{address}/class") >> 8
-        if device_class >> 8 == 0x03:
+        if device_class >> 8 in (0x03, 0x12):
             driver = _driver(files, f"{base}/{address}/driver")
             vendor = _hex(files, f"{base}/{address}/vendor")
             version = files.read(f"/sys/module/{driver}/version") if driver else None

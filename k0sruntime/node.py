@@ -84,7 +84,7 @@ class GPU(NamedTuple):
     vendor: int
     """PCI vendor, ``0x10de`` for NVIDIA."""
     device_class: int
-    """PCI class and subclass, ``0x0300`` (VGA) or ``0x0302`` (3D controller)."""
+    """PCI class and subclass: ``0x0300`` (VGA), ``0x0302`` (3D), ``0x1200`` (accelerator)."""
     driver: str
     """Name of the bound kernel driver; empty where none is."""
     driver_version: str = ""

@@ -181,7 +181,7 @@ def _version(asked: Asked) -> Version | None:
 
 
 def _gpus(files: RealFiles) -> tuple[GPU, ...]:
-    """Return the display controllers (0x03) and accelerators (0x12) on the PCI bus, without NVML."""
+    """Return display controllers (0x03) and accelerators (0x12) on the PCI bus, without NVML."""
     found = []
     base = "/sys/bus/pci/devices"
     for address in files.names(base):

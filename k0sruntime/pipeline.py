@@ -57,7 +57,7 @@ def prepare(request: Request, story: Story) -> Prepared:
         tell(f"{len(discovered.usable())} of {len(discovered.records)} providers")
     with story.stage("collect") as tell:
         ledger = owned(request.paths)
-        found = existing(request.paths, ledger)
+        found = existing(request.paths, ledger).instead(request.paths, request.instead)
         node = observe_node(request.paths, own, programs, request.mode)
         node = replace(node, foreign=foreign_files(found, request.paths))
         collected, notes = settle(collect(discovered, node, settings), own.prefer)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from k0sruntime.errors import K0sRuntimeError
     from k0sruntime.last_good import Held
+    from k0sruntime.node import GPU
     from k0sruntime.plan import Ledger, Running
     from k0sruntime.restore import Programs
     from k0sruntime.stages import Prepared, Request
@@ -108,6 +109,7 @@ def _document(seen: Seen) -> str:
             {"generation": g.generation, "proved": g.proved, "programs": programs}
             for g, programs in seen.generations
         ],
+        gpus=[gpu._asdict() for gpu in prepared.node.gpus] if prepared else [],
         running=report.running_document(seen.running),
         supervisor={**asdict(supervisor), "alive": supervisor.alive} if supervisor else None,
         held=asdict(seen.held) if seen.held else None,
@@ -135,6 +137,7 @@ def _lines(seen: Seen) -> Iterable[str]:
     yield f"{mode}: {state}, generation {seen.ledger.generation}"
     if prepared is None or prepared.composition.mode == "standalone":
         yield from _supervisor(seen.supervisor)
+    yield from (f"  gpu      {_gpu(gpu)}" for gpu in (prepared.node.gpus if prepared else ()))
     yield from (
         f"  ours     {path}  [{owned.owner}]" for path, owned in sorted(seen.ledger.files.items())
     )
@@ -147,6 +150,7 @@ def _lines(seen: Seen) -> Iterable[str]:
     if running and prepared:
         proofs = from_records(running.proofs)
         yield from ("", *report.handler_table(prepared.composition, proofs))
+        yield from report.other_proofs(p for p in proofs if p.provider != "node")
     if seen.unfinished:
         yield "An apply was killed half-way; the next up undoes it first."
     if seen.held:
@@ -157,6 +161,11 @@ def _lines(seen: Seen) -> Iterable[str]:
     if seen.refused:
         yield "What runs keeps running, but the next up would refuse:"
         yield render_error.text(seen.refused)
+
+
+def _gpu(gpu: GPU) -> str:
+    driver = f"{gpu.driver} {gpu.driver_version}".strip() or "no driver"
+    return f"{gpu.address}  vendor {gpu.vendor:04x}, class {gpu.device_class:04x}, {driver}"
 
 
 def _supervisor(found: Supervisor | None) -> Iterator[str]:

@@ -60,6 +60,7 @@ def prepare(request: Request, story: Story) -> Prepared:
         found = existing(request.paths, ledger).instead(request.paths, request.instead)
         node = observe_node(request.paths, own, programs, request.mode)
         node = replace(node, foreign=foreign_files(found, request.paths))
+        node = request.upgrade.of(node) if request.upgrade else node
         collected, notes = settle(collect(discovered, node, settings), own.prefer)
         refuse_socket(collected, asked_mode(request, own))
         for note in notes:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from k0sruntime.compose import Composition
     from k0sruntime.node import Paths
-    from k0sruntime.plan import Plan, Running
+    from k0sruntime.plan import Change, Plan, Running
     from k0sruntime.proof import Proven
     from k0sruntime.records import Record
     from k0sruntime.stages import Outcome
@@ -62,7 +62,7 @@ def plan_document(plan: Plan, composition: Composition) -> dict[str, Any]:
                 "owner": change.owner,
                 "before": change.before.digest if change.before else None,
                 "after": change.after.digest if change.after else None,
-                "diff": masking.diff(change.diff(), whole=_secret(change)),
+                "diff": shown_diff(change),
             }
             for change in plan.changes
         ],
@@ -95,6 +95,11 @@ def plan_document(plan: Plan, composition: Composition) -> dict[str, Any]:
     }
 
 
+def shown_diff(change: Change) -> str:
+    """Return what happens to a file as it may be shown."""
+    return masking.diff(change.diff(), whole=_secret(change))
+
+
 def _secret(change: Any) -> bool:
     """Tell whether a file is its owner's alone, or holds credentials wherever it came from."""
     states = [state for state in (change.before, change.after) if state]
@@ -114,7 +119,7 @@ def plan_text(plan: Plan, composition: Composition) -> str:
     lines += _fetched(plan)
     lines += [f"  recorded  {path}: equal already, ours from now on" for path in plan.unrecorded]
     for change in plan.pending():
-        lines += ["", masking.diff(change.diff(), whole=_secret(change)).rstrip("\n")]
+        lines += ["", shown_diff(change).rstrip("\n")]
     if plan.keys:
         lines += ["", "What containerd loads changes in:"]
         lines += [f"  {key}" for key in plan.keys]

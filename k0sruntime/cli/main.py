@@ -26,6 +26,7 @@ COMMANDS = {
     "explain": "Show where a key of the effective configuration comes from.",
     "render": "Print what a folder of drop-ins comes to.",
     "lint": "Judge drop-ins and hosts files against a containerd or a k0s line.",
+    "rehearse": "Tell what would become of this node under another k0s or containerd.",
     "migrate": "Rewrite drop-ins and main files for another config version, comments kept.",
     "adopt": "Take a foreign file over that lies under a name of ours; the original is kept.",
     "quarantine": "Move drop-ins of other hands out of containerd's way, or put them right.",

@@ -39,6 +39,20 @@ sandbox_option = click.option(
 
 def node_options(function: F) -> F:
     """Add the options that say which node is meant and what it is composed from."""
+    return place_options(
+        click.option(
+            "--containerd",
+            metavar="BIN",
+            type=click.Path(dir_okay=False),
+            envvar="K0SRUNTIME_CONTAINERD",
+            show_envvar=True,
+            help="The containerd to use  [default: k0s's own, else the first on PATH]",
+        )(function)
+    )
+
+
+def place_options(function: F) -> F:
+    """Add those of them that do not say which containerd it has."""
     for option in reversed(
         (
             _new_sandbox_option,
@@ -57,14 +71,6 @@ def node_options(function: F) -> F:
                 envvar="K0SRUNTIME_SETTINGS",
                 show_envvar=True,
                 help="Settings file  [default: /etc/k0sruntime/config.toml]",
-            ),
-            click.option(
-                "--containerd",
-                metavar="BIN",
-                type=click.Path(dir_okay=False),
-                envvar="K0SRUNTIME_CONTAINERD",
-                show_envvar=True,
-                help="The containerd to use  [default: k0s's own, else the first on PATH]",
             ),
             click.option(
                 "--cri-socket",

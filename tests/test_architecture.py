@@ -26,6 +26,8 @@ PURE = [
     "lines.py",
     "toml.py",
     "report.py",
+    "described.py",
+    *(str(path.relative_to(PACKAGE)) for path in (PACKAGE / "documents").rglob("*.py")),
     "proof.py",
     "values.py",
     "gate.py",

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import platform
 from dataclasses import asdict
 
 import click
 
-from k0sruntime import masking
+from k0sruntime import documents, masking
 from k0sruntime.__about__ import __version__
 from k0sruntime.errors import K0sRuntimeError, Problem, UsageError
 from k0sruntime.guard import cause
@@ -33,17 +32,13 @@ def text(error: K0sRuntimeError) -> str:
 
 def document(error: K0sRuntimeError) -> str:
     """Return an error as a JSON document."""
-    return json.dumps(
-        {
-            "kind": "Error",
-            "error": type(error).__name__,
-            "schema": 1,
-            "exit_code": int(error.exit_code),
-            "name": error.exit_code.name,
-            "problems": [asdict(problem) for problem in error.problems],
-        },
-        indent=2,
+    told = documents.Error(
+        error=type(error).__name__,
+        exit_code=int(error.exit_code),
+        name=error.exit_code.name,
+        problems=[documents.Problem(**asdict(problem)) for problem in error.problems],
     )
+    return documents.dumps(told)
 
 
 def usage(error: click.ClickException) -> UsageError:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
+
+from k0sruntime import documents
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -12,7 +13,6 @@ if TYPE_CHECKING:
     from k0sruntime.lint.subject import Subject
     from k0sruntime.lint.target import Target
 
-SCHEMA = 1
 HAPPENS = {
     "stops the node": "containerd does not start, or starts no pod",
     "kills CRI": "containerd runs, but without CRI: the kubelet has no runtime",
@@ -66,38 +66,35 @@ def _many(number: int, what: str) -> str:
 def document(findings: Sequence[Finding], subject: Subject, target: Target) -> str:
     """Return all findings as a JSON document."""
     errors = sum(finding.severity == "error" for finding in findings)
-    return json.dumps(
-        {
-            "kind": "Lint",
-            "schema": SCHEMA,
-            "target": {
-                "containerd": str(target.containerd),
-                "k0s": f"{target.k0s.major}.{target.k0s.minor}" if target.k0s else None,
-                "config_schema": target.schema,
-                "machine": target.machine is not None,
-            },
-            "files": [file.path for file in subject.all_files()],
-            "errors": errors,
-            "warnings": len(findings) - errors,
-            "findings": [record(finding) for finding in findings],
-        },
-        indent=2,
+    return documents.dumps(
+        documents.Lint(
+            target=documents.JudgedFor(
+                containerd=str(target.containerd),
+                k0s=f"{target.k0s.major}.{target.k0s.minor}" if target.k0s else None,
+                config_schema=target.schema,
+                machine=target.machine is not None,
+            ),
+            files=[file.path for file in subject.all_files()],
+            errors=errors,
+            warnings=len(findings) - errors,
+            findings=[record(finding) for finding in findings],
+        )
     )
 
 
-def record(finding: Finding) -> dict[str, object]:
+def record(finding: Finding) -> documents.Finding:
     """Return one finding as data."""
-    return {
-        "code": finding.rule.code,
-        "name": finding.rule.name,
-        "severity": finding.severity,
-        "consequence": finding.consequence,
-        "message": finding.message,
-        "path": finding.path,
-        "line": finding.line or None,
-        "column": finding.column or None,
-        "key": finding.key or None,
-        "remedy": finding.remedy,
-        "culprit": finding.culprit,
-        "help": finding.rule.page,
-    }
+    return documents.Finding(
+        code=finding.rule.code,
+        name=finding.rule.name,
+        severity=finding.severity,
+        consequence=finding.consequence,
+        message=finding.message,
+        path=finding.path,
+        line=finding.line or None,
+        column=finding.column or None,
+        key=finding.key or None,
+        remedy=finding.remedy,
+        culprit=finding.culprit,
+        help=finding.rule.page,
+    )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from k0sruntime import documents
 from k0sruntime.__about__ import CONTRACT
 from k0sruntime.binaries import Binary
 from k0sruntime.contributions import (
@@ -28,6 +27,8 @@ if TYPE_CHECKING:
 
 def document(record: Record, contributions: Iterable[Contribution[Any]]) -> str:
     """Return one provider as a JSON document."""
+    from k0sruntime import documents
+
     return documents.dumps(
         documents.Provider(
             name=record.name,

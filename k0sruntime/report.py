@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from k0sruntime import documents, masking, toml
+from k0sruntime import masking, toml
 from k0sruntime.compose import k0s
 from k0sruntime.proof import to_records
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from k0sruntime import documents
     from k0sruntime.compose import Composition
     from k0sruntime.node import Paths
     from k0sruntime.plan import Plan, Running
@@ -43,6 +44,8 @@ def plan_document(
     plan: Plan, composition: Composition, *, unfinished: bool = False
 ) -> documents.Plan:
     """Return a plan as data; contents that may be secret are left out."""
+    from k0sruntime import documents
+
     return documents.Plan(
         generation=plan.generation,
         mode=composition.mode,
@@ -175,6 +178,8 @@ def _where(told: k0s.Told) -> str:
 
 def k0s_document(composition: Composition | None) -> documents.K0sTold | None:
     """Return what k0s must be told as data."""
+    from k0sruntime import documents
+
     if composition is None or not (told := composition.k0s_told).lines:
         return None
     return documents.K0sTold(lines=list(told.lines), service=_where(told), notes=list(told.notes))
@@ -182,6 +187,8 @@ def k0s_document(composition: Composition | None) -> documents.K0sTold | None:
 
 def up_document(outcome: Outcome, paths: Paths) -> str:
     """Return what ``up`` came to as a JSON document."""
+    from k0sruntime import documents
+
     composition = outcome.composition
     socket, profile = (composition.socket, composition.profile) if composition else (None, None)
     records = outcome.running.proofs if outcome.running else to_records(outcome.proofs)
@@ -211,6 +218,8 @@ def up_document(outcome: Outcome, paths: Paths) -> str:
 
 def proof_documents(records: Iterable[Mapping[str, Any]]) -> list[documents.Proof]:
     """Return recorded verdicts as data; what an older record lacks is empty."""
+    from k0sruntime import documents
+
     empty = dict.fromkeys(("provider", "handler", "at", "name", "verdict", "detail", "remedy"), "")
     known = {**empty, "seconds": 0.0}
     return [documents.Proof(**{key: one.get(key, known[key]) for key in known}) for one in records]
@@ -218,6 +227,8 @@ def proof_documents(records: Iterable[Mapping[str, Any]]) -> list[documents.Proo
 
 def running_document(running: Running | None) -> documents.Containerd | None:
     """Return the containerd that we started as data."""
+    from k0sruntime import documents
+
     if running is None:
         return None
     return documents.Containerd(
@@ -305,6 +316,8 @@ def providers_text(records: Iterable[Record]) -> str:
 
 def providers_document(records: Iterable[Record]) -> str:
     """Return the providers as a JSON document."""
+    from k0sruntime import documents
+
     return documents.dumps(
         documents.Providers(
             providers=[

@@ -7,7 +7,7 @@ from dataclasses import asdict
 
 import click
 
-from k0sruntime import documents, masking
+from k0sruntime import masking
 from k0sruntime.__about__ import __version__
 from k0sruntime.errors import K0sRuntimeError, Problem, UsageError
 from k0sruntime.guard import cause
@@ -32,6 +32,8 @@ def text(error: K0sRuntimeError) -> str:
 
 def document(error: K0sRuntimeError) -> str:
     """Return an error as a JSON document."""
+    from k0sruntime import documents
+
     told = documents.Error(
         error=type(error).__name__,
         exit_code=int(error.exit_code),

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from k0sruntime import documents
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from k0sruntime import documents
     from k0sruntime.lint.finding import Finding
     from k0sruntime.lint.subject import Subject
     from k0sruntime.lint.target import Target
@@ -65,6 +64,8 @@ def _many(number: int, what: str) -> str:
 
 def document(findings: Sequence[Finding], subject: Subject, target: Target) -> str:
     """Return all findings as a JSON document."""
+    from k0sruntime import documents
+
     errors = sum(finding.severity == "error" for finding in findings)
     return documents.dumps(
         documents.Lint(
@@ -84,6 +85,8 @@ def document(findings: Sequence[Finding], subject: Subject, target: Target) -> s
 
 def record(finding: Finding) -> documents.Finding:
     """Return one finding as data."""
+    from k0sruntime import documents
+
     return documents.Finding(
         code=finding.rule.code,
         name=finding.rule.name,

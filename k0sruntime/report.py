@@ -124,7 +124,10 @@ def plan_text(plan: Plan, composition: Composition) -> str:
     lines += warning_lines(composition)
     lines += remote_lines(composition)
     verdict = {"start": "start containerd", "none": "no bounce", "stop": "stop containerd"}
-    lines += ["", f"{verdict.get(plan.bounce.verdict, 'one bounce')}: {plan.bounce.reason}"]
+    said = verdict.get(plan.bounce.verdict, "one bounce")
+    if composition.mode == "managed" and any(change.is_dropin for change in plan.changes):
+        said = "one bounce"
+    lines += ["", f"{said}: {plan.bounce.reason}"]
     if plan.empty:
         lines.append("Nothing to do.")
     return "\n".join(lines).lstrip("\n")
@@ -252,6 +255,8 @@ def up_text(outcome: Outcome, paths: Paths) -> str:
                 "",
                 f"proved {running.proofs[0].get('at')}; k0sruntime verify proves it again",
             ]
+    elif any(proof.handler for proof in outcome.proofs):
+        lines += handler_table(composition, outcome.proofs)
     lines += other_proofs(outcome.proofs)
     if composition:
         lines += warning_lines(composition)

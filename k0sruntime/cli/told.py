@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -43,8 +43,8 @@ class Told:
 
 def tell(command: click.Command, name: str) -> Iterator[Told]:
     """Yield a command and all commands below it, in the order of ``--help``."""
-    settings: dict[str, Any] = command.context_settings
-    yield from _tell(command, click.Context(command, info_name=name, **settings))
+    context = click.Context(command, info_name=name, **command.context_settings)
+    yield from _tell(command, context)
 
 
 def _tell(command: click.Command, context: click.Context) -> Iterator[Told]:

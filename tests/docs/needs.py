@@ -21,15 +21,22 @@ def _program(path: str, text: str) -> str:
     return PROGRAM.format(path=path, text=text.strip("\n"))
 
 
+def _file(name: str, text: str) -> str:
+    """Return a drop-in of another hand; k0s has seen it, and has bounced, when the page goes on."""
+    path = f"/etc/k0s/containerd.d/{name}"
+    return f"mkdir -p /etc/k0s/containerd.d\ncat > {path} <<'DROPIN'\n{text.lstrip()}DROPIN\nsleep 1\n"
+
+
 def _k0s(version: str, containerd: str) -> str:
     """Return k0s's stand-in as a program: like k0s it brings its containerd with it."""
     return f"""#!/bin/sh
 if [ "$1" = worker ]; then
   mkdir -p /var/lib/k0s/bin
-  ln -sf {containerd}/* {LAB}/bin/runc /var/lib/k0s/bin/
+  ln -sf {containerd}/containerd {containerd}/containerd-shim-runc-v2 {containerd}/ctr \
+    {LAB}/bin/runc /var/lib/k0s/bin/
   set -- "$@" --stand-in-node=/ --stand-in-containerd=/var/lib/k0s/bin/containerd
 fi
-K0S_VERSION={version} PYTHONPATH={ROOT} exec {sys.executable} -m tests.real.k0s_stand_in "$@"
+K0S_STAND_IN_HURRY=10 K0S_VERSION={version} PYTHONPATH={ROOT} exec {sys.executable} -m tests.real.k0s_stand_in "$@"
 """
 
 
@@ -64,5 +71,23 @@ MACHINES: Mapping[str, str] = {
         + "systemctl start k0sworker\n"
     ),
     "gVisor's programs": GVISOR,
+    "a drop-in of a vendor for k0s 1.35": _file(
+        "vendor.toml",
+        """
+version = 2
+
+[plugins."io.containerd.grpc.v1.cri".containerd.runtimes.vendor]
+runtime_type = "io.containerd.runc.v2"
+""",
+    ),
+    "a drop-in that would stop the node": _file(
+        "oops.toml",
+        """
+version = 3
+
+[plugins."io.containerd.cri.v1.runtime".containerd]
+default_runtime_name = "crnu"
+""",
+    ),
 }
 """What is made on the machine, as scripts."""

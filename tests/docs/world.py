@@ -7,6 +7,7 @@ everybody's, and nothing of it is left.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shlex
@@ -26,7 +27,7 @@ LAYERS = ("/etc", "/var", "/usr/local", "/root", str(ROOT))
 FRESH = ("/run", "/var/lib/k0s", "/var/lib/k0sruntime", "/var/log", f"{ROOT}/.node")
 IMAGES = ("k0sruntime.local/probe:1", "registry.k8s.io/pause:3.10", "docker.io/library/busybox:1.36")
 MARK = "\x1e"
-SECONDS = 100
+SECONDS = 60
 
 
 @dataclass(frozen=True)
@@ -102,15 +103,19 @@ def _in_a_world(script: str) -> str:
         whole = Path(folder) / "script"
         whole.write_text(f"{_made(folder)}\nexec 2>&1\ncd ~\n{script}\n")
         _images(Path(folder) / "images")
-        done = subprocess.run(
-            ["unshare", "--mount", "--pid", "--fork", "--mount-proc", "--kill-child", "bash", whole],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            env=_environment(),
-            timeout=SECONDS,
-            check=False,
-        )
-        return done.stdout.decode(errors="replace")
+        said = Path(folder) / "said"
+        alone = ["unshare", "--mount", "--pid", "--fork", "--mount-proc", "--kill-child"]
+        with said.open("wb") as output, contextlib.suppress(subprocess.TimeoutExpired):
+            subprocess.run(
+                [*alone, "bash", whole],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                env=_environment(),
+                timeout=SECONDS,
+                check=False,
+            )
+        return said.read_bytes().decode(errors="replace")
 
 
 def _made(folder: str) -> str:

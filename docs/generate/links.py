@@ -5,6 +5,10 @@ from __future__ import annotations
 import posixpath
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 ROOT = Path(__file__).parents[2]
 REPOSITORY = "https://github.com/k0sruntime/k0sruntime"
@@ -41,17 +45,16 @@ def led(markdown: str, file: str) -> str:
     return "".join(p if p.startswith("```") else _LINK.sub(_leader(file), p) for p in parts)
 
 
-def _leader(file: str):  # noqa: ANN202 - a function for re.sub
+def _leader(file: str) -> Callable[[re.Match[str]], str]:
     here = posixpath.dirname(place(file))
 
     def lead(match: re.Match[str]) -> str:
         target, anchor = match[1], match[2] or ""
         path = posixpath.normpath(posixpath.join(posixpath.dirname(file), target))
-        if path.startswith("docs/") or path in PAGES:
-            if path != "docs" and path.endswith((".md", ".svg")):
-                return f"]({posixpath.relpath(place(path), here or '.')}{anchor})"
         if not (ROOT / path).exists():
             raise DeadLinkError(f"{file} links to {target}, and there is no {path}")
+        if path in PAGES or (path.startswith("docs/") and path.endswith((".md", ".svg"))):
+            return f"]({posixpath.relpath(place(path), here or '.')}{anchor})"
         kind = "tree" if (ROOT / path).is_dir() else "blob"
         return f"]({REPOSITORY}/{kind}/main/{path}{anchor})"
 

@@ -116,7 +116,12 @@ def settings() -> Iterator[str]:
         yield from _table(
             ("key", "type", "default", "what it is for"),
             [
-                (f"`{field.key}`", field.type, f"`{field.default}`" if field.default else "", field.words)
+                (
+                    f"`{field.key}`",
+                    field.type,
+                    f"`{field.default}`" if field.default else "",
+                    field.words,
+                )
                 for field in fields(record.settings)
             ],
         )
@@ -181,7 +186,16 @@ def contract() -> Iterator[str]:
 
 
 def _rank(home: str) -> tuple[int, str]:
-    first = ("hookspecs", "contributions", "handlers", "binaries", "json_keys", "settings", "node", "errors")
+    first = (
+        "hookspecs",
+        "contributions",
+        "handlers",
+        "binaries",
+        "json_keys",
+        "settings",
+        "node",
+        "errors",
+    )
     name = home.removeprefix("k0sruntime.")
     return (first.index(name) if name in first else len(first), home)
 
@@ -196,12 +210,14 @@ def testing() -> Iterator[str]:
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
-    lines = [row for row in rows]
+    lines = list(rows)
     if not lines:
         return
     yield f"| {' | '.join(head)} |"
     yield f"|{'---|' * len(head)}"
-    yield from (f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |" for row in lines)
+    yield from (
+        f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |" for row in lines
+    )
     yield ""
 
 

@@ -24,7 +24,9 @@ def _program(path: str, text: str) -> str:
 def _file(name: str, text: str) -> str:
     """Return a drop-in of another hand; k0s has seen it, and has bounced, when the page goes on."""
     path = f"/etc/k0s/containerd.d/{name}"
-    return f"mkdir -p /etc/k0s/containerd.d\ncat > {path} <<'DROPIN'\n{text.lstrip()}DROPIN\nsleep 1\n"
+    return (
+        f"mkdir -p /etc/k0s/containerd.d\ncat > {path} <<'DROPIN'\n{text.lstrip()}DROPIN\nsleep 1\n"
+    )
 
 
 def _k0s(version: str, containerd: str) -> str:
@@ -59,6 +61,46 @@ case "$1 $2" in
 esac
 """
 
+DUMP = """rm -rf /etc/k0s/quarantine
+mkdir -p /etc/k0s/containerd.d
+containerd config dump | sed '1s/version = .*/version = 4/' > /etc/k0s/containerd.d/nvidia.toml
+"""
+BOTH = """mkdir -p /etc/k0s/containerd.d
+cat > /etc/k0s/containerd.d/nvidia.toml <<'DROPIN'
+version = 2
+
+[plugins."io.containerd.grpc.v1.cri".containerd.runtimes.nvidia]
+runtime_type = "io.containerd.runc.v2"
+DROPIN
+cat > nvidia.toml <<'DROPIN'
+version = 3
+
+[plugins."io.containerd.cri.v1.runtime".containerd.runtimes.nvidia]
+runtime_type = "io.containerd.runc.v2"
+DROPIN
+"""
+RELEASE = f"""cd {ROOT} && {sys.executable} - <<'PROGRAM'
+from pathlib import Path
+from tests.real.releases import SHIM, lay, programs
+
+files = programs()
+for arch in ("x86_64", "aarch64"):
+    lay(Path("/srv/gvisor"), "20260720.0", {{"runsc": files["runsc"], SHIM: files[SHIM]}}, arch)
+PROGRAM
+cd ~
+cat > node.toml <<'SETTINGS'
+[gvisor]
+network = "none"
+
+[gvisor.release]
+date = "20260720.0"
+source = "/srv/gvisor"
+SETTINGS
+"""
+CACHE = """mkdir -p /etc/k0sruntime && cp ~/node.toml /etc/k0sruntime/config.toml
+k0sruntime fetch --cache /media/stick/cache
+"""
+
 GVISOR = _program("/usr/local/bin/containerd-shim-runsc-v1", shim_script()) + _program(
     "/usr/local/bin/runsc", f'#!/bin/sh\nexec {LAB}/bin/runsc --network=none "$@"'
 )
@@ -71,6 +113,10 @@ MACHINES: Mapping[str, str] = {
         + "systemctl start k0sworker\n"
     ),
     "gVisor's programs": GVISOR,
+    "a dump of containerd 2.3 in the drop-in folder": DUMP,
+    "drop-ins of both versions": BOTH,
+    "a release of gVisor in a folder": RELEASE,
+    "a cache of gVisor for this machine": CACHE,
     "a drop-in of a vendor for k0s 1.35": _file(
         "vendor.toml",
         """
@@ -91,3 +137,47 @@ default_runtime_name = "crnu"
     ),
 }
 """What is made on the machine, as scripts."""
+
+
+def _with_foreign_acme() -> dict[str, Any]:
+    import k0sruntime
+    from k0sruntime.testing import make_node
+
+    dropin = b'version = 3\n[plugins."io.containerd.cri.v1.runtime".containerd.runtimes.other]\n'
+    node = make_node("acme", None, files=_files({"other.toml": dropin}))
+    return {"node": node, "Inactive": k0sruntime.Inactive}
+
+
+def _files(dropins: Mapping[str, bytes]) -> Any:
+    from k0sruntime.testing import MadeUpFiles
+
+    return MadeUpFiles({f"/etc/k0s/containerd.d/{name}": text for name, text in dropins.items()})
+
+
+def _all_names() -> dict[str, Any]:
+    import k0sruntime
+
+    return {"SOCKET": "/run/acme.sock", **{n: getattr(k0sruntime, n) for n in k0sruntime.__all__}}
+
+
+def _acme() -> dict[str, Any]:
+    """Return what ``k0sruntime new acme`` writes."""
+    from types import ModuleType
+
+    from k0sruntime import scaffold
+
+    made = scaffold.scaffold("acme", "", "", "")
+    files = scaffold.files(made)
+    text = next(text for path, text in files.items() if path.endswith("provider.py"))
+    module = ModuleType("acme_of_the_docs")
+    sys.modules[module.__name__] = module  # msgspec looks up annotations there
+    exec(text, module.__dict__)
+    return module.__dict__
+
+
+NAMES: Mapping[str, Callable[[], dict[str, Any]]] = {
+    "a node with acme's handler in a foreign file": _with_foreign_acme,
+    "the names of k0sruntime": _all_names,
+    "the provider of acme": _acme,
+}
+"""What a Python block finds, by name."""

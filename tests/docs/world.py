@@ -1,7 +1,7 @@
 """A machine of its own for a page: the real paths, in namespaces that end with the page.
 
 ``/etc``, ``/var``, ``/usr/local``, root's home and the checkout are layers over the machine's own,
-``/run`` is empty, and processes are alone. So a page's commands run as they stand there, root's and
+``/run`` is empty, there is no network, and processes are alone. So a page's commands run as they stand there, root's and
 everybody's, and nothing of it is left.
 """
 
@@ -20,12 +20,16 @@ from pathlib import Path
 
 from lab import probe_image
 from lab.parts import program_in
-from tests.docs.blocks import ROOT, Block, commands
+from tests.docs.blocks import ROOT, Block, Command, commands
 from tests.real.conftest import LAB
 
-LAYERS = ("/etc", "/var", "/usr/local", "/root", str(ROOT))
+LAYERS = ("/etc", "/var", "/usr/local", "/root", "/media", "/srv", str(ROOT))
 FRESH = ("/run", "/var/lib/k0s", "/var/lib/k0sruntime", "/var/log", f"{ROOT}/.node")
-IMAGES = ("k0sruntime.local/probe:1", "registry.k8s.io/pause:3.10", "docker.io/library/busybox:1.36")
+IMAGES = (
+    "k0sruntime.local/probe:1",
+    "registry.k8s.io/pause:3.10",
+    "docker.io/library/busybox:1.36",
+)
 MARK = "\x1e"
 SECONDS = 60
 
@@ -77,7 +81,7 @@ def run(page: Sequence[Block], needs: dict[str, str]) -> list[Ran]:
     for block in page:
         if "not run" in block.said:
             continue
-        if need := block.said.get("with"):
+        if (need := block.said.get("with")) and block.language != "python":
             lines.append(f"( {needs[need]}\n) >/dev/null || exit 97")
         if block.file:
             lines += [f"mkdir -p {Path(block.file).parent}", f"cat > {block.file} <<'END'"]
@@ -86,10 +90,13 @@ def run(page: Sequence[Block], needs: dict[str, str]) -> list[Ran]:
             continue
         given = commands(block)
         for number, command in enumerate(given):
-            wanted = int(block.said.get("exit", 0)) if number == len(given) - 1 else 0
-            told.append((block.where, command, wanted))
+            told.append(
+                (block.where, command, _wanted(block, command, last=number == len(given) - 1))
+            )
             lines += [f"eval {shlex.quote(command.line)} </dev/null", f"printf '\\n{MARK}%d\\n' $?"]
-    done = _in_a_world("\n".join(lines))
+    where = ROOT if page[0].page == "README.md" else "~"
+    lines.append("for node in '' '--sandbox .node'; do k0sruntime down --pods --force $node; done")
+    done = _in_a_world("\n".join([f"cd {where}", *lines]))
     outputs = re.findall(rf"(.*?)\n{MARK}(\d+)\n", done, re.DOTALL)
     assert len(outputs) == len(told), f"the machine ended early:\n{done[-3000:]}"
     return [
@@ -98,13 +105,20 @@ def run(page: Sequence[Block], needs: dict[str, str]) -> list[Ran]:
     ]
 
 
+def _wanted(block: Block, command: Command, *, last: bool) -> int:
+    """Return the exit code that the page shows, ``(exit 3: refused)``, or names before the block."""
+    if shown := re.search(r"^\(exit (\d+): ", command.output, re.MULTILINE):
+        return int(shown[1])
+    return int(block.said.get("exit", 0)) if last else 0
+
+
 def _in_a_world(script: str) -> str:
     with tempfile.TemporaryDirectory(prefix="k0sr-docs-", dir="/tmp") as folder:
         whole = Path(folder) / "script"
-        whole.write_text(f"{_made(folder)}\nexec 2>&1\ncd ~\n{script}\n")
+        whole.write_text(f"{_made(folder)}\nexec 2>&1\n{script}\n")
         _images(Path(folder) / "images")
         said = Path(folder) / "said"
-        alone = ["unshare", "--mount", "--pid", "--fork", "--mount-proc", "--kill-child"]
+        alone = ["unshare", "--mount", "--net", "--pid", "--fork", "--mount-proc", "--kill-child"]
         with said.open("wb") as output, contextlib.suppress(subprocess.TimeoutExpired):
             subprocess.run(
                 [*alone, "bash", whole],
@@ -128,7 +142,10 @@ def _made(folder: str) -> str:
     images = f"{folder}/images"
     for path in FRESH:
         lines += [f"mkdir -p {path}", f"mount -t tmpfs tmpfs {path}"]
-    lines += [f"mkdir /var/lib/k0s/images && cp {images}/* /var/lib/k0s/images/", "set +e"]
+    lines.append(f"mkdir /var/lib/k0s/images && cp {images}/* /var/lib/k0s/images/")
+    # What is no layer is not written at all; /tmp comes last, for this script lies in it.
+    lines += ["mount -o remount,bind,ro /", "mount -t tmpfs tmpfs /tmp"]
+    lines += [": > /etc/resolv.conf", "ip link set lo up", "set +e"]
     return "\n".join(lines)
 
 
@@ -142,7 +159,14 @@ def _images(folder: Path) -> None:
 
 
 def _environment() -> dict[str, str]:
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("K0SRUNTIME", "PYTHON", "PYTEST"))}
+    kept = {
+        k: v for k, v in os.environ.items() if not k.startswith(("K0SRUNTIME", "PYTHON", "PYTEST"))
+    }
     path = f"{Path(sys.executable).parent}:/usr/local/bin:{LAB}/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-    quiet = {"NO_COLOR": "1", "LC_ALL": "C.UTF-8", "PIP_NO_INDEX": "1", "PIP_NO_BUILD_ISOLATION": "0"}
+    quiet = {
+        "NO_COLOR": "1",
+        "LC_ALL": "C.UTF-8",
+        "PIP_NO_INDEX": "1",
+        "PIP_NO_BUILD_ISOLATION": "0",
+    }
     return {**kept, "PATH": path, "HOME": "/root", "PIP_ROOT_USER_ACTION": "ignore", **quiet}

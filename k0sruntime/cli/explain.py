@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from k0sruntime.cli import complete
 from k0sruntime.cli.options import json_option, node_options, request
 from k0sruntime.cli.story import Silent
 
@@ -18,9 +19,13 @@ if TYPE_CHECKING:
 
 
 @click.command(name="explain")
-@click.argument("key", required=False)
+@click.argument("key", required=False, shell_complete=complete.keys)
 @click.option(
-    "--handler", metavar="NAME", show_envvar=True, help="Explain everything about one handler."
+    "--handler",
+    metavar="NAME",
+    show_envvar=True,
+    shell_complete=complete.handlers,
+    help="Explain everything about one handler.",
 )
 @click.option(
     "--all",

@@ -32,9 +32,12 @@ COMMANDS = {
     "rollback": "Go back to an earlier generation.",
     "install-service": "Install the service that runs up --foreground at boot.",
     "new": "Write a new provider: a distribution that installs, passes its tests and conforms.",
+    "completion": "Print the script with which a shell completes commands and names.",
     "export": "Print what belongs to the cluster: worker profile, RuntimeClasses.",
 }
 """Name and help of every command; each lives in the module of its name."""
+COMPLETE = "_K0SRUNTIME_COMPLETE"
+"""With it in the environment a shell is answered, instead of a command being run."""
 
 
 class LazyGroup(click.Group):
@@ -95,6 +98,8 @@ def entry() -> None:
 
 def run(arguments: list[str]) -> int:
     """Run one command and return its exit code. Nobody else exits or prints errors."""
+    if COMPLETE in os.environ:
+        return _offer(arguments)
     as_json, debug = _given("json", arguments), _given("debug", arguments)
     try:
         result = cli.main(arguments, prog_name="k0sruntime", standalone_mode=False)
@@ -115,6 +120,19 @@ def run(arguments: list[str]) -> int:
             click.echo(masking.text(traceback.format_exc()), err=True, nl=False)
         return _failed(exc, as_json=as_json, debug=debug)
     return result if isinstance(result, int) else 0
+
+
+def _offer(arguments: list[str]) -> int:
+    """Answer a shell that completes: whatever goes wrong, its user sees no error of ours."""
+    import contextlib
+
+    with open(os.devnull, "w", encoding="utf-8") as nobody, contextlib.redirect_stderr(nobody):
+        try:
+            cli.main(arguments, prog_name="k0sruntime", complete_var=COMPLETE)
+        except SystemExit as exc:
+            return exc.code if isinstance(exc.code, int) else 1
+        except Exception:  # noqa: BLE001 - a shell has no use for it
+            return 1
 
 
 def _given(flag: str, arguments: list[str]) -> bool:

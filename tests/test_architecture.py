@@ -84,6 +84,7 @@ WRITERS = {
     "modes/log.py",
     "modes/beside.py",
     "supervisor.py",
+    "cli/man.py",
     "cli/migrate.py",
     "cli/new.py",
     "testing/kept.py",

@@ -125,8 +125,9 @@ def run(arguments: list[str]) -> int:
 def _offer(arguments: list[str]) -> int:
     """Answer a shell that completes: whatever goes wrong, its user sees no error of ours."""
     import contextlib
+    import io
 
-    with open(os.devnull, "w", encoding="utf-8") as nobody, contextlib.redirect_stderr(nobody):
+    with contextlib.redirect_stderr(io.StringIO()):
         try:
             cli.main(arguments, prog_name="k0sruntime", complete_var=COMPLETE)
         except SystemExit as exc:

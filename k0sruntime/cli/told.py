@@ -84,6 +84,7 @@ def _paragraphs(text: str) -> Iterator[str]:
 
 def _options(command: click.Command, context: click.Context) -> Iterator[Option]:
     for parameter in command.get_params(context):
-        if record := parameter.get_help_record(context):
+        record = parameter.get_help_record(context)
+        if record and isinstance(parameter, click.Option):
             names, words = record
             yield Option(names, " ".join(words.split()))

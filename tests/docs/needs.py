@@ -101,6 +101,10 @@ CACHE = """mkdir -p /etc/k0sruntime && cp ~/node.toml /etc/k0sruntime/config.tom
 k0sruntime fetch --cache /media/stick/cache
 """
 
+ACME = f"""ln -s {LAB}/bin/crun /usr/local/bin/acme
+mkdir -p /tmp/node/var/lib/k0s/images && cp /var/lib/k0s/images/* /tmp/node/var/lib/k0s/images/
+"""
+
 GVISOR = _program("/usr/local/bin/containerd-shim-runsc-v1", shim_script()) + _program(
     "/usr/local/bin/runsc", f'#!/bin/sh\nexec {LAB}/bin/runsc --network=none "$@"'
 )
@@ -113,6 +117,7 @@ MACHINES: Mapping[str, str] = {
         + "systemctl start k0sworker\n"
     ),
     "gVisor's programs": GVISOR,
+    "acme on the node": ACME,
     "a dump of containerd 2.3 in the drop-in folder": DUMP,
     "drop-ins of both versions": BOTH,
     "a release of gVisor in a folder": RELEASE,

@@ -95,7 +95,8 @@ def run(page: Sequence[Block], needs: dict[str, str]) -> list[Ran]:
             )
             lines += [f"eval {shlex.quote(command.line)} </dev/null", f"printf '\\n{MARK}%d\\n' $?"]
     where = ROOT if page[0].page == "README.md" else "~"
-    lines.append("for node in '' '--sandbox .node'; do k0sruntime down --pods --force $node; done")
+    nodes = "'' '--sandbox .node' '--sandbox /tmp/node'"
+    lines.append(f"for node in {nodes}; do k0sruntime down --pods --force $node; done")
     done = _in_a_world("\n".join([f"cd {where}", *lines]))
     outputs = re.findall(rf"(.*?)\n{MARK}(\d+)\n", done, re.DOTALL)
     assert len(outputs) == len(told), f"the machine ended early:\n{done[-3000:]}"

@@ -101,6 +101,9 @@ CACHE = """mkdir -p /etc/k0sruntime && cp ~/node.toml /etc/k0sruntime/config.tom
 k0sruntime fetch --cache /media/stick/cache
 """
 
+FOLDERS = """
+mkdir -p /etc/bash_completion.d /usr/local/share/zsh/site-functions /etc/fish/completions
+"""
 ACME = f"""ln -s {LAB}/bin/crun /usr/local/bin/acme
 mkdir -p /tmp/node/var/lib/k0s/images && cp /var/lib/k0s/images/* /tmp/node/var/lib/k0s/images/
 """
@@ -118,6 +121,7 @@ MACHINES: Mapping[str, str] = {
     ),
     "gVisor's programs": GVISOR,
     "acme on the node": ACME,
+    "the folders of all three shells": FOLDERS,
     "a dump of containerd 2.3 in the drop-in folder": DUMP,
     "drop-ins of both versions": BOTH,
     "a release of gVisor in a folder": RELEASE,

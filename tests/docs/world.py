@@ -7,7 +7,6 @@ everybody's, and nothing of it is left.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 import shlex
@@ -31,7 +30,7 @@ IMAGES = (
     "docker.io/library/busybox:1.36",
 )
 MARK = "\x1e"
-SECONDS = 60
+SECONDS = 120
 
 
 @dataclass(frozen=True)
@@ -120,16 +119,19 @@ def _in_a_world(script: str) -> str:
         _images(Path(folder) / "images")
         said = Path(folder) / "said"
         alone = ["unshare", "--mount", "--net", "--pid", "--fork", "--mount-proc", "--kill-child"]
-        with said.open("wb") as output, contextlib.suppress(subprocess.TimeoutExpired):
-            subprocess.run(
-                [*alone, "bash", whole],
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                env=_environment(),
-                timeout=SECONDS,
-                check=False,
-            )
+        with said.open("wb") as output:
+            try:
+                subprocess.run(
+                    [*alone, "bash", whole],
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=output,
+                    env=_environment(),
+                    timeout=SECONDS,
+                    check=False,
+                )
+            except subprocess.TimeoutExpired:
+                raise AssertionError(f"not done in {SECONDS} s:\n{said.read_text()}") from None
         return said.read_bytes().decode(errors="replace")
 
 

@@ -5,7 +5,6 @@
     <!-- not run: REASON -->      the block is not run; the reason is for the reader of the source
     <!-- with: NAME -->           what the block needs is made first: see ``needs.py``
     <!-- exit: 3 -->              the block's last command ends with this exit code
-    <!-- goes on -->              a Python block that goes on where the one before ended
 
 A TOML, YAML or Python block whose first line is a comment with an absolute path is that file: it
 is written before the console blocks that follow.
@@ -19,11 +18,11 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 _BLOCK = re.compile(
-    r"(?P<said>(?:^<!-- (?:not run|with|exit|goes on).*? -->\n+)*)"
+    r"(?P<said>(?:^<!-- (?:not run|with|exit).*? -->\n+)*)"
     r"^(?P<indent> *)```(?P<language>\S*)\n(?P<text>.*?)^(?P=indent)```$",
     re.MULTILINE | re.DOTALL,
 )
-_SAID = re.compile(r"<!-- (not run|with|exit|goes on):? ?(.*?) -->", re.DOTALL)
+_SAID = re.compile(r"<!-- (not run|with|exit):? ?(.*?) -->", re.DOTALL)
 _FILE = re.compile(r"# (/\S+|\S+/\S+\.(?:py|toml|yaml))$")
 COMMENTS = re.compile(r"^<!-- (?!generated: )(.*?)-->", re.MULTILINE | re.DOTALL)
 

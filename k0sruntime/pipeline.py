@@ -73,7 +73,8 @@ def prepare(request: Request, story: Story) -> Prepared:
     with story.stage("plan") as tell:
         observed = observe(composition, request.paths, ledger, node.containerd)
         planned = plan(composition, observed, force=request.force)
-        verdict = f"{planned.bounce.verdict}: {planned.bounce.reason}"
+        managed = composition.mode == "managed"  # then k0s bounces, and the verdict is none
+        verdict = f"{'' if managed else f'{planned.bounce.verdict}: '}{planned.bounce.reason}"
         tell(f"{len(planned.pending())} files change; {verdict}")
     return Prepared(
         discovered,

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lab import crun, probe_image
+from lab import crun, probe_image, shells
 from lab.debian import LabError, run
 
 if TYPE_CHECKING:
@@ -156,6 +156,21 @@ def dockerd(lab: Lab) -> Got:
     return Got(str(lab.bin / "dockerd"), version, "debian forky")
 
 
+def zsh(lab: Lab) -> Got:
+    """zsh of Debian bookworm, with its completion functions."""
+    return Got(str(lab.bin / "zsh"), shells.zsh(lab), "debian bookworm")
+
+
+def fish(lab: Lab) -> Got:
+    """fish of Debian bookworm."""
+    return Got(str(lab.bin / "fish"), shells.fish(lab), "debian bookworm")
+
+
+def mandoc(lab: Lab) -> Got:
+    """mandoc of Debian bookworm."""
+    return Got(str(lab.bin / "mandoc"), shells.mandoc(lab), "debian bookworm")
+
+
 PARTS: dict[str, Callable[[Lab], Got]] = {
     "containerd": containerd,
     "runc": runc,
@@ -166,6 +181,9 @@ PARTS: dict[str, Callable[[Lab], Got]] = {
     "runsc": runsc,
     "registry": registry,
     "dockerd": dockerd,
+    "zsh": zsh,
+    "fish": fish,
+    "mandoc": mandoc,
 }
 """Every part by name."""
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from k0sruntime.cli import complete
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -90,6 +92,7 @@ def place_options(function: F) -> F:
                 "--without",
                 metavar="NAME",
                 multiple=True,
+                shell_complete=complete.providers,
                 envvar="K0SRUNTIME_WITHOUT",
                 show_envvar=True,
                 help="Leave a provider out; may be given more than once.",

@@ -56,7 +56,7 @@ def command(
     Nothing is written, and nothing is asked of the network. Exits with 3 where the node would not
     come back if k0s was replaced and nothing else done; what up and migrate would mend is shown.
     """
-    from k0sruntime import rehearse, report
+    from k0sruntime import rehearse
     from k0sruntime.errors import ExitCode
     from k0sruntime.upgrade import Upgrade
 
@@ -66,7 +66,7 @@ def command(
     folder = os.path.abspath(dropins) if dropins else ""
     found = rehearse.rehearse(request(**options), Upgrade.to(k0s or "", program), folder)
     if as_json:
-        click.echo(report.dumps("Rehearsal", **_document(found)))
+        click.echo(_document(found))
     else:
         click.echo("\n".join(_lines(found)))
     return int(ExitCode.DONE if found.comes_back else ExitCode.REFUSED)
@@ -91,33 +91,36 @@ def _program(path: str) -> Program:
     return Program(path, version)
 
 
-def _document(found: Rehearsal) -> dict[str, Any]:
+def _document(found: Rehearsal) -> str:
     from dataclasses import asdict
 
+    from k0sruntime import documents
     from k0sruntime.lint import report as lint_report
 
-    return {
-        "now": found.now,
-        "then": found.then,
-        "comes_back": found.comes_back,
-        "comes_back_after": found.comes_back_after,
-        "findings": [lint_report.record(finding) for finding in found.findings],
-        "refused": [asdict(problem) for problem in found.refused],
-        "mends": [
-            {
-                "path": mend.path,
-                "by": mend.by,
-                "diff": mend.diff,
-                "notes": [asdict(note) for note in mend.notes],
-            }
-            for mend in found.mends
-        ],
-        "left": [asdict(problem) for problem in found.left],
-        "handlers": [asdict(handler) for handler in found.handlers],
-        "defaults": [asdict(default) for default in found.defaults],
-        "notes": list(found.notes),
-        "asked": found.asked,
-    }
+    return documents.dumps(
+        documents.Rehearsal(
+            now=found.now,
+            then=found.then,
+            comes_back=found.comes_back,
+            comes_back_after=found.comes_back_after,
+            findings=[lint_report.record(finding) for finding in found.findings],
+            refused=[documents.Problem(**asdict(problem)) for problem in found.refused],
+            mends=[
+                documents.Mend(
+                    path=mend.path,
+                    by=mend.by,
+                    diff=mend.diff,
+                    notes=[documents.MendNote(**asdict(note)) for note in mend.notes],
+                )
+                for mend in found.mends
+            ],
+            left=[documents.Problem(**asdict(problem)) for problem in found.left],
+            handlers=[documents.HandlerFate(**asdict(fate)) for fate in found.handlers],
+            defaults=[documents.ChangedDefault(**asdict(d)) for d in found.defaults],
+            notes=list(found.notes),
+            asked=found.asked,
+        )
+    )
 
 
 def _lines(found: Rehearsal) -> Iterator[str]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lab import crun, probe_image
+from lab import crun, probe_image, stargz
 from lab.debian import LabError, run
 
 if TYPE_CHECKING:
@@ -156,6 +156,15 @@ def dockerd(lab: Lab) -> Got:
     return Got(str(lab.bin / "dockerd"), version, "debian forky")
 
 
+def stargz_(lab: Lab) -> Got:
+    """The stargz snapshotter, built of Debian's library, and ctr-remote, which makes its images."""
+    folder, _ = lab.unpack("forky", "stargz-snapshotter")
+    answer(lab.link(program_in(folder, "ctr-remote")))
+    program, version = stargz.get(lab)
+    answer(lab.link(program), "-version")
+    return Got(str(lab.bin / "containerd-stargz-grpc"), version, "debian forky, built")
+
+
 PARTS: dict[str, Callable[[Lab], Got]] = {
     "containerd": containerd,
     "runc": runc,
@@ -166,6 +175,7 @@ PARTS: dict[str, Callable[[Lab], Got]] = {
     "runsc": runsc,
     "registry": registry,
     "dockerd": dockerd,
+    "stargz": stargz_,
 }
 """Every part by name."""
 

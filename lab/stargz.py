@@ -32,7 +32,7 @@ FURTHER = """
 golang-x-net golang-x-sync golang-x-sys golang-x-text google-genproto google-grpc google-protobuf
 opentelemetry-otel
 """
-"""The libraries that the build imports; their packages' own dependencies would be six times that."""
+"""The libraries that the build imports; all that their packages depend on is six times that."""
 
 
 def get(lab: Lab) -> tuple[Path, str]:

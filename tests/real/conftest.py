@@ -15,6 +15,8 @@ from typing import Any
 
 import pytest
 
+from tests.real.snapshotter import Snapshotter
+
 ROOT = Path(__file__).parent.parent.parent
 LAB = Path(os.environ.get("K0SRUNTIME_LAB", ROOT / ".lab"))
 IMAGE = "k0sruntime.local/probe:1"
@@ -146,6 +148,19 @@ def folder() -> Iterator[Path]:
     path = Path(tempfile.mkdtemp(prefix="k0sr-", dir="/tmp"))
     yield path
     shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.fixture
+def stargz() -> Iterator[Snapshotter]:
+    """A snapshotter beside the node, which outlives it; a socket's path must be short."""
+    made = Snapshotter(Path(tempfile.mkdtemp(prefix="k0sr-", dir="/tmp")))
+    made.start()
+    yield made
+    if made.process:
+        made.process.terminate()
+        made.process.wait(10)
+    assert not mounts(made.folder), "the test left mounts behind"
+    shutil.rmtree(made.folder)
 
 
 CONTAINERDS = {"2.1": LAB / "bin/containerd", "1.7": LAB / "containerd-1.7/bin/containerd"}

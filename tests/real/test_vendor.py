@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from k0sruntime.testing.real import Parts, runs_for_real
-from tests.real.conftest import IMAGE, LAB, ROOT
+from tests.real.conftest import CONTAINERDS, IMAGE, LAB, ROOT
+from tests.real.snapshotter import Snapshotter
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(600)]
 PROMISES = 17
@@ -149,9 +150,30 @@ def test_the_example_crun_is_built_installed_and_proved_on_the_real_crun(
         f'[crun]\nbinary = "{LAB}/bin/crun"\n'
     )
     real = [f"--k0sruntime-settings={settings}", f"--k0sruntime-images={LAB}/images/probe.tar"]
-    said = ok(fresh, source, "pytest", *real, path=f"{LAB}/bin:/usr/sbin:/usr/bin:/sbin:/bin")
-    assert f"{8 + PROMISES} passed" in said, said
+    real += [f"--k0sruntime-containerd={path}" for path in CONTAINERDS.values()]
+    said = ok(fresh, source, "pytest", "-v", *real, path=f"{LAB}/bin:/usr/sbin:/usr/bin:/sbin:/bin")
+    assert f"{8 + PROMISES + len(CONTAINERDS) - 1} passed" in said, said
+    for path in CONTAINERDS.values():
+        assert f"runs_for_real[{path}] PASSED" in said, "the lines up to 1.35, and the newer ones"
     ok(fresh, tmp_path, "python", "-m", "pip", "uninstall", "--quiet", "--yes", "k0sruntime-crun")
+
+
+@pytest.mark.parametrize("line", list(CONTAINERDS))
+def test_the_example_stargz_is_built_installed_and_proved_on_the_real_snapshotter(
+    fresh: Path, tmp_path: Path, stargz: Snapshotter, line: str
+) -> None:
+    source = tmp_path / "k0sruntime-stargz"
+    shutil.copytree(ROOT / "examples/vendors/k0sruntime-stargz", source)
+    wheel = built(source, tmp_path / "dist")
+    ok(fresh, tmp_path, "python", "-m", "pip", "install", "--quiet", f"{wheel}[testing]")
+    settings = tmp_path / "real.toml"
+    images = f'[node]\npause_image = "{IMAGE}"\nprobe_image = "{IMAGE}"\n'
+    settings.write_text(images + stargz.settings)
+    real = [f"--k0sruntime-settings={settings}", f"--k0sruntime-images={LAB}/images/probe.tar"]
+    real += [f"--k0sruntime-containerd={CONTAINERDS[line]}"]
+    said = ok(fresh, source, "pytest", *real, path=f"{LAB}/bin:/usr/sbin:/usr/bin:/sbin:/bin")
+    assert f"{15 + PROMISES} passed" in said, said
+    ok(fresh, tmp_path, "python", "-m", "pip", "uninstall", "--quiet", "--yes", "k0sruntime-stargz")
 
 
 LEAVES_A_SANDBOX = """

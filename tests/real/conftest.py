@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -161,6 +162,20 @@ def stargz() -> Iterator[Snapshotter]:
         made.process.wait(10)
     assert not mounts(made.folder), "the test left mounts behind"
     shutil.rmtree(made.folder)
+
+
+@pytest.fixture(scope="session")
+def stargz_site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the example's wheel in it, as pip would unpack it."""
+    folder = tmp_path_factory.mktemp("stargz")
+    source = folder / "k0sruntime-stargz"
+    shutil.copytree(ROOT / "examples/vendors/k0sruntime-stargz", source)
+    command = [sys.executable, "-m", "build", "--no-isolation", "--wheel", "--outdir", folder]
+    done = subprocess.run([*command, source], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr + done.stdout
+    (wheel,) = folder.glob("*.whl")
+    zipfile.ZipFile(wheel).extractall(folder / "site")
+    return folder / "site"
 
 
 CONTAINERDS = {"2.1": LAB / "bin/containerd", "1.7": LAB / "containerd-1.7/bin/containerd"}

@@ -7,45 +7,28 @@ packages no daemon. Everything goes through the example provider, as an outsider
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
-import sys
 import time
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.real.conftest import CONTAINERDS, IMAGE, LAB, ROOT, SETTINGS, RealNode, _node
+from tests.real.conftest import CONTAINERDS, IMAGE, LAB, SETTINGS, RealNode, _node
 from tests.real.registries import registries
 from tests.real.snapshotter import Snapshotter
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(300)]
 
 
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the example's wheel in it, as pip would unpack it."""
-    folder = tmp_path_factory.mktemp("stargz")
-    source = folder / "k0sruntime-stargz"
-    shutil.copytree(ROOT / "examples/vendors/k0sruntime-stargz", source)
-    command = [sys.executable, "-m", "build", "--no-isolation", "--wheel", "--outdir", folder]
-    done = subprocess.run([*command, source], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr + done.stdout
-    (wheel,) = folder.glob("*.whl")
-    zipfile.ZipFile(wheel).extractall(folder / "site")
-    return folder / "site"
-
-
 @pytest.fixture(params=list(CONTAINERDS))
 def node(
-    request: pytest.FixtureRequest, folder: Path, stargz: Snapshotter, site: Path
+    request: pytest.FixtureRequest, folder: Path, stargz: Snapshotter, stargz_site: Path
 ) -> Iterator[RealNode]:
     """A node whose images stargz unpacks, under each containerd in turn."""
     for made in _node(folder, CONTAINERDS[request.param]):
-        made.python_path = [site]
+        made.python_path = [stargz_site]
         probe = f'probe_image = "{IMAGE}"\n'
         made.write_settings(SETTINGS.replace("[node]\n", f"[node]\n{probe}", 1) + stargz.settings)
         yield made

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -129,6 +130,9 @@ class _Provider(pytest.Collector):
             files = _file(config, "settings"), _file(config, "nodes")
             request = Request(self.provider, *files)
             self._seen = Seen(self.provider, *probed_twice(request))
+            for sentence in self._seen.first.going:  # a notice, unless warnings are errors
+                message = f"provider {self.provider!r} {sentence}"
+                warnings.warn(message, FutureWarning, stacklevel=2)
         return self._seen
 
 

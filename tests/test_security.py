@@ -18,6 +18,7 @@ from k0sruntime import (
     Host,
     HostsFile,
     Inactive,
+    JSONKeys,
     Problem,
     Refused,
     RuntimeHandler,
@@ -53,6 +54,24 @@ def test_every_file_of_a_provider_lies_under_its_own_name() -> None:
         "/etc/k0s/containerd.d/certs.d/r.example/hosts.toml",
         "/etc/k0s/containerd.d/certs.d/r.example/ca.crt",
     }
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/etc/k0s/containerd.toml",
+        "/etc/k0s/containerd.d/acme.toml",
+        "/etc/k0s/k0sruntime/gvisor/runsc.toml",
+        "/var/lib/k0sruntime/ledger.json",
+        "/run/k0s/containerd-cri.toml",
+        "/etc/k0sruntime/config.toml",
+    ],
+)
+def test_keys_for_other_programs_files_reach_neither_k0s_nor_another_provider(path: str) -> None:
+    hook = provider(lambda node: [JSONKeys(path=path, keys={"a": 1})])
+    with pytest.raises(RefusedError, match="provider 'acme' wants keys in a file below") as refused:
+        compose(hook, make_node("acme", None, mode="managed"))
+    assert refused.value.problems[0].place == path
 
 
 def endless(node: Any) -> Any:

@@ -67,7 +67,9 @@ def scaffold(name: str, handler: str = "", shim: str = "", program: str = "") ->
     problems = []
     module = name.replace("-", "_")
     if not NAME.fullmatch(name) or keyword.iskeyword(module):
-        problems.append(_no_name("provider", name, "Write lower-case letters, digits and dashes, 40 at most."))
+        problems.append(
+            _no_name("provider", name, "Write lower-case letters, digits and dashes, 40 at most.")
+        )
     elif name == "node":
         problems.append(_no_name("provider", name, "That name is the host's own; take another."))
     if not DNS_LABEL.fullmatch(handler):

@@ -17,7 +17,7 @@ import importlib_metadata
 from k0sruntime import going
 from k0sruntime.__about__ import CONTRACT, __version__
 from k0sruntime.choice import Choice
-from k0sruntime.guard import DeadlineError, bounded, cause, one_line
+from k0sruntime.guard import DeadlineError, cause, one_line, unheard
 from k0sruntime.hooks import Hooks, InvalidProviderError, implemented
 from k0sruntime.node_provider import NodeProvider
 from k0sruntime.records import Record
@@ -228,7 +228,7 @@ def _load(entry: _Entry, record: Record, hooks: Hooks) -> Record:
             return point.load()
 
     try:
-        plugin = bounded(load, IMPORT_SECONDS)
+        plugin = unheard(load, IMPORT_SECONDS)
     except KeyboardInterrupt:
         raise
     except DeadlineError as exc:

@@ -31,7 +31,7 @@ from k0sruntime.contributions import (
     RuntimeHandler,
 )
 from k0sruntime.errors import Inactive, Problem, ProviderError, Refused, RefusedError
-from k0sruntime.guard import bounded, cause, one_line
+from k0sruntime.guard import cause, one_line, unheard
 from k0sruntime.hookspecs import HOOKS, Provider
 from k0sruntime.json_keys import JSONKeys
 from k0sruntime.settings import is_kind
@@ -268,7 +268,7 @@ class Hooks:
 
         try:
             with _kept(refused, owner):
-                bounded(call, seconds)
+                unheard(call, seconds)
             _check_kinds(values, kinds)
         except Inactive:
             raise

@@ -114,6 +114,23 @@ def test_whatever_a_hook_does_the_error_is_one_short_line(hook: Any, told: str) 
     assert len(message) < 3000
 
 
+def test_what_a_provider_prints_is_no_part_of_the_result(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    info = tmp_path / "site/prints_acme-1.0.dist-info"
+    info.mkdir(parents=True)
+    code = "print('imported')\ndef contribute_dropin(node):\n    print('asked')\n    return ()\n"
+    (tmp_path / "site/prints_acme.py").write_text(code)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: acme-prints\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[k0sruntime]\nacme = prints_acme\n")
+    monkeypatch.syspath_prepend(str(tmp_path / "site"))
+    assert run(["providers", "acme", "--json", "--sandbox", str(tmp_path / "node")]) == 0
+    said = capsys.readouterr()
+    assert json.loads(said.out)["name"] == "acme"
+    assert "imported" in said.err
+    assert "asked" in said.err
+
+
 def test_a_refusal_cannot_speak_for_somebody_else() -> None:
     def hook(node: Any) -> Any:
         raise Refused(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
 import sys
 import venv
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -117,6 +119,39 @@ def test_a_provider_that_is_built_to_a_wheel_installs_into_the_hosts_environment
     assert "wheely" in ok(fresh, tmp_path, "k0sruntime", "providers", "--root", str(tmp_path))
     assert '"wheely"' in ok(fresh, tmp_path, "k0sruntime", "schema", "--root", str(tmp_path))
     ok(fresh, tmp_path, "python", "-m", "pip", "uninstall", "--quiet", "--yes", "k0sruntime-wheely")
+
+
+def test_what_pip_uninstalls_is_taken_away_by_the_next_up(
+    fresh: Path, tmp_path: Path, folder: Path
+) -> None:
+    ok(fresh, tmp_path, "k0sruntime", "new", "wheely")
+    wheel = built(tmp_path / "k0sruntime-wheely", tmp_path / "dist")
+    ok(fresh, tmp_path, "python", "-m", "pip", "install", "--quiet", str(wheel))
+    (tmp_path / "programs").mkdir()
+    (tmp_path / "programs/wheely").symlink_to(LAB / "bin/crun")
+    (folder / "var/lib/k0s/images").mkdir(parents=True)
+    shutil.copy(LAB / "images/probe.tar", folder / "var/lib/k0s/images")
+    (folder / "etc/k0sruntime").mkdir(parents=True)
+    settings = f'[node]\npause_image = "{IMAGE}"\n'
+    (folder / "etc/k0sruntime/config.toml").write_text(settings)
+    path = f"{tmp_path}/programs:{LAB}/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+    def host(command: str, *more: str) -> Any:
+        words = ["k0sruntime", command, "--sandbox", str(folder), "--json", *more]
+        return json.loads(ok(fresh, tmp_path, *words, path=path))
+
+    try:
+        up = host("up", "--no-supervisor")
+        assert "wheely" in {handler["name"] for handler in up["handlers"]}
+        ok(fresh, tmp_path, "python", "-m", "pip", "uninstall", "-q", "-y", "k0sruntime-wheely")
+        planned = {f["path"]: f["action"] for f in host("plan")["files"] if f["owner"] == "wheely"}
+        dropin = f"{folder}/etc/k0s/containerd.d/k0sruntime-wheely.toml"
+        assert planned == {dropin: "remove"}
+        up = host("up", "--no-supervisor")
+        assert "wheely" not in {handler["name"] for handler in up["handlers"]}
+        assert not Path(dropin).exists()
+    finally:
+        host("down", "--pods", "--purge")
 
 
 def test_pipx_injects_a_provider_into_the_host(fresh: Path, wheel: Path, tmp_path: Path) -> None:

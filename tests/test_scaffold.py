@@ -121,6 +121,31 @@ def test_what_is_written_is_typed_linted_and_formatted(
         assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
 
 
+@pytest.mark.parametrize("name", ["acme", "fast-acme"])
+def test_the_made_up_node_shows_what_the_new_provider_comes_to(
+    name: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run(["new", name]) == 0
+    folder, module = tmp_path / f"k0sruntime-{name}", f"k0sruntime_{name.replace('-', '_')}"
+    info = folder / f"{module}-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {folder.name}\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(f"[k0sruntime]\n{name} = {module}:provider\n")
+    monkeypatch.syspath_prepend(str(folder))
+    (tmp_path / "node").mkdir()
+    capsys.readouterr()
+    words = ["--root", str(tmp_path / "node"), "--settings", str(folder / "node.toml")]
+    assert run(["plan", *words]) == 0
+    said = capsys.readouterr().out
+    assert f"+ create    /etc/k0s/containerd.d/k0sruntime-{name}.toml" in said
+    assert f'BinaryName = "/usr/bin/{name}"' in said
+    assert not list((tmp_path / "node").iterdir()), "a plan writes nothing"
+
+
 def test_it_is_written_into_a_new_folder_and_says_what_comes_next(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

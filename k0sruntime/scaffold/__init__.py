@@ -103,6 +103,7 @@ def files(made: Scaffold) -> dict[str, str]:
     places = {
         "pyproject.toml": "pyproject.toml",
         "README.md": "README.md",
+        "node.toml": "node.toml",
         "gitignore": ".gitignore",
         "ci.yml": ".github/workflows/ci.yml",
         "init.py": f"{package}/__init__.py",

@@ -72,7 +72,7 @@ def test_a_new_provider_is_green_at_once(fresh: Path, tmp_path: Path) -> None:
     project = tmp_path / "k0sruntime-acme"
     ok(fresh, project, "python", "-m", "pip", "install", "--quiet", "-e", ".[testing]")
     said = ok(fresh, project, "pytest", "-rs")
-    assert f"{8 + PROMISES - 1} passed, 1 skipped" in said, said
+    assert f"{9 + PROMISES - 1} passed, 1 skipped" in said, said
     assert "no containerd at hand" in said
     document = ok(fresh, project, "k0sruntime", "providers", "acme", "--root", str(tmp_path))
     assert "written for 1.0, this host has 1.0" in document
@@ -81,7 +81,7 @@ def test_a_new_provider_is_green_at_once(fresh: Path, tmp_path: Path) -> None:
     ok(fresh, tmp_path, "k0sruntime", "new", "shimmy", "--shim", "io.containerd.shimmy.v1")
     other = tmp_path / "k0sruntime-shimmy"
     ok(fresh, other, "python", "-m", "pip", "install", "--quiet", "-e", ".")
-    assert f"{8 + PROMISES - 1} passed, 1 skipped" in ok(fresh, other, "pytest")
+    assert f"{9 + PROMISES - 1} passed, 1 skipped" in ok(fresh, other, "pytest")
 
     # With a containerd at hand, the same suite runs the handler for real.
     settings = tmp_path / "real.toml"
@@ -89,7 +89,7 @@ def test_a_new_provider_is_green_at_once(fresh: Path, tmp_path: Path) -> None:
     real = [f"--k0sruntime-settings={settings}", f"--k0sruntime-images={LAB}/images/probe.tar"]
     path = f"{LAB}/bin:/usr/sbin:/usr/bin:/sbin:/bin"
     said = ok(fresh, project, "pytest", *real, path=path)
-    assert f"{8 + PROMISES} passed" in said, said
+    assert f"{9 + PROMISES} passed" in said, said
 
     # A handler that does not run is found out, and so is nothing else.
     settings.write_text(f'[node]\npause_image = "{IMAGE}"\n[acme]\nbinary = "/bin/false"\n')

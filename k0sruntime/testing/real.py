@@ -38,9 +38,9 @@ class Parts:
 
 
 def runs_for_real(provider: str, parts: Parts) -> Iterator[str]:
-    """Run each handler of a provider in a real sandbox, and see that ``down`` takes all away.
+    """Look at it: ``k0sruntime up --sandbox DIR --settings FILE``; the log is in DIR/run/k0s.
 
-    Look at it with ``k0sruntime up --sandbox DIR`` and ``k0sruntime verify --sandbox DIR``.
+    Each handler runs in a real sandbox, and ``down`` takes everything away.
 
     Raises:
         NotSeenError: no containerd, no root, or the provider rests on this machine.

@@ -48,5 +48,5 @@ def serves(cri: RunningCRI, handler: str, root: str, image: str) -> Check:
     if "lowerdir=" not in options:
         detail = "its kernel does not tell where the root lies"
         return Check(name=name, verdict="unknown", detail=detail)
-    verdict = "pass" if f"{root.rstrip('/')}/" in options else "fail"
-    return Check(name=name, verdict=verdict, detail=options[:200])
+    here = f"{root.rstrip('/')}/" in options
+    return Check(name=name, verdict="pass" if here else "fail", detail=options[:200])

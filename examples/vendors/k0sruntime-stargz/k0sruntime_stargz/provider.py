@@ -44,8 +44,13 @@ class Stargz(Provider[StargzSettings]):
                 detail=f"there is no socket {socket} yet; without it no pod starts",
                 remedy=checks.START,
             )
-        entry = {"type": "snapshot", "address": socket, "exports": {"root": own.root}}
-        yield DropIn(tables={"proxy_plugins": {NAME: entry}})
+        yield DropIn(
+            tables={
+                "proxy_plugins": {
+                    NAME: {"type": "snapshot", "address": socket, "exports": {"root": own.root}}
+                }
+            }
+        )
         yield DropIn(
             images={"disable_snapshot_annotations": False},
             reason="a remote snapshotter must be told which image a layer is of",

@@ -142,7 +142,7 @@ def _inner(given: Mapping[str, Any]) -> Iterator[Any]:
 
 
 def watched(node: Node[Any]) -> Node[Any]:
-    """Return a node that tells when a field of it that goes is read."""
+    """Return a node that tells when a field of it that goes is read, by a method of its own too."""
     names = {going.what.removeprefix("Node.") for going in GOING if going.what.startswith("Node.")}
     if not names:
         return node

@@ -154,6 +154,8 @@ def folder() -> Iterator[Path]:
 @pytest.fixture
 def stargz() -> Iterator[Snapshotter]:
     """A snapshotter beside the node, which outlives it; a socket's path must be short."""
+    program = LAB / "bin/containerd-stargz-grpc"
+    assert program.exists(), f"{program} is missing: run `make lab-all`"
     made = Snapshotter(Path(tempfile.mkdtemp(prefix="k0sr-", dir="/tmp")))
     made.start()
     yield made

@@ -39,6 +39,7 @@ def document(record: Record, contributions: Iterable[Contribution[Any]]) -> str:
             version=record.version,
             contract=_version(record.contract) or None,
             host_contract=_version(CONTRACT),
+            going=list(record.going),
             hooks=list(record.hooks),
             summary=record.summary,
             contributions=[
@@ -62,6 +63,7 @@ def text(record: Record, contributions: Iterable[Contribution[Any]]) -> str:
         *([f"do        {record.remedy}"] if record.remedy else []),
         f"from      {record.origin}",
         f"contract  {says}this host has {_version(CONTRACT)}",
+        *(f"          it {sentence}" for sentence in record.going),
         f"hooks     {', '.join(record.hooks) or 'none'}",
     ]
     rows = [(item.owner.hook, words(item.value)) for item in contributions]

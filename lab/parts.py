@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lab import crun, probe_image, shells
+from lab import crun, probe_image, shells, stargz
 from lab.debian import LabError, run
 
 if TYPE_CHECKING:
@@ -171,6 +171,15 @@ def mandoc(lab: Lab) -> Got:
     return Got(str(lab.bin / "mandoc"), shells.mandoc(lab), "debian bookworm")
 
 
+def stargz_(lab: Lab) -> Got:
+    """The stargz snapshotter, built of Debian's library, and ctr-remote, which makes its images."""
+    folder, _ = lab.unpack("forky", "stargz-snapshotter")
+    answer(lab.link(program_in(folder, "ctr-remote")))
+    program, version = stargz.get(lab)
+    answer(lab.link(program), "-version")
+    return Got(str(lab.bin / "containerd-stargz-grpc"), version, "debian forky, built")
+
+
 PARTS: dict[str, Callable[[Lab], Got]] = {
     "containerd": containerd,
     "runc": runc,
@@ -184,6 +193,7 @@ PARTS: dict[str, Callable[[Lab], Got]] = {
     "zsh": zsh,
     "fish": fish,
     "mandoc": mandoc,
+    "stargz": stargz_,
 }
 """Every part by name."""
 

@@ -15,6 +15,7 @@ PURE = [
     "handlers.py",
     "choice.py",
     "precedence.py",
+    "going.py",
     "hookspecs.py",
     "errors.py",
     "settings.py",

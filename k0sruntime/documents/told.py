@@ -63,6 +63,8 @@ class Provider(Document):
     contract: str | None
     """The version of the contract that it is written for, where it says so."""
     host_contract: str
+    going: list[str]
+    """What it uses that a coming contract no longer has, a sentence each."""
     hooks: list[str]
     summary: str
     contributions: list[Contributed]

@@ -113,6 +113,7 @@ ON_ITS_FILES = [
     "migrate {etc}/containerd.d/vendor.toml --to 2",
     "migrate {etc}/containerd.d/vendor.toml --to 2 --diff",
     "schema",
+    "completion bash",
     "new acme --directory {etc}/new",
     "lint {etc}/containerd.d",
     "lint {etc}/containerd.d/certs.d --json",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import pty
+import resource
 import select
 import struct
 import subprocess
@@ -186,7 +187,7 @@ def test_it_is_fast_writes_nothing_and_never_tells_an_error(
     line: str, sandbox: str, node: Path
 ) -> None:
     before = sorted(tree(node))
-    started = time.monotonic()
+    started = burnt()
     done = subprocess.run(
         [BIN / "k0sruntime"],
         env={
@@ -200,9 +201,15 @@ def test_it_is_fast_writes_nothing_and_never_tells_an_error(
         capture_output=True,
         check=False,
     )
-    assert time.monotonic() - started < 2, "0.2 s on a machine that has nothing else to do"
+    assert burnt() - started < 1, "seconds of the processor, of which it takes a fifth"
     assert done.stderr == b""
     assert sorted(tree(node)) == before
+
+
+def burnt() -> float:
+    """Return the seconds of the processor that ended children have taken, whoever else wants it."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def tree(folder: Path) -> Iterator[tuple[str, float]]:

@@ -178,7 +178,7 @@ def _acme() -> dict[str, Any]:
     made = scaffold.scaffold("acme", "", "", "")
     files = scaffold.files(made)
     text = next(text for path, text in files.items() if path.endswith("provider.py"))
-    module = ModuleType("acme_of_the_docs")
+    module = ModuleType("a_provider_of_the_docs")
     sys.modules[module.__name__] = module  # msgspec looks up annotations there
     exec(text, module.__dict__)
     return module.__dict__

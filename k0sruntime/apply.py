@@ -95,7 +95,7 @@ def _keep_edited(changes: Sequence[Change], paths: Paths) -> None:
             message = f"a symbolic link to {target}: it would become a file"
             remedy = "Put the file itself there, or name the target in the settings."
             raise RefusedError(Problem(message, change.path, "a foreign file", remedy))
-    edited = [change for change in changes if change.edited]
+    edited = [change for change in changes if change.edited and not change.kept]
     contents = [(c.base, c.after.content if c.after else None) for c in edited]
     with refused_io(paths.on_disk(paths.state)):
         for content in (found for pair in contents for found in pair if found is not None):
@@ -106,6 +106,9 @@ def _next_ledger(plan: Plan, ledger: Ledger, paths: Paths) -> Ledger:
     files = {}
     for change in plan.changes:
         if change.after is None or change.action == "restore":
+            continue
+        if change.kept:
+            files[change.path] = ledger.files[change.path]
             continue
         known = ledger.files.get(change.path, OwnedFile("", "", 0))
         files[change.path] = replace(

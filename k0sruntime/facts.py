@@ -11,7 +11,8 @@ import platform
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from k0sruntime import host, k0s_service
+from k0sruntime import host, k0s_service, whose_cri
+from k0sruntime.compose import k0s_unit
 from k0sruntime.errors import Problem, RefusedError
 from k0sruntime.ledger import State
 from k0sruntime.node import GPU, Node, Paths, Program, Version
@@ -87,7 +88,7 @@ def observe_node(
         programs = _elsewhere(programs, files, settings, paths)
     k0s = installed._replace(version=service.version) if installed and service else installed
     containerd = _containerd(programs, settings)
-    return Node(
+    node: Node[Any] = Node(
         None,
         files,
         paths=paths,
@@ -109,6 +110,8 @@ def observe_node(
         offline=settings.downloads.offline,
         os_release=_os_release(files),
     )
+    applied = State(paths).ledger().cri
+    return replace(node, other_cri=whose_cri.in_use(k0s_unit.find(node), applied, paths))
 
 
 def _elsewhere(
@@ -181,7 +184,7 @@ def _version(asked: Asked) -> Version | None:
 
 
 def _gpus(files: RealFiles) -> tuple[GPU, ...]:
-    """Return the display controllers (0x03) and accelerators (0x12) on the PCI bus, without NVML."""
+    """Return display controllers (0x03) and accelerators (0x12) on the PCI bus, without NVML."""
     found = []
     base = "/sys/bus/pci/devices"
     for address in files.names(base):

@@ -135,6 +135,8 @@ class Change:
     """For an edited file: what is left of it without us; ``None`` for nothing."""
     edited: bool = False
     reload: str = ""
+    kept: bool = False
+    """It is not wanted any more, and stays for as long as k0s is on the CRI that is left."""
 
     def diff(self) -> str:
         """Return the change as a unified diff; empty where nothing changes."""
@@ -205,7 +207,9 @@ def plan(composition: Composition, observed: Observed, *, force: bool = False) -
     changes = [_desired(file, observed, force) for file in composition.files]
     wanted = {file.path for file in composition.files}
     changes += [
-        _unwanted(path, owned, observed, force)
+        _kept(path, owned, observed, force)
+        if keeps(composition, owned)
+        else _unwanted(path, owned, observed, force)
         for path, owned in observed.ledger.files.items()
         if path not in wanted and path in observed.files
     ]
@@ -226,6 +230,8 @@ def plan(composition: Composition, observed: Observed, *, force: bool = False) -
     missing = tuple(i for i in composition.installations if i.folder not in observed.installed)
     programs = tuple(i.folder for i in composition.installations)
     classes = {h.name: h.runtime_class for h in composition.handlers if h.runtime_class}
+    if composition.stays and composition.mode == "remote":
+        programs, classes = tuple(observed.ledger.programs), dict(observed.ledger.runtime_classes)
     return Plan(
         tuple(changes), keys, verdict, generation, unrecorded, missing, programs, classes, cri
     )
@@ -286,6 +292,22 @@ def _desired(file: DesiredFile, observed: Observed, force: bool) -> Change:
     return Change(*args)
 
 
+def keeps(composition: Composition, owned: OwnedFile) -> bool:
+    """Tell whether a file of ours stays though it is not wanted any more.
+
+    k0s is still on the CRI that is left: containerd's files stay on the way to another runtime,
+    and what is in that runtime's file on the way back.
+    """
+    return bool(composition.stays) and owned.edited != (composition.mode == "remote")
+
+
+def _kept(path: str, owned: OwnedFile, observed: Observed, force: bool) -> Change:
+    before = observed.files[path]
+    drift = before.digest != owned.digest and not owned.edited and not force
+    action: Action = "drift" if drift else "unchanged"
+    return Change(path, action, owned.owner, before, before, edited=owned.edited, kept=True)
+
+
 def _unwanted(path: str, owned: OwnedFile, observed: Observed, force: bool) -> Change:
     before = observed.files[path]
     if owned.edited:
@@ -303,11 +325,14 @@ def taken_out(path: str, owned: OwnedFile, before: FileState, known: Before | No
     left = without(path, before.content, known)
     after = replace(before, content=left) if left is not None else None
     action: Action = "restore" if after else "remove"
-    return Change(path, action, owned.owner, before, after, loaded=False, reload=owned.reload)
+    more = {"loaded": False, "edited": True}
+    return Change(path, action, owned.owner, before, after, **more, reload=owned.reload)
 
 
 def bounce(composition: Composition, observed: Observed, keys: tuple[KeyChange, ...]) -> Bounce:
     """Return the verdict for a composition: only a change of what containerd loads bounces."""
+    if composition.mode == "remote" and composition.stays:
+        return Bounce("none", f"{composition.stays}: what is there stays until it was restarted")
     if composition.mode != "standalone":
         reason = (
             "another runtime serves the CRI"

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from k0sruntime.compose import Composition
     from k0sruntime.node import Paths
-    from k0sruntime.plan import Plan, Running
+    from k0sruntime.plan import Change, Plan, Running
     from k0sruntime.proof import Proven
     from k0sruntime.records import Record
     from k0sruntime.stages import Outcome
@@ -110,7 +110,7 @@ def _holds_secret(content: bytes) -> bool:
 
 def plan_text(plan: Plan, composition: Composition) -> str:
     """Return a plan as a person reads it: files, differences, effective keys, verdict."""
-    lines = [f"{MARKS[c.action]} {c.action:<9} {c.path}  [{c.owner}]" for c in plan.changes]
+    lines = [f"{MARKS[c.action]} {_action(c):<9} {c.path}  [{c.owner}]" for c in plan.changes]
     lines += _fetched(plan)
     lines += [f"  recorded  {path}: equal already, ours from now on" for path in plan.unrecorded]
     for change in plan.pending():
@@ -123,11 +123,38 @@ def plan_text(plan: Plan, composition: Composition) -> str:
         lines += [f"  {overlap}" for overlap in composition.overlaps]
     lines += warning_lines(composition)
     lines += remote_lines(composition)
+    if composition.mode != "remote" and any(change.kept for change in plan.changes):
+        lines += ["", f"{composition.stays}: what is kept stays until k0s was restarted"]
     verdict = {"start": "start containerd", "none": "no bounce", "stop": "stop containerd"}
     lines += ["", f"{verdict.get(plan.bounce.verdict, 'one bounce')}: {plan.bounce.reason}"]
     if plan.empty:
         lines.append("Nothing to do.")
     return "\n".join(lines).lstrip("\n")
+
+
+def _action(change: Change) -> str:
+    return "kept" if change.kept and change.action == "unchanged" else change.action
+
+
+def taken_back(change: Change) -> str:
+    """Return what ``down`` did to a file: removed, put back, or left to its owner without us."""
+    if change.action != "restore":
+        return f"- removed {change.path}"
+    if change.edited:
+        return f"< took ours out of {change.path}; all else in it stays"
+    return f"< put back {change.path}, as it was before us"
+
+
+def taken_back_words(plan: Plan) -> str:
+    """Return what ``down`` does to all files in a few words, for the story."""
+    changes = plan.pending()
+    restored = sum(change.action == "restore" for change in changes)
+    words = [f"{_files(len(changes) - restored)} removed"]
+    return ", ".join([*words, *([f"{_files(restored)} put back"] if restored else [])])
+
+
+def _files(number: int) -> str:
+    return f"{number} file" if number == 1 else f"{number} files"
 
 
 def warning_lines(composition: Composition) -> list[str]:
@@ -160,11 +187,17 @@ def remote_lines(composition: Composition) -> list[str]:
     elif told.done:
         lines += ["", f"k0s is started with this already ({_where(told)})."]
     lines += [f"note: {note}" for note in told.notes]
+    if composition.stays and composition.socket:
+        lines.append(
+            f"note: {composition.stays}. containerd, its files and its supervisor stay as they are"
+            " until it was restarted; the k0sruntime up after that removes them."
+        )
     if composition.socket:
         lines.append("k0s then imports no image bundles and reads no drop-ins.")
     if composition.profile:
         lines += ["", "The cluster's configuration needs this worker profile:"]
         lines += [f"  {line}" for line in k0s.profile_fragment(composition.profile).splitlines()]
+        lines += [f"note: {note}" for note in k0s.unknown_fields(composition.profile)]
         lines.append(
             "k0sruntime export k0s-config --into k0s.yaml writes it there; where dynamic"
             " configuration is on, --patch prints a patch."
@@ -208,7 +241,7 @@ def up_document(outcome: Outcome, paths: Paths) -> str:
         k0s_flags=k0s.worker_flags(composition.socket, composition.profile) if composition else [],
         k0s=k0s_document(composition),
         profile=dict(composition.profile.values) if composition and composition.profile else None,
-        notes=list(outcome.notes),
+        notes=[*k0s.unknown_fields(composition.profile if composition else None), *outcome.notes],
         plan=plan_document(outcome.plan, composition) if composition else None,
     )
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from k0sruntime import gate, kubectl, last_good, next_start, supervisor
 from k0sruntime.bounce import Done, start_and_prove
+from k0sruntime.compose.k0s_unit import PROFILE
 from k0sruntime.contributions import Check
 from k0sruntime.errors import CRIError, Problem, VerifyFailedError
 from k0sruntime.ledger import State, as_proved
@@ -62,6 +63,7 @@ def run_and_prove(
         _send_supervisor_away(paths)
         _stop(paths, prepared.observed.running, story)
         last_good.forget(paths)
+        other = replace(other, ran="stopped")
     if mode == "remote":
         return _remember(prepared, ledger, other)
     for note in reload(prepared.plan, paths):
@@ -153,7 +155,8 @@ def prove_again(prepared: Prepared, story: Story) -> Done:
             proofs += reported(prepared.node, proofs)
         tell(summary(proofs))
     notes = next_start.warnings(prepared.node, composition)
-    return Done(running=running, proofs=tuple(proofs), notes=notes)
+    ours = running if composition.mode == "standalone" else None
+    return Done(running=ours, proofs=tuple(proofs), notes=notes)
 
 
 def reported(node: Node[Any], proofs: Sequence[Proven]) -> list[Proven]:
@@ -243,7 +246,10 @@ def _remember(prepared: Prepared, ledger: Ledger, done: Done) -> Done:
     state = State(prepared.node.paths)
     state.save(as_proved(ledger))
     if profile := prepared.composition.profile:
-        state.remember_profile(profile.name)
+        service = prepared.composition.k0s_told.service
+        named = service.flag(PROFILE) if service else ""
+        known, own = state.remembered_profile()
+        state.remember_profile(profile.name, own if named in (profile.name, known) else named)
     return done
 
 

@@ -32,16 +32,17 @@ def command(*, pods: bool, purge: bool, as_json: bool, **options: Any) -> int:
 
     asked = request(**options)
     outcome = pipeline.down(asked, Stderr(), pods=pods, purge=purge)
-    removed = [change.path for change in outcome.plan.pending()]
+    changes = outcome.plan.pending()
+    removed = [change.path for change in changes if change.action != "restore"]
+    restored = [change.path for change in changes if change.action == "restore"]
     if as_json:
-        click.echo(
-            report.dumps("Down", removed=removed, ran=outcome.ran, notes=list(outcome.notes))
-        )
+        document = {"removed": removed, "restored": restored, "ran": outcome.ran}
+        click.echo(report.dumps("Down", **document, notes=list(outcome.notes)))
         return 0
-    for path in removed:
-        click.echo(f"- removed {path}")
+    for change in changes:
+        click.echo(report.taken_back(change))
     for note in outcome.notes:
         click.echo(f"note: {note}")
-    if not removed and not outcome.ran:
+    if not changes and not outcome.ran:
         click.echo("Nothing of ours is here.")
     return 0

@@ -146,9 +146,9 @@ def _replaced(named: str, profile: KubeletProfile | None) -> Iterator[str]:
         return
     values = ", ".join(f"{key}: {value}" for key, value in sorted(profile.values.items()))
     yield (
-        f"--profile={profile.name} replaces --profile={named}: what {named} sets (evictions, maxPods"
-        f" and so on) counts no more, until the node leaves this CRI and gets {named} back; to keep"
-        f" it, put {values} into {named}, and let the provider name that profile"
+        f"--profile={profile.name} replaces --profile={named}: what {named} sets (evictions,"
+        f" maxPods and so on) counts no more, until the node leaves this CRI and gets {named} back;"
+        f" to keep it, put {values} into {named}, and let the provider name that profile"
     )
 
 
@@ -163,10 +163,7 @@ def _no_more(node: Node[Any], dropins: Collection[str]) -> Iterator[str]:
         )
     if others := sorted(dropins):
         more = f" and {len(others) - 1} more" if others[1:] else ""
-        yield (
-            f"drop-ins of other hands count for nothing then: {node.paths.dropins} has"
-            f" {others[0]}{more}"
-        )
+        yield f"drop-ins count for nothing then: {node.paths.dropins} has {others[0]}{more}"
 
 
 def _in_the_way(service: Service, socket: CRISocket | None) -> Iterator[str]:

@@ -121,7 +121,7 @@ def test_secrets_are_masked_on_the_screen_and_not_in_the_command() -> None:
 
 def test_what_counts_no_more_is_said() -> None:
     files = {"/var/lib/k0s/images/a.tar": "", "/etc/k0s/containerd.d/x.toml": ""}
-    notes = k0s.told(node(files), SOCKET, None).notes
+    notes = k0s.told(node(files), SOCKET, None, dropins=["x.toml"]).notes
     assert "imports no image bundles: /var/lib/k0s/images has a.tar" in notes[0]
     assert "drop-ins count for nothing then: /etc/k0s/containerd.d has x.toml" in notes[1]
 
@@ -148,8 +148,9 @@ def test_a_cri_socket_is_split_at_its_first_colon(value: str, url: str) -> None:
         ("unix:///run/cri.sock", 'unknown runtime type "unix", only "remote" is supported'),
         ("docker:unix:///d", 'unknown runtime type "docker", only "remote" is supported'),
         (":unix:///d", 'unknown runtime type "", only "remote" is supported'),
-        ("remote:unix://a b", "failed to parse container runtime endpoint"),
-        ("remote:%zz", "failed to parse container runtime endpoint"),
+        ("remote:u<nix:///foo", 'failed to parse runtime endpoint: parse "u<nix:///foo": '),
+        ("remote:unix://a b", 'failed to parse runtime endpoint: parse "unix://a b": '),
+        ("remote:%zz", 'failed to parse runtime endpoint: parse "%zz": '),
     ],
 )
 def test_what_k0s_does_not_take_is_refused_in_its_own_words(value: str, told: str) -> None:

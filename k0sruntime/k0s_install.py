@@ -105,12 +105,17 @@ def install(told: Told, request: Request, story: Story) -> str:
     """
     if told.service is None or not told.words:
         return ""
-    with locked(request.paths, request.lock_timeout, story.say), deferred():
-        with story.stage("k0s install") as tell:
-            _install(told, told.service, request)
-            tell(told.service.path)
-        if not socket_named(told):
-            State(request.paths).forget_profile()
+    try:
+        with locked(request.paths, request.lock_timeout, story.say), deferred():
+            with story.stage("k0s install") as tell:
+                _install(told, told.service, request)
+                tell(told.service.path)
+            if not socket_named(told):
+                State(request.paths).forget_profile()
+    except RefusedError as exc:  # too late to refuse: our own generation is applied
+        message = "k0s was not told, and its service is as it was"
+        problem = Problem(message, told.service.path, remedy=f"Run it by hand: {told.lines[0]}")
+        raise RolledBackError(problem, *exc.problems) from exc
     return told.service.restart
 
 

@@ -134,8 +134,17 @@ def verify(request: Request, story: Story) -> Outcome:
         prepared.observed.ledger.generation,
         running=done.running,
         proofs=done.proofs,
-        notes=done.notes,
+        notes=(*done.notes, *_left_over(prepared)),
     )
+
+
+def _left_over(prepared: Prepared) -> tuple[str, ...]:
+    """Tell what was kept for a CRI that k0s has left by now."""
+    left = [c.path for c in prepared.plan.pending() if c.after is None or c.action == "restore"]
+    if prepared.composition.mode != "remote" or not left:
+        return ()
+    more = f" and {len(left) - 1} more" if left[1:] else ""
+    return (f"k0s has left its own containerd, and {left[0]}{more} is left over: k0sruntime up",)
 
 
 def composed_words(composition: Composition) -> str:

@@ -325,8 +325,8 @@ def taken_out(path: str, owned: OwnedFile, before: FileState, known: Before | No
     left = without(path, before.content, known)
     after = replace(before, content=left) if left is not None else None
     action: Action = "restore" if after else "remove"
-    more = {"loaded": False, "edited": True}
-    return Change(path, action, owned.owner, before, after, **more, reload=owned.reload)
+    taken = Change(path, action, owned.owner, before, after, loaded=False)
+    return replace(taken, edited=True, reload=owned.reload)
 
 
 def bounce(composition: Composition, observed: Observed, keys: tuple[KeyChange, ...]) -> Bounce:

@@ -60,10 +60,10 @@ def run_and_prove(
     if mode == "remote":  # our containerd is stopped only when the other one has passed
         other = checked or _run_remote(prepared, ledger, before, story)
     if prepared.plan.bounce.verdict == "stop" and prepared.observed.running:
-        _send_supervisor_away(paths)
+        gone = _send_supervisor_away(paths)
         _stop(paths, prepared.observed.running, story)
         last_good.forget(paths)
-        other = replace(other, ran="stopped")
+        other = replace(other, ran="stopped", notes=(*other.notes, *gone))
     if mode == "remote":
         return _remember(prepared, ledger, other)
     for note in reload(prepared.plan, paths):

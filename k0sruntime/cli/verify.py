@@ -22,8 +22,11 @@ def command(*, as_json: bool, **options: Any) -> int:
     asked = request(**options)
     outcome = pipeline.verify(asked, Stderr())
     if as_json:
-        click.echo(report.dumps("Verify", proofs=list(to_records(outcome.proofs))))
+        proofs = list(to_records(outcome.proofs))
+        click.echo(report.dumps("Verify", proofs=proofs, notes=list(outcome.notes)))
     else:
         click.echo("\n".join(report.handler_table(outcome.composition, outcome.proofs)))
         click.echo("\n".join(report.other_proofs(outcome.proofs)))
+        for note in outcome.notes:
+            click.echo(f"note: {note}")
     return 0

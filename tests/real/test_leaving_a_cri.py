@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from k0sruntime.cri import CRI
+from k0sruntime.errors import CRIError
 from tests.real import k0s_install_stand_in as k0s
 from tests.real.conftest import LAB, SETTINGS, RealNode
 from tests.real.dockers import running_docker
@@ -90,6 +91,7 @@ def test_k0ss_own_containerd_keeps_its_drop_ins_until_k0s_runs_on_the_other_cri(
 
     worker.stop()
     worker.start(f"--cri-socket=remote:unix://{elsewhere.socket}")
+    assert "is left over: k0sruntime up" in node.run("verify", *to(elsewhere)).stdout
     document = node.ok("up", *to(elsewhere))
     assert ours(node) == {}
     assert document["k0s"] is None
@@ -142,7 +144,7 @@ def test_a_containerd_of_ours_and_its_supervisor_stay_until_k0s_was_told_and_res
 def _handlers_or_none(node: RealNode) -> tuple[str, ...]:
     try:
         return handlers(node)
-    except Exception:  # it is on its way
+    except CRIError:  # it is on its way
         return ()
 
 

@@ -60,6 +60,7 @@ def plan_document(plan: Plan, composition: Composition) -> dict[str, Any]:
                 "path": change.path,
                 "action": change.action,
                 "owner": change.owner,
+                "kept": change.kept,
                 "before": change.before.digest if change.before else None,
                 "after": change.after.digest if change.after else None,
                 "diff": masking.diff(change.diff(), whole=_secret(change)),

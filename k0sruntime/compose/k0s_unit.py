@@ -7,6 +7,7 @@ the full line is built on the flags that the unit has. Sources: k0s ``cmd/instal
 
 from __future__ import annotations
 
+import itertools
 import shlex
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
@@ -213,7 +214,10 @@ def lost(words: Sequence[str], found: Service) -> list[str]:
     """
     names = {_name(flag) for flag in found.flags}
     wanted = Service(found.role, words[0], tuple(words))
-    missing = [w for w in words[3:] if w.startswith("--") and _name(w) not in names]
+    pairs = [pair for word, pair in itertools.pairwise(words) if word == "-e"]
+    known = {_name(pair) for pair in found.environment}
+    missing = [pair for pair in pairs if _name(pair) not in known]
+    missing += [w for w in words[3:] if w.startswith("--") and _name(w) not in names]
     told = (f"{name}={wanted.flag(name)}" for name in (cri_flag.FLAG, PROFILE))
     return [
         *missing,

@@ -183,13 +183,14 @@ def test_what_a_service_lacks_of_its_command_is_found_though_k0s_spells_it_anew(
     words = ["k0s", "install", "--force", "-e", "A=1", "worker", "--debug", "--token-file", "t"]
     words += ["--cri-socket=remote:unix:///a", "--profile=p"]
 
-    def lost(flags: str) -> list[str]:
-        found = k0s_unit.find(node({WORKER: unit(f"worker {flags}")}))
+    def lost(flags: str, more: str = 'Environment="A=1"\n') -> list[str]:
+        found = k0s_unit.find(node({WORKER: unit(f"worker {flags}", more)}))
         assert found is not None
         return k0s_unit.lost(words, found)
 
     same = "--cri-socket=remote:unix:///a --debug=true --profile=p --token-file=/etc/k0s/t"
     assert lost(same) == []
+    assert lost(same, "") == ["A=1"]
     assert lost(same.replace("--debug=true ", "")) == ["--debug"]
     assert lost(same.replace("unix:///a", "unix:///b")) == ["--cri-socket=remote:unix:///a"]
     assert lost(same.replace("--profile=p", "--profile=q")) == ["--profile=p"]

@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from k0sruntime.plan import Plan
 
 
+TAKEN_OUT = ("restore", "remove")
+"""What happens to another program's file when ours goes out of it."""
+
+
 @contextlib.contextmanager
 def scratch_copy(files: Mapping[str, str], folder: str = "") -> Iterator[str]:
     """Lay texts into a folder of their own for as long as a check needs them.
@@ -89,13 +93,13 @@ def _keep_edited(changes: Sequence[Change], paths: Paths) -> None:
     Raises:
         RefusedError: such a file is a symbolic link, which would not come back.
     """
-    for change in changes:
-        if change.edited and os.path.islink(paths.on_disk(change.path)):
+    edited = [c for c in changes if c.edited and not c.kept and c.action not in TAKEN_OUT]
+    for change in edited:
+        if os.path.islink(paths.on_disk(change.path)):
             target = os.readlink(paths.on_disk(change.path))
             message = f"a symbolic link to {target}: it would become a file"
             remedy = "Put the file itself there, or name the target in the settings."
             raise RefusedError(Problem(message, change.path, "a foreign file", remedy))
-    edited = [change for change in changes if change.edited]
     contents = [(c.base, c.after.content if c.after else None) for c in edited]
     with refused_io(paths.on_disk(paths.state)):
         for content in (found for pair in contents for found in pair if found is not None):
@@ -106,6 +110,9 @@ def _next_ledger(plan: Plan, ledger: Ledger, paths: Paths) -> Ledger:
     files = {}
     for change in plan.changes:
         if change.after is None or change.action == "restore":
+            continue
+        if change.kept:
+            files[change.path] = ledger.files[change.path]
             continue
         known = ledger.files.get(change.path, OwnedFile("", "", 0))
         files[change.path] = replace(

@@ -11,7 +11,8 @@ import platform
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from k0sruntime import host, k0s_service
+from k0sruntime import host, k0s_service, whose_cri
+from k0sruntime.compose import k0s_unit
 from k0sruntime.compose.schema import FIRST_NATIVE_K0S
 from k0sruntime.errors import Problem, RefusedError
 from k0sruntime.ledger import State
@@ -90,7 +91,7 @@ def observe_node(
     containerd = _containerd(programs, settings)
     if containerd and k0s and mode == "managed" and _of_another_line(containerd, k0s, paths):
         containerd = None
-    return Node(
+    node: Node[Any] = Node(
         None,
         files,
         paths=paths,
@@ -112,6 +113,8 @@ def observe_node(
         offline=settings.downloads.offline,
         os_release=_os_release(files),
     )
+    applied = State(paths).ledger().cri
+    return replace(node, other_cri=whose_cri.in_use(k0s_unit.find(node), applied, paths))
 
 
 def _elsewhere(

@@ -256,15 +256,15 @@ class State:
         content = json.dumps(asdict(running), indent=1, default=str).encode()
         write_volatile(f"{self.run}/containerd.json", content, 0o600)  # effective keys
 
-    def remember_profile(self, name: str) -> None:
-        """Note down the worker profile that another runtime needs, which goes when it goes."""
-        content = json.dumps({"profile": name}).encode()
+    def remember_profile(self, name: str, own: str) -> None:
+        """Note down the worker profile that another runtime needs, and k0s's own before it."""
+        content = json.dumps({"profile": name, "own": own}).encode()
         write_atomically(f"{self.folder}/k0s.json", content)
 
-    def remembered_profile(self) -> str:
-        """Return the worker profile that another runtime needed, or an empty string."""
+    def remembered_profile(self) -> tuple[str, str]:
+        """Return the worker profile that another runtime needed, and the own that comes back."""
         document = self._read(f"{self.folder}/k0s.json") or {}
-        return str(document.get("profile", ""))
+        return str(document.get("profile", "")), str(document.get("own", ""))
 
     def forget_profile(self) -> None:
         """Forget it: k0s is started without."""

@@ -76,6 +76,20 @@ class K0sService(NamedTuple):
         return found
 
 
+class OtherCRI(NamedTuple):
+    """The CRI of another runtime that a node is on."""
+
+    url: str
+    """As k0s has it behind ``remote:``."""
+    provider: str = ""
+    """Who contributed it to the generation that is applied; empty: others told k0s of it."""
+
+    @property
+    def path(self) -> str:
+        """The socket's path on the node."""
+        return self.url.removeprefix("unix://")
+
+
 class GPU(NamedTuple):
     """A graphics processor on the PCI bus, as ``/sys/bus/pci/devices`` tells of it."""
 
@@ -226,6 +240,11 @@ class Paths:
         return f"{self.sandbox}/etc/init.d"
 
     @property
+    def init_settings(self) -> str:
+        """The folder of what OpenRC's scripts read before they begin (openrc-run(8))."""
+        return f"{self.sandbox}/etc/conf.d"
+
+    @property
     def manifests(self) -> str:
         """k0s's folder of manifests, which a controller applies; a worker has none."""
         return f"{self.data}/manifests"
@@ -271,6 +290,9 @@ class Node(Generic[S_co]):
     """The version that the next start of k0s will be."""
     k0s_service: K0sService | None = None
     """The k0s that runs; ``None`` where none does, or where nobody asked."""
+    other_cri: OtherCRI | None = None
+    """The CRI of another runtime that k0s is told to use, or else that was applied last; it may be
+    away for a moment, and is left at the operator's word alone."""
     mode: Mode | None = None
     """The mode asked for by the operator; ``None``: decided from what is found."""
     scheme: Scheme | None = None

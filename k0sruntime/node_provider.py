@@ -118,7 +118,7 @@ class NodeSettings(Settings, frozen=True):
                 runtime_class=handler.runtime_class,
             )
         try:
-            url = cri_flag.endpoint(self.cri_socket)
+            url = cri_flag.asked(self.cri_socket)
         except ValueError as exc:
             raise ValueError(f"cri_socket = {self.cri_socket!r}: {exc}") from exc
         if url:

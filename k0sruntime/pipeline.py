@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING
 from k0sruntime import apply as apply_
 from k0sruntime import (
     inputs,
+    k0s_install,
     last_good,
     processes,
     provide,
     request_record,
     sandbox,
     service,
+    service_copy,
     supervised,
     transaction,
 )
@@ -134,8 +136,17 @@ def verify(request: Request, story: Story) -> Outcome:
         prepared.observed.ledger.generation,
         running=done.running,
         proofs=done.proofs,
-        notes=done.notes,
+        notes=(*done.notes, *_left_over(prepared)),
     )
+
+
+def _left_over(prepared: Prepared) -> tuple[str, ...]:
+    """Tell what was kept for a CRI that k0s has left by now."""
+    left = [c.path for c in prepared.plan.pending() if c.after is None or c.action == "restore"]
+    if prepared.composition.mode != "remote" or not left:
+        return ()
+    more = f" and {len(left) - 1} more" if left[1:] else ""
+    return (f"k0s has left its own containerd, and {left[0]}{more} is left over: k0sruntime up",)
 
 
 def composed_words(composition: Composition) -> str:
@@ -157,6 +168,8 @@ def up(request: Request, story: Story) -> Outcome:
             prepared = prepare(request, story)
             refuse_other_hands(prepared.plan)
             _refuse_start(request, prepared)
+            if request.apply_k0s:
+                k0s_install.judge(prepared, story)
             prepared = provide.provide(request, prepared, story)
             if prepared.plan.empty and proved(prepared):
                 outcome = adopt(prepared, story)
@@ -165,6 +178,9 @@ def up(request: Request, story: Story) -> Outcome:
         except K0sRuntimeError:
             supervised.ensure(request, bare_settings(request))  # whatever runs now is stayed with
             raise
+        if prepared.composition.mode == "remote" and prepared.composition.stays:
+            supervised.ensure(request, prepared.node_settings)  # what runs, runs on as it is
+            return provide.tidied(request, prepared, outcome)
         if request.start:
             last_good.release(request.paths)
         if request.start and request.remember:
@@ -245,6 +261,7 @@ def change(request: Request, prepared: Prepared, story: Story) -> Outcome:
 
 def recover(paths: Paths, story: Story) -> None:
     """Undo what a killed command has left, before anything else is done."""
+    service_copy.recover(paths, story)
     if paths.root == "/" and processes.running(paths) is None:
         from k0sruntime.modes import standalone
 
@@ -264,7 +281,7 @@ def down(request: Request, story: Story, *, pods: bool, purge: bool) -> Outcome:
 
     The same pipeline with an empty desired state.
     """
-    from k0sruntime import run
+    from k0sruntime import report, run
 
     with locked(request.paths, request.lock_timeout, story.say):
         recover(request.paths, story)
@@ -275,7 +292,7 @@ def down(request: Request, story: Story, *, pods: bool, purge: bool) -> Outcome:
         notes = run.take_pods(request.paths, observed, story, remove=pods)
         with story.stage("apply") as tell:
             apply_.apply(planned, request.paths, ledger)
-            tell(f"{len(planned.pending())} files removed")
+            tell(report.taken_back_words(planned))
         notes += run.reload(planned, request.paths)
         done = run.stop(request.paths, observed, story)
         last_good.forget(request.paths)
@@ -300,8 +317,7 @@ def down(request: Request, story: Story, *, pods: bool, purge: bool) -> Outcome:
 def still_elsewhere(request: Request) -> tuple[str, ...]:
     """Tell where k0s is still started with another CRI, and what ends that."""
     node, _ = bare_node(request)
-    left = State(request.paths).remembered_profile()
-    told = k0s.own_again(node, "managed", None, left)
+    told = k0s.own_again(node, "managed", None, *State(request.paths).remembered_profile())
     if not told.words or not told.service:
         return ()
     head = f"k0s is still started with another CRI ({told.service.path or 'as it runs'})"

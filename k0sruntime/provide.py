@@ -174,7 +174,7 @@ def tidied(request: Request, prepared: Prepared, outcome: Outcome) -> Outcome:
     so what fails here is told, and fails nothing.
     """
     paths = prepared.node.paths
-    needed = {item.folder for item in prepared.composition.installations}
+    needed = set(prepared.plan.programs)
     try:
         needed |= _named(_before(State(paths)), paths)
         notes = install.prune(paths, needed)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from k0sruntime import gate, kubectl, last_good, next_start, supervisor
 from k0sruntime.bounce import Done, start_and_prove
+from k0sruntime.compose.k0s_unit import PROFILE
 from k0sruntime.contributions import Check
 from k0sruntime.errors import CRIError, Problem, VerifyFailedError
 from k0sruntime.ledger import State, as_proved
@@ -59,9 +60,10 @@ def run_and_prove(
     if mode == "remote":  # our containerd is stopped only when the other one has passed
         other = checked or _run_remote(prepared, ledger, before, story)
     if prepared.plan.bounce.verdict == "stop" and prepared.observed.running:
-        _send_supervisor_away(paths)
+        gone = _send_supervisor_away(paths)
         _stop(paths, prepared.observed.running, story)
         last_good.forget(paths)
+        other = replace(other, ran="stopped", notes=(*other.notes, *gone))
     if mode == "remote":
         return _remember(prepared, ledger, other)
     for note in reload(prepared.plan, paths):
@@ -157,7 +159,8 @@ def prove_again(prepared: Prepared, story: Story) -> Done:
             proofs += reported(prepared.node, proofs)
         tell(summary(proofs))
     notes = next_start.warnings(prepared.node, composition)
-    return Done(running=running, proofs=tuple(proofs), notes=notes)
+    ours = running if composition.mode == "standalone" else None
+    return Done(running=ours, proofs=tuple(proofs), notes=notes)
 
 
 def reported(node: Node[Any], proofs: Sequence[Proven]) -> list[Proven]:
@@ -247,7 +250,10 @@ def _remember(prepared: Prepared, ledger: Ledger, done: Done) -> Done:
     state = State(prepared.node.paths)
     state.save(as_proved(ledger))
     if profile := prepared.composition.profile:
-        state.remember_profile(profile.name)
+        service = prepared.composition.k0s_told.service
+        named = service.flag(PROFILE) if service else ""
+        known, own = state.remembered_profile()
+        state.remember_profile(profile.name, own if named in (profile.name, known) else named)
     return done
 
 

@@ -76,6 +76,8 @@ class Request:
     """A person asked, not the supervisor: it is what a supervisor keeps the node at."""
     supervise: bool | None = None
     """Leave a supervisor behind; ``None``: as the settings say."""
+    apply_k0s: bool = False
+    """Run what k0s must be told."""
     start: bool = True
     """Start or bounce and prove; not so for an image root."""
     instead: Mapping[str, bytes | None] = field(default_factory=dict)

@@ -146,7 +146,8 @@ def _lines(seen: Seen) -> Iterable[str]:
         f"containerd {running.version}, PID {running.pid}" if running else "no containerd of ours"
     )
     yield f"{mode}: {state}, generation {seen.ledger.generation}"
-    if prepared is None or prepared.composition.mode == "standalone":
+    composition = prepared.composition if prepared else None
+    if composition is None or composition.mode == "standalone" or composition.stays:
         yield from _supervisor(seen.supervisor)
     yield from (f"  gpu      {_gpu(gpu)}" for gpu in (prepared.node.gpus if prepared else ()))
     yield from (

@@ -98,7 +98,9 @@ def command(
     if foreground and (options["root"] or last_good or dry_run):
         raise click.UsageError("--foreground excludes --root, --last-good and --dry-run.")
     _check_apply(apply_k0s, yes, as_json, elsewhere=bool(options["root"] or foreground or dry_run))
-    asked = replace(request(**options), supervise=supervise, remember=not supervised)
+    asked = replace(
+        request(**options), supervise=supervise, remember=not supervised, apply_k0s=apply_k0s
+    )
     story = Stderr()
     if dry_run:
         prepared = provide.asked(pipeline.prepare(asked, story))
@@ -144,17 +146,16 @@ def _check_apply(apply_k0s: bool, yes: bool, as_json: bool, *, elsewhere: bool) 
 
 def _apply_k0s(outcome: Outcome, asked: Request, story: Story, *, yes: bool) -> str:
     """Run what k0s must be told, after a yes; return what restarts k0s."""
-    from k0sruntime import k0s_install, own_settings
+    from k0sruntime import k0s_install
 
     told = outcome.composition.k0s_told if outcome.composition else None
     if told is None or not told.lines:
         story.say("k0s need not be told anything")
         return ""
-    k0s_install.refuse(told)
     if not yes and not click.confirm("Run it?", err=True):
         story.say("k0s was not told")
         return ""
-    return k0s_install.install(told, own_settings.bare_node(asked)[0], story)
+    return k0s_install.install(told, asked, story)
 
 
 def _last_good(asked: Request, story: Story, *, as_json: bool) -> int:
@@ -171,7 +172,15 @@ def _last_good(asked: Request, story: Story, *, as_json: bool) -> int:
 
 def _stay(asked: Request, story: Story, show: Callable[[Outcome], None]) -> int:
     """Be the supervisor; where ``up`` is refused, on what was last proved."""
-    from k0sruntime import last_good, own_settings, pipeline, revive, supervise, supervisor
+    from k0sruntime import (
+        last_good,
+        own_settings,
+        pipeline,
+        processes,
+        revive,
+        supervise,
+        supervisor,
+    )
     from k0sruntime.bounce import now
     from k0sruntime.cli import render_error
     from k0sruntime.errors import K0sRuntimeError
@@ -187,7 +196,9 @@ def _stay(asked: Request, story: Story, show: Callable[[Outcome], None]) -> int:
             click.echo(render_error.text(exc), err=True)
         else:
             show(outcome)
-            if outcome.running is None:  # another runtime serves the CRI: nothing to stay with
+            if (
+                processes.running(asked.paths) is None
+            ):  # another runtime serves the CRI: nothing to stay with
                 supervisor.record(asked.paths, None)
                 notify("READY=1")
                 return 0

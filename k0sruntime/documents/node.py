@@ -25,6 +25,8 @@ class File:
     action: str
     """``create``, ``update``, ``remove``, ``restore``, ``drift``, ``foreign`` or ``unchanged``."""
     owner: str
+    kept: bool
+    """It is not wanted any more, and stays until k0s has left the CRI that it is for."""
     before: str | None
     """SHA-256 of what lies there."""
     after: str | None
@@ -231,6 +233,7 @@ class Verify(Document):
     """``verify --json``."""
 
     proofs: list[Proof]
+    notes: list[str]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -238,6 +241,8 @@ class Down(Document):
     """``down --json``."""
 
     removed: list[str]
+    restored: list[str]
+    """Files of other hands as they were before us."""
     ran: str
     notes: list[str]
 

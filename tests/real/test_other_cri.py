@@ -11,6 +11,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,6 +23,7 @@ from tests.real.dockers import Docker, running_docker
 pytestmark = pytest.mark.real
 
 FLAGS = ["--token-file=/etc/k0s/token", "--labels=disk=ssd,zone=a b", "--debug"]
+PROFILE = "--profile=gpu-nodes"
 ENVIRONMENT = ["-e", "HTTPS_PROXY=http://proxy.example:3128", "-e", "K0S_TOKEN=s3cr3t"]
 
 
@@ -32,11 +34,11 @@ def docker() -> Iterator[Docker]:
         yield found
 
 
-def installed(node: RealNode, role: str = "worker", init: str = "systemd", **how: bool) -> Path:
+def installed(node: RealNode, role: str = "worker", init: str = "systemd", **how: Any) -> Path:
     """Install a k0s service of a role with flags and variables of the operator's."""
     program = k0s.program(node.folder / "var/lib/k0s/bin", node.folder, init=init)
     works = ["--enable-worker"] if role == "controller" else []
-    command = [program, "install", *ENVIRONMENT, role, *works, *FLAGS]
+    command = [program, "install", *ENVIRONMENT, role, *works, *FLAGS, PROFILE]
     subprocess.run(command, check=True)
     k0s.program(node.folder / "var/lib/k0s/bin", node.folder, init=init, **how)
     return k0s.unit(node.folder, role, init)
@@ -45,7 +47,7 @@ def installed(node: RealNode, role: str = "worker", init: str = "systemd", **how
 def rest(text: str) -> list[str]:
     """Return a unit's lines without what points k0s at a CRI."""
     words = text.replace('"', " ").replace("'", " ").split()
-    return sorted(w for w in words if not w.startswith(("--cri-socket", "--profile")))
+    return sorted(w for w in words if not w.startswith("--cri-socket"))
 
 
 def test_to_docker_and_back_to_standalone_and_to_managed_without_a_leftover(
@@ -67,21 +69,24 @@ def test_to_docker_and_back_to_standalone_and_to_managed_without_a_leftover(
     assert unit.read_text() == before
 
     node.write_settings('[node]\nk0s = "1.30"\n' + docker.settings(profile='"mine"'))
+    assert "--profile=mine replaces --profile=gpu-nodes" in node.run("plan").stdout
     document = node.ok("up", "--apply-k0s", "--yes")
     text = unit.read_text()
     assert f"--cri-socket=remote:unix://{docker.cri}" in text
     assert "--profile=mine" in text
-    assert rest(text) == rest(before), "all other flags and variables are as they were"
+    kept = [word for word in rest(before) if word != PROFILE]
+    assert [w for w in rest(text) if w != "--profile=mine"] == kept, "all else is as it was"
     assert document["notes"] == ["restart k0s: systemctl restart k0sworker"]
+    assert node.socket.exists(), "k0s was not restarted yet"
+    assert node.ok("up")["k0s"] is None, "k0s is told already"
     assert not node.socket.exists()
     assert not [name for name in node.files() if name.startswith("etc/k0s/")]
-    assert node.ok("up")["k0s"] is None, "k0s is told already"
 
     node.write_settings(f"{SETTINGS}\n[dockerd]\nenabled = 'no'\n")
     document = node.ok("up", "--apply-k0s", "--yes")
     text = unit.read_text()
     assert f"--cri-socket=remote:unix://{node.socket}" in text
-    assert "--profile" not in text
+    assert rest(text) == rest(before), "the operator's own profile is back"
     assert {p["handler"] for p in document["proofs"] if p["name"] == "sandbox"} == {"crun", "runc"}
 
     node.write_settings('[node]\nmode = "managed"\nk0s = "1.36"\n[dockerd]\nenabled = "no"\n')
@@ -90,6 +95,7 @@ def test_to_docker_and_back_to_standalone_and_to_managed_without_a_leftover(
     assert "--cri-socket" not in unit.read_text()
     node.ok("down")
     left = {name for name in node.files() if name.startswith("etc/k0s")}
+    assert k0s.link(node.folder, "worker").is_symlink()
     assert left == {"etc/k0sruntime/config.toml"}
 
 
@@ -108,7 +114,7 @@ def test_the_printed_line_keeps_every_flag_of_the_service_and_masks_secrets(
     )
     assert line == (
         f"{folder}/var/lib/k0s/bin/k0s install --force -e HTTPS_PROXY=http://proxy.example:3128 -e K0S_TOKEN=****"
-        f" {role} {works}--token-file=/etc/k0s/token '--labels=disk=ssd,zone=a b' --debug"
+        f" {role} {works}--token-file=/etc/k0s/token '--labels=disk=ssd,zone=a b' --debug {PROFILE}"
         f" --cri-socket=remote:unix://{docker.cri}"
     )
     restart = {"systemd": f"systemctl restart k0s{role}", "openrc": f"rc-service k0s{role} restart"}
@@ -122,28 +128,6 @@ def test_the_printed_line_keeps_every_flag_of_the_service_and_masks_secrets(
     assert "back to its own" in told
 
 
-def test_a_k0s_install_that_fails_leaves_the_unit_as_it_was(docker: Docker, folder: Path) -> None:
-    node = RealNode(folder, Path("/nowhere/containerd"), ("gvisor", "nvidia", "mirrors"))
-    unit = installed(node, fails=True)
-    before = unit.read_text()
-    node.write_settings('[node]\nk0s = "1.36"\n' + docker.settings())
-    done = node.run("up", "--apply-k0s", "--yes")
-    assert done.returncode == 3
-    assert "disk full" in done.stderr
-    assert unit.read_text() == before
-
-
-def test_without_a_terminal_nothing_is_asked_and_nothing_done(docker: Docker, folder: Path) -> None:
-    node = RealNode(folder, Path("/nowhere/containerd"), ("gvisor", "nvidia", "mirrors"))
-    unit = installed(node)
-    before = unit.read_text()
-    node.write_settings('[node]\nk0s = "1.36"\n' + docker.settings())
-    done = node.run("up", "--apply-k0s")
-    assert done.returncode == 2
-    assert "say --yes" in done.stderr
-    assert unit.read_text() == before
-
-
 def test_a_drop_in_that_overrides_the_unit_is_told(docker: Docker, folder: Path) -> None:
     node = RealNode(folder, Path("/nowhere/containerd"), ("gvisor", "nvidia", "mirrors"))
     unit = installed(node)
@@ -151,9 +135,10 @@ def test_a_drop_in_that_overrides_the_unit_is_told(docker: Docker, folder: Path)
     dropin.parent.mkdir()
     dropin.write_text("[Service]\nExecStart=\nExecStart=/usr/bin/k0s worker --debug\n")
     node.write_settings('[node]\nk0s = "1.36"\n' + docker.settings())
+    assert f"{dropin} sets ExecStart" in node.run("plan").stdout
     done = node.run("up", "--apply-k0s", "--yes")
     assert done.returncode == 3
-    assert f"{dropin} sets ExecStart" in done.stdout
+    assert str(dropin) in done.stderr
     assert "so that k0s install would come to nothing" in done.stderr
 
 

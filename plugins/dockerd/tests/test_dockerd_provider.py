@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from k0sruntime import Inactive, Refused, Version
-from k0sruntime.node import Paths, Program
+from k0sruntime.node import OtherCRI, Paths, Program
 from k0sruntime.testing import MadeUpFiles, make_node
 from k0sruntime_dockerd import found, provider
 from k0sruntime_dockerd.settings import DockerdSettings, RuntimeSettings
@@ -21,6 +21,28 @@ def asked(hook, settings=None, files=FOUND, **facts):
 def test_a_socket_that_is_there_makes_docker_the_nodes_cri():
     (socket,) = asked("cri_socket")
     assert socket.url == "unix:///run/cri-dockerd.sock"
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        OtherCRI("unix:///run/cri-dockerd.sock"),
+        OtherCRI("unix:///var/run/cri-dockerd.sock"),
+        OtherCRI("unix:///srv/mine.sock", "dockerd"),
+    ],
+)
+@pytest.mark.parametrize("hook", ["cri_socket", "contribute_dropin"])
+def test_a_node_that_is_on_docker_stays_there_though_the_socket_is_away(other, hook):
+    found = asked(hook, files=MadeUpFiles(), other_cri=other)
+    assert [socket.url for socket in found] == ([other.url] if hook == "cri_socket" else [])
+    with pytest.raises(Inactive):  # the operator's word
+        asked(hook, DockerdSettings(enabled="no"), MadeUpFiles(), other_cri=other)
+
+
+def test_the_cri_of_others_is_not_dockers():
+    other = OtherCRI("unix:///run/crio/crio.sock")
+    with pytest.raises(Inactive, match="no cri-dockerd socket"):
+        asked("cri_socket", files=MadeUpFiles(), other_cri=other)
 
 
 SYSTEMD = {"/run/systemd/system/x": ""}

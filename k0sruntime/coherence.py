@@ -163,20 +163,11 @@ def makers_of(runtimes: Iterable[tuple[str, Mapping[str, Any], bool]]) -> tuple[
     found = []
     for name, table_, ours in runtimes:
         options = table_.get("options")
-        if not table_ or table_.get("runtime_type", RUNC) != RUNC:
+        if not table_ or table_.get("runtime_type", RUNC if name == "runc" else "") != RUNC:
             continue
         systemd = isinstance(options, dict) and options.get("SystemdCgroup") is True
         found.append(Told(f"handler {name}", "systemd" if systemd else DEFAULT, ours))
     return tuple(found)
-
-
-def predicted(makers: Iterable[Told], default: str) -> str:
-    """Return what containerd 2's ``RuntimeConfig`` will answer: the default handler's driver.
-
-    Source: containerd ``internal/cri/server/runtime_config_linux.go``.
-    """
-    drivers = {told.name: told.driver for told in makers}
-    return drivers.get(f"handler {default}", DEFAULT)
 
 
 def kubelet_says(files: Files, paths: Paths) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -88,10 +89,11 @@ def test_each_failure_says_what_to_do() -> None:
 @pytest.mark.parametrize(
     ("handler", "driver"),
     [
-        ({"options": {"SystemdCgroup": True}}, SYSTEMD),
-        ({"options": {"BinaryName": "/x"}}, CGROUPFS),
+        ({"options": {"SystemdCgroup": True}, "runtime_type": coherence.RUNC}, SYSTEMD),
+        ({"options": {"BinaryName": "/x"}, "runtime_type": coherence.RUNC}, CGROUPFS),
         ({"runtime_type": "io.containerd.runsc.v1", "options": {}}, None),
         ({}, None),  # nothing is said of it in the files
+        ({"options": {"SystemdCgroup": True}, "runtime_type": ""}, None),  # it names no shim
     ],
 )
 def test_only_handlers_of_runcs_shim_have_a_driver(
@@ -99,12 +101,6 @@ def test_only_handlers_of_runcs_shim_have_a_driver(
 ) -> None:
     found = makers_of([("x", handler, True)])
     assert [told.driver for told in found] == ([driver] if driver else [])
-
-
-def test_containerd_answers_with_the_default_handlers_driver() -> None:
-    makers = makers_of([("nvidia", {"options": {"SystemdCgroup": True}}, True)])
-    assert coherence.predicted(makers, "nvidia") == SYSTEMD
-    assert coherence.predicted(makers, "runc") == CGROUPFS
 
 
 @pytest.mark.parametrize(
@@ -137,6 +133,32 @@ def test_a_handler_that_disagrees_with_the_kubelet_is_refused_before_anything_is
     assert "handler other systemd: pods would fail" in said
     assert "SystemdCgroup = false for handler other" in said
     assert not (tmp_path / "etc/k0s").exists()
+
+
+RUNSC_IS_THE_DEFAULT = """version = 3
+[plugins."io.containerd.cri.v1.runtime".containerd]
+default_runtime_name = "runsc"
+[plugins."io.containerd.cri.v1.runtime".containerd.runtimes.runsc]
+runtime_type = "io.containerd.runsc.v1"
+"""
+
+
+def test_a_default_of_another_shim_leaves_it_to_the_next_that_decides(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shim = tmp_path / "bin/containerd-shim-runsc-v1"
+    shim.parent.mkdir()
+    shim.write_text("#!/bin/sh\n")
+    shim.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{shim.parent}:{os.environ['PATH']}")
+    node = tmp_path / "node"
+    path = node / "etc/k0s/containerd.d/gvisor.toml"
+    path.parent.mkdir(parents=True)
+    path.write_text(RUNSC_IS_THE_DEFAULT)
+    runc = "[node.handlers.runc.options]\nSystemdCgroup = true\n"
+    assert run(managed(node, "1.36", runc)) == 0
+    earlier = "[node.handlers.crun.options]\nSystemdCgroup = false\n"
+    assert run(managed(node, "1.36", runc + earlier)) == 3
 
 
 def test_handlers_that_agree_with_each_other_and_the_default_pass(tmp_path: Path) -> None:

@@ -51,8 +51,10 @@ def _own(name: str, table: Mapping[str, Any]) -> bool | None:
     """Return what one handler says; ``None`` where containerd passes it over."""
     if table.get("runtime_type", RUNC_TYPE if name == RUNC else "") != RUNC_TYPE:
         return None
-    options = table.get("options", {} if name == RUNC else None)
-    value = options.get(OPTION, False) if isinstance(options, dict) else None
+    options = _options(table)
+    if not options and name != RUNC:
+        return None  # an empty table counts as none
+    value = options.get(OPTION, False)
     return value if isinstance(value, bool) else None
 
 

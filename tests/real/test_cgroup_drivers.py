@@ -59,11 +59,11 @@ TABLES = {
     "runc is another shim": NO_RUNC,
     "runc is another shim, whatever its options": handler("runc", RUNSC, SYSTEMD),
     "nobody has options": NO_RUNC + handler("aaa"),
-    "empty options are options": NO_RUNC + handler("aaa", options=""),
+    "empty options are none": NO_RUNC + handler("aaa", options=""),
     "somebody else decides": NO_RUNC + handler("aaa", options=SYSTEMD),
 }
 AUTODETECTED = ["runc is another shim", "runc is another shim, whatever its options"]
-AUTODETECTED += ["nobody has options"]
+AUTODETECTED += ["nobody has options", "empty options are none"]
 
 
 def told(folder: Path, text: str, *, systemd: bool) -> str:

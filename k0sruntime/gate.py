@@ -173,6 +173,36 @@ def refuse(composition: Composition, node: Node[Any]) -> tuple[str, ...]:
     )
 
 
+def judged_by(composition: Composition, node: Node[Any], *, read: bool) -> str:
+    """Return what has judged a composition, in a few words.
+
+    Args:
+        composition: what was judged.
+        node: the node.
+        read: the node's own containerd has read the files.
+    """
+    target = target_of(composition, node)
+    if composition.mode == "remote" or target is None:
+        return "no file of containerd's to check"
+    by = "and by containerd itself" if read else "no containerd has read them"
+    return f"checked by the rules for {target}, {by}"
+
+
+def not_judged(composition: Composition, node: Node[Any]) -> tuple[str, ...]:
+    """Return what nobody could judge here, and an operator must know of."""
+    if composition.mode == "remote":
+        return ()
+    notes = []
+    if node.containerd is None:
+        target = target_of(composition, node)
+        notes.append(
+            f"no containerd is here yet that could read the files: they were judged as {target}"
+        )
+    if node.paths.root != "/":
+        notes.append("whether programs of handlers are there was not judged: they may come later")
+    return tuple(notes)
+
+
 def _blocks(finding: Finding) -> bool:
     """A foreign handler that breaks its own pods is told by the proof, and blocks nothing."""
     ours = finding.culprit != "a foreign file"

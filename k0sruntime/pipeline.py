@@ -189,7 +189,14 @@ def proved(prepared: Prepared) -> bool:
 
 
 def adopt(prepared: Prepared, story: Story) -> Outcome:
-    """Take over what runs already: nothing changes, nothing is bounced."""
+    """Take over what runs already: nothing changes, nothing is bounced.
+
+    Raises:
+        RefusedError: what other hands have done since would stop the next start.
+    """
+    from k0sruntime import gate
+
+    told = gate.refuse(prepared.composition, prepared.node)
     running = prepared.observed.running
     with story.stage("run") as tell:
         tell(f"adopted PID {running.pid}: nothing to do" if running else "nothing to do")
@@ -201,6 +208,7 @@ def adopt(prepared: Prepared, story: Story) -> Outcome:
         ran="adopted" if running else "",
         running=running,
         proofs=from_records(running.proofs) if running else (),
+        notes=told,
     )
 
 
@@ -222,9 +230,12 @@ def change(request: Request, prepared: Prepared, story: Story) -> Outcome:
         from k0sruntime.modes import managed
 
         told = gate.refuse(prepared.composition, prepared.node)
+        told += gate.not_judged(prepared.composition, prepared.node)
         watched = managed.Watched.now(request.paths)
         ledger = apply_.apply(prepared.plan, request.paths, prepared.observed.ledger, approve)
-        tell(f"checked; generation {ledger.generation}, {len(prepared.plan.pending())} files")
+        read = config_check.reads(prepared.composition, prepared.node)
+        by = gate.judged_by(prepared.composition, prepared.node, read=read)
+        tell(f"{by}; generation {ledger.generation}, {len(prepared.plan.pending())} files")
     done = Done()
     if request.start:
         done = run.run_and_prove(prepared, ledger, story, watched, checked=checked)

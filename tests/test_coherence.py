@@ -167,11 +167,10 @@ def test_handlers_that_agree_with_each_other_and_the_default_pass(tmp_path: Path
 
 
 def test_the_kubelet_that_runs_may_have_been_told_already(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
 ) -> None:
-    # k0s has not unpacked its containerd yet, so nobody but the gate judges the handlers.
-    monkeypatch.setenv("PATH", "/usr/bin:/bin")
-    arguments = managed(tmp_path, "1.35")
+    runc = "[node.handlers.runc.options]\nSystemdCgroup = true\n"
+    arguments = managed(tmp_path, "1.35", runc)
     settings = tmp_path / "etc/k0sruntime/config.toml"
     wanted = settings.read_text()
     settings.write_text('[node]\nmode = "managed"\nk0s = "1.35"\n')

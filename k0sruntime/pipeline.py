@@ -13,6 +13,7 @@ from k0sruntime import apply as apply_
 from k0sruntime import (
     inputs,
     last_good,
+    owed,
     processes,
     provide,
     request_record,
@@ -262,10 +263,17 @@ def recover(paths: Paths, story: Story) -> None:
             story.say(f"containerd, PID {found.pid}, is ours, and there was no record of it")
     if not transaction.unfinished(paths):
         transaction.undo(paths)  # there may be staged files without a journal
-        return
-    with story.stage("recover") as tell:
-        transaction.undo(paths)
-        tell("an unfinished apply was undone")
+    else:
+        with story.stage("recover") as tell:
+            transaction.undo(paths)
+            tell("an unfinished apply was undone")
+    if left := owed.owed(paths):
+        from k0sruntime.modes import remote
+
+        names = ", ".join(dict.fromkeys(spec.partition(":")[0] for spec in left))
+        story.say(f"{names} was not yet told to read its file again, and is now")
+        for note in remote.reload_owed(paths):
+            story.say(note)
 
 
 def down(request: Request, story: Story, *, pods: bool, purge: bool) -> Outcome:
@@ -274,6 +282,7 @@ def down(request: Request, story: Story, *, pods: bool, purge: bool) -> Outcome:
     The same pipeline with an empty desired state.
     """
     from k0sruntime import run
+    from k0sruntime.modes import remote
 
     with locked(request.paths, request.lock_timeout, story.say):
         recover(request.paths, story)
@@ -285,7 +294,7 @@ def down(request: Request, story: Story, *, pods: bool, purge: bool) -> Outcome:
         with story.stage("apply") as tell:
             apply_.apply(planned, request.paths, ledger)
             tell(f"{len(planned.pending())} files removed")
-        notes += run.reload(planned, request.paths)
+        notes += tuple(remote.reload_owed(request.paths))
         done = run.stop(request.paths, observed, story)
         last_good.forget(request.paths)
         notes += still_elsewhere(request)

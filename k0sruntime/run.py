@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from k0sruntime.modes.managed import Watched
     from k0sruntime.node import Node, Paths
-    from k0sruntime.plan import Ledger, Observed, Plan, Running
+    from k0sruntime.plan import Ledger, Observed, Running
     from k0sruntime.stages import Prepared, Story
 
 
@@ -64,7 +64,7 @@ def run_and_prove(
         last_good.forget(paths)
     if mode == "remote":
         return _remember(prepared, ledger, other)
-    for note in reload(prepared.plan, paths):
+    for note in remote.reload_owed(paths):
         story.say(note)
     try:
         if mode == "managed":
@@ -206,8 +206,8 @@ def before_another(prepared: Prepared, story: Story) -> Done | None:
     """
     gate.refuse(prepared.composition, prepared.node)
     remote.refuse(prepared.composition.files)
-    if not any(change.reload for change in prepared.plan.pending()):
-        return prove_again(prepared, story)
+    if not any(change.edited or change.reload for change in prepared.plan.pending()):
+        return _prove_other(prepared, story)
     from k0sruntime.cri import CRI
 
     socket = prepared.composition.socket
@@ -219,15 +219,10 @@ def before_another(prepared: Prepared, story: Story) -> Done | None:
     return None
 
 
-def reload(plan: Plan, paths: Paths) -> tuple[str, ...]:
-    """Let other programs read the files again that a plan edited; return what to tell."""
-    return tuple(remote.reload((change.reload for change in plan.pending()), paths))
-
-
 def _run_remote(prepared: Prepared, ledger: Ledger, before: Ledger | None, story: Story) -> Done:
     """Let the other runtime read its file again, and prove it; its file goes back if that fails."""
     paths = prepared.node.paths
-    notes = reload(prepared.plan, paths)
+    notes = tuple(remote.reload_owed(paths))
     try:
         done = prove_again(prepared, story)
     except VerifyFailedError as exc:
@@ -236,6 +231,20 @@ def _run_remote(prepared: Prepared, ledger: Ledger, before: Ledger | None, story
         failure = NotProvedError(exc.problems)
         roll_back(prepared, ledger, before or prepared.observed.ledger, failure, story)
     return replace(done, notes=(*notes, *done.notes))
+
+
+def _prove_other(prepared: Prepared, story: Story) -> Done:
+    """Prove another runtime; one that may have missed that its file changed is told once more."""
+    try:
+        return prove_again(prepared, story)
+    except VerifyFailedError:
+        readers = [file.reload for file in prepared.composition.files if file.reload]
+        if not readers:
+            raise
+        story.say("it may have missed its file: told to read it again")
+        for note in remote.reload(readers, prepared.node.paths):
+            story.say(note)
+        return prove_again(prepared, story)
 
 
 def _remember(prepared: Prepared, ledger: Ledger, done: Done) -> Done:

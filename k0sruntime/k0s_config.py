@@ -222,7 +222,7 @@ def _load(text: str, place: str) -> list[Any]:
         raise RefusedError(
             Problem(f"not YAML: {exc.problem}", f"{place}{line}", remedy="Correct the file.")
         ) from exc
-    except (YAMLError, RecursionError, ValueError) as exc:
+    except (YAMLError, RecursionError, ValueError, TypeError, AttributeError) as exc:
         said = " ".join(str(exc).split())[:200]
         raise RefusedError(Problem(f"not YAML: {said}", place, remedy="Correct the file.")) from exc
 

@@ -92,7 +92,11 @@ def refuse_incoherent(composition: Composition, node: Node[Any]) -> None:
     if others and not profile and not kubelet and not said:
         return  # a profile of other hands says what the kubelet takes
     drivers = coherence.Drivers(
-        node.k0s.version, said, str(profile.get("cgroupDriver", "")), kubelet, makers
+        node.k0s.version,
+        said,
+        profile=str(profile.get("cgroupDriver", "")),
+        kubelet=kubelet,
+        makers=makers,
     )
     problems = [
         Problem(

@@ -17,9 +17,8 @@ from k0sruntime.errors import CRIError, Problem, VerifyFailedError
 from k0sruntime.ledger import State, as_proved
 from k0sruntime.modes import managed, remote, standalone
 from k0sruntime.proof import Proven
-from k0sruntime.prove import NotProvedError, checks_of, prove, summary, target_of
+from k0sruntime.prove import NotProvedError, checks_of, prove, summary, target_of, unfit
 from k0sruntime.roll_back import roll_back
-from k0sruntime.sockets import socket_fault
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -146,7 +145,8 @@ def prove_again(prepared: Prepared, story: Story) -> Done:
     with story.stage("verify") as tell:
         try:
             where = socket.path if socket else ""
-            proofs = prove(prepared.node, target_of(composition), checks_of(prepared), where)
+            checks, owner = checks_of(prepared), _who_named(prepared)
+            proofs = prove(prepared.node, target_of(composition), checks, where, owner)
         except NotProvedError as exc:
             raise VerifyFailedError(*exc.problems) from exc
         if socket:
@@ -154,6 +154,14 @@ def prove_again(prepared: Prepared, story: Story) -> Done:
         tell(summary(proofs))
     notes = next_start.warnings(prepared.node, composition)
     return Done(running=running, proofs=tuple(proofs), notes=notes)
+
+
+def _who_named(prepared: Prepared) -> str:
+    """Return who named the socket of another runtime."""
+    owners = [item.owner for item in prepared.collected.sockets]
+    if owners and owners[0].provider == "node":
+        return "[node] cri_socket, or --cri-socket"
+    return str(owners[0]) if owners else ""
 
 
 def reported(node: Node[Any], proofs: Sequence[Proven]) -> list[Proven]:
@@ -213,7 +221,7 @@ def before_another(prepared: Prepared, story: Story) -> Done | None:
     socket = prepared.composition.socket
     path = prepared.node.paths.on_disk(socket.path) if socket else ""
     with CRI(path) as cri:
-        wrong = socket_fault(path, cri.runtime)
+        wrong = unfit(path, cri, _who_named(prepared))
     if wrong:
         raise VerifyFailedError(wrong)
     return None

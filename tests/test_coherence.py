@@ -75,8 +75,43 @@ def test_the_table_has_a_row_for_everyone_and_the_verdict_at_its_end() -> None:
     ]
 
 
-def test_where_nobody_says_anything_there_is_no_table() -> None:
-    assert table(Drivers(NEW)) == ()
+@pytest.mark.parametrize("silent", ["it serves no RuntimeConfig", "no part for Linux"])
+def test_where_nobody_says_anything_the_verdict_says_so(silent: str) -> None:
+    rows = table(Drivers(NEW, silent=silent))
+    assert [(row.name, row.verdict, row.detail) for row in rows] == [
+        ("cgroup driver of the CRI", "pass", f"it does not tell: {silent}"),
+        (
+            "cgroup driver of the kubelet",
+            "pass",
+            "cgroupfs: Kubernetes 1.36 is not told by the CRI, and takes what its configuration says",
+        ),
+        (
+            "cgroup drivers agree",
+            "unknown",
+            "the kubelet takes cgroupfs, and nobody says who makes cgroups how",
+        ),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("kubernetes", "makers", "said"),
+    [
+        (NEW, (), "fail"),
+        (NEW, (Told("docker", CGROUPFS),), "fail"),
+        (None, (Told("docker", CGROUPFS),), "warn"),
+        (OLD, (Told("docker", CGROUPFS),), "pass"),  # it does not ask
+    ],
+)
+def test_a_cri_that_fails_when_asked_has_its_row_and_a_verdict(
+    kubernetes: Version | None, makers: tuple[Told, ...], said: str
+) -> None:
+    rows = table(Drivers(kubernetes, makers=makers, failed="INTERNAL: broken"))
+    (row,) = [row for row in rows if row.name == "cgroup driver of the CRI"]
+    assert (row.verdict, row.detail) == ("warn", "it fails when asked: INTERNAL: broken")
+    assert rows[-1].verdict == said
+    if said != "pass":
+        assert "does not start where RuntimeConfig fails (INTERNAL: broken)" in rows[-1].detail
+        assert "restart it" in rows[-1].remedy
 
 
 def test_each_failure_says_what_to_do() -> None:
@@ -93,6 +128,7 @@ def test_each_failure_says_what_to_do() -> None:
         ({"options": {"BinaryName": "/x"}, "runtime_type": coherence.RUNC}, CGROUPFS),
         ({"runtime_type": "io.containerd.runsc.v1", "options": {}}, None),
         ({}, None),  # nothing is said of it in the files
+        ({"runtime_type": "io.containerd.runc.v2"}, CGROUPFS),
         ({"options": {"SystemdCgroup": True}, "runtime_type": ""}, None),  # it names no shim
     ],
 )
@@ -101,6 +137,10 @@ def test_only_handlers_of_runcs_shim_have_a_driver(
 ) -> None:
     found = makers_of([("x", handler, True)])
     assert [told.driver for told in found] == ([driver] if driver else [])
+
+
+def test_runc_is_known_without_a_table() -> None:
+    assert makers_of([("runc", {}, True)]) == (Told("handler runc", CGROUPFS),)
 
 
 @pytest.mark.parametrize(

@@ -83,7 +83,7 @@ def told(folder: Path, text: str, *, systemd: bool) -> str:
     try:
         with CRI(str(folder / "c.sock")) as cri:
             cri.wait(SECONDS, lambda: process.poll() is None)
-            return cri.cgroup_driver()
+            return cri.cgroup_driver()[0]
     finally:
         process.terminate()
         process.wait(SECONDS)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from k0sruntime.compose import Composition
     from k0sruntime.node import Paths
-    from k0sruntime.plan import Plan, Running
+    from k0sruntime.plan import Change, Plan, Running
     from k0sruntime.proof import Proven
     from k0sruntime.records import Record
     from k0sruntime.stages import Outcome
@@ -62,7 +62,7 @@ def plan_document(plan: Plan, composition: Composition) -> dict[str, Any]:
                 "owner": change.owner,
                 "before": change.before.digest if change.before else None,
                 "after": change.after.digest if change.after else None,
-                "diff": masking.diff(change.diff(), whole=_secret(change)),
+                "diff": shown_diff(change),
             }
             for change in plan.changes
         ],
@@ -95,10 +95,25 @@ def plan_document(plan: Plan, composition: Composition) -> dict[str, Any]:
     }
 
 
-def _secret(change: Any) -> bool:
+def shown_diff(change: Change) -> str:
+    """Return a change as a unified difference that may be shown: secrets are masked."""
+    states = [state.content if state else b"" for state in (change.before, change.after)]
+    texts = masking.json_texts(*states, private=_private(change))
+    if texts is not None:
+        return change.diff(*texts)
+    return masking.diff(change.diff(), whole=_secret(change))
+
+
+def _private(change: Change) -> bool:
+    """Tell whether a file is its owner's alone, before or after."""
+    states = [state for state in (change.before, change.after) if state]
+    return any(not state.mode & 0o077 for state in states)
+
+
+def _secret(change: Change) -> bool:
     """Tell whether a file is its owner's alone, or holds credentials wherever it came from."""
     states = [state for state in (change.before, change.after) if state]
-    return any(not state.mode & 0o077 or _holds_secret(state.content) for state in states)
+    return _private(change) or any(_holds_secret(state.content) for state in states)
 
 
 def _holds_secret(content: bytes) -> bool:
@@ -114,7 +129,7 @@ def plan_text(plan: Plan, composition: Composition) -> str:
     lines += _fetched(plan)
     lines += [f"  recorded  {path}: equal already, ours from now on" for path in plan.unrecorded]
     for change in plan.pending():
-        lines += ["", masking.diff(change.diff(), whole=_secret(change)).rstrip("\n")]
+        lines += ["", shown_diff(change).rstrip("\n")]
     if plan.keys:
         lines += ["", "What containerd loads changes in:"]
         lines += [f"  {key}" for key in plan.keys]

@@ -112,7 +112,8 @@ def _merge(path: str, profile: KubeletProfile) -> None:
     with refused_io(path):
         kept = _keep(path, before)
         write_like(path, after.content, before)
-    click.echo(Change(path, "update", "node", before, after).diff(), nl=False)
+    shown = Change(path, "update", "node", before, after).diff().splitlines()
+    click.echo("\n".join(line for line in shown if not line.startswith(" ")))  # ours alone
     click.echo(f"wrote {path}, and kept what was there as {kept}")
     click.echo("restart the controllers, then this worker")
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
+import shutil
 import subprocess
 import sys
 import time
@@ -307,6 +309,42 @@ def test_what_docker_would_not_take_is_refused_before_anything_is_written(folder
         assert done.returncode == 3
         assert "not JSON" in done.stderr
         assert docker.daemon_json.read_text() == "{not json"
+
+
+def test_a_bundle_that_zstd_packed_is_imported_where_zstd_is_there(folder: Path) -> None:
+    packer = shutil.which("zstd")
+    assert packer, "the program zstd is missing: apt install zstd"
+    (folder / "node").mkdir()
+    bundle = folder / "probe.tar.zst"
+    subprocess.run([packer, "-q", LAB / "images/probe.tar", "-o", bundle], check=True)
+    cut, other = folder / "cut.tar.zst", folder / "other.tar.zst"
+    cut.write_bytes(bundle.read_bytes()[: bundle.stat().st_size // 2])
+    other.write_bytes(b"no archive at all")
+
+    def imported(path: Path, search: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "k0sruntime_dockerd", "import-images"]
+        return subprocess.run(
+            [*command, f"--sandbox={folder}/node", f"--docker={docker.socket}", path],
+            capture_output=True,
+            text=True,
+            env={**os.environ, "PATH": search},
+            check=False,
+        )
+
+    with running_docker() as docker:
+        done = imported(bundle, str(folder))
+        assert done.returncode == 3
+        assert "needs the program zstd, which is not on PATH: install it" in done.stderr
+        for broken in (cut, other):
+            done = imported(broken, os.environ["PATH"])
+            assert done.returncode == 3
+            assert "zstd cannot unpack it" in done.stderr
+        with docker.client() as client:
+            assert not client.images(IMAGE), "nothing was loaded by then"
+        done = imported(bundle, os.environ["PATH"])
+        assert (done.returncode, done.stdout) == (0, f"{bundle}: {IMAGE}\n"), done.stderr
+        with docker.client() as client:
+            assert client.images(IMAGE)
 
 
 KUBECTL = """#!/bin/sh

@@ -23,6 +23,7 @@ from k0sruntime.lock import locked
 from k0sruntime.observe import foreign_here, owned
 from k0sruntime.real_files import RealFiles, file_state
 from k0sruntime.refused import refused_io
+from k0sruntime.remainder import refuse_worse
 
 if TYPE_CHECKING:
     from k0sruntime.node import Paths
@@ -47,13 +48,14 @@ def quarantine(request: Request, given: tuple[str, ...]) -> tuple[Done, ...]:
     """Move foreign files out of the way, and keep them.
 
     Raises:
-        RefusedError: a file that is ours, is not there, or is none that containerd loads; nothing
-            was moved.
+        RefusedError: a file that is ours, is not there, or is none that containerd loads, or one
+            that others lean on; nothing was moved.
     """
     paths = request.paths
     with locked(paths, request.lock_timeout, lambda _: None):
         transaction.undo(paths)  # a killed command may have left staged files, or a journal
         asked = _refuse_others(given, paths)
+        refuse_worse(request, dict.fromkeys(asked))
         return tuple(Done(path, _moved(path, paths)) for path in asked)
 
 
@@ -68,6 +70,7 @@ def put_right(request: Request, given: tuple[str, ...]) -> tuple[Done, ...]:
         transaction.undo(paths)
         found = _contents(_refuse_others(given, paths), paths)
         repairs = _repairs(found, request)
+        refuse_worse(request, {path: repairs[path].text.encode() for path in found})
         return tuple(
             _replaced(path, found[path], repairs[path], paths)
             if repairs[path].text.encode() != found[path].content

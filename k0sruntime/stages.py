@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from contextlib import AbstractContextManager
 
     from k0sruntime.collect import Collected
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from k0sruntime.plan import Observed, Plan, Running
     from k0sruntime.proof import Proven
     from k0sruntime.records import Record
+    from k0sruntime.upgrade import Upgrade
 
 Ran = Literal["", "started", "bounced", "adopted", "stopped"]
 
@@ -32,6 +34,22 @@ class Story(Protocol):
 
     def progress(self, text: str) -> None:
         """Tell how far long work is; each text takes the place of the one before."""
+
+
+class Silent:
+    """Tells nothing."""
+
+    @contextlib.contextmanager
+    def stage(self, name: str) -> Iterator[Callable[[str], None]]:
+        """Open a stage."""
+        del name
+        yield lambda _: None
+
+    def say(self, text: str) -> None:
+        """Tell nothing."""
+
+    def progress(self, text: str) -> None:
+        """Tell nothing."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +78,10 @@ class Request:
     """Leave a supervisor behind; ``None``: as the settings say."""
     start: bool = True
     """Start or bounce and prove; not so for an image root."""
+    instead: Mapping[str, bytes | None] = field(default_factory=dict)
+    """Files of other hands as they would be, by path; ``None`` for one that would be gone."""
+    upgrade: Upgrade | None = None
+    """Compose for the k0s and containerd that the node would have, not for those it has."""
 
 
 @dataclass(frozen=True)

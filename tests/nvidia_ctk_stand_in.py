@@ -111,13 +111,24 @@ def install(
         release=release,
         folder=folder,
         cdi=env.get("RUNTIME_ENABLE_CDI") == "true",
-        default=env.get("CONTAINERD_SET_AS_DEFAULT", "true") == "true",
+        default=_default(env),
     )
     on_host(target).parent.mkdir(parents=True, exist_ok=True)
     on_host(target).write_text(text)
     main = rtoml.loads(top.read_text()) if top.exists() else {"version": source.get("version", 2)}
     top.parent.mkdir(parents=True, exist_ok=True)
     top.write_text(rewritten(main, f"{target.rpartition('/')[0]}/*.toml"))
+
+
+def _default(env: Mapping[str, str]) -> bool:
+    """The first of two variables that is set counts, and true where none is."""
+    said = env.get("NVIDIA_RUNTIME_SET_AS_DEFAULT", env.get("CONTAINERD_SET_AS_DEFAULT", "true"))
+    return said == "true"
+
+
+def as_the_operator_starts_it(env: Mapping[str, str], *, cdi: bool) -> dict[str, str]:
+    """Return the toolkit container's variables: the operator's own, then those of the values."""
+    return {**({"NVIDIA_RUNTIME_SET_AS_DEFAULT": "false"} if cdi else {}), **env}
 
 
 def rewritten(main: Mapping[str, Any], pattern: str = "/etc/containerd/conf.d/*.toml") -> str:

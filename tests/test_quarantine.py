@@ -112,6 +112,27 @@ def test_a_file_of_ours_is_refused(root: Path, how, capsys) -> None:
     assert (root / ours.lstrip("/")).exists()
 
 
+def test_a_file_that_another_leans_on_is_not_moved_alone(root: Path, line: str, capsys) -> None:
+    head = f'version = {schema(line)}\n[plugins."{PLUGINS[schema(line)]}".containerd'
+    handler = put(
+        root, "containerd.d/acme.toml", f'{head}.runtimes.acme]\nruntime_type = "x.y.v1"\n'
+    )
+    leans = put(root, "containerd.d/site.toml", f'{head}]\ndefault_runtime_name = "acme"\n')
+    before = listing(root)
+    assert command(root, handler) == 3
+    said = capsys.readouterr().err
+    assert "what is left without /etc/k0s/containerd.d/acme.toml" in said
+    assert "site.toml" in said
+    assert listing(root) == before
+    assert command(root, handler, leans) == 0
+
+
+def test_one_bad_file_of_two_can_be_moved_though_the_other_stays_bad(root: Path) -> None:
+    first = put(root, "containerd.d/a.toml", "version = = 1\n")
+    put(root, "containerd.d/b.toml", "version = = 2\n")
+    assert command(root, first) == 0
+
+
 def test_the_document_tells_where_the_file_is_kept(root: Path, capsys) -> None:
     path = put(root, "containerd.d/nvidia.toml", "version = 3\n")
     assert command(root, "--json", path) == 0

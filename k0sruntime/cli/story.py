@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from k0sruntime import masking
+from k0sruntime.stages import Silent as Silent  # noqa: PLC0414 - one place to import from
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -57,19 +58,3 @@ class Stderr:
         """Write; a reader that went away must not stop an apply half-way."""
         with contextlib.suppress(OSError):
             click.echo(masking.text(text), err=True, nl=False)
-
-
-class Silent:
-    """Tells nothing."""
-
-    @contextlib.contextmanager
-    def stage(self, name: str) -> Iterator[Callable[[str], None]]:
-        """Open a stage."""
-        del name
-        yield lambda _: None
-
-    def say(self, text: str) -> None:
-        """Tell nothing."""
-
-    def progress(self, text: str) -> None:
-        """Tell nothing."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import posixpath
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from k0sruntime import masking
@@ -53,6 +54,18 @@ class Existing:
     imports: Mapping[str, bytes] = field(default_factory=dict)
     profile: str = ""
     edited: Mapping[str, Before] = field(default_factory=dict)
+
+    def instead(self, paths: Paths, files: Mapping[str, bytes | None]) -> Existing:
+        """Return the same where files of other hands are others, or gone (``None``)."""
+        dropins = dict(self.dropins)
+        for path, content in files.items():
+            folder, name = posixpath.split(path)
+            if folder == paths.dropins and content is not None:
+                dropins[name] = content
+            elif folder == paths.dropins:
+                dropins.pop(name, None)
+        main = files.get(paths.main_file, self.main)
+        return replace(self, main=main, dropins=dropins)
 
 
 @dataclass(frozen=True)

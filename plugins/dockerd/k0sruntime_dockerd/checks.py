@@ -14,7 +14,7 @@ from k0sruntime import Check, CRIError, Version
 from k0sruntime_dockerd import bundles, docker_api, found
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from k0sruntime import Node, RunningCRI
     from k0sruntime_dockerd.docker_api import Info
@@ -48,7 +48,7 @@ def of(node: Node[DockerdSettings], cri: RunningCRI) -> Iterator[Check]:
         )
         return
     yield from _docker(info, path, version)
-    yield from _cri_dockerd(node, info)
+    yield from _cri_dockerd(node, info, set(cri.handlers()))
     yield _pause_image(cri)
     if node.settings.runtimes:
         yield from _handlers(node, cri, _when_read(node, path, info))
@@ -97,7 +97,9 @@ def _log_driver(info: Info) -> Check:
     )
 
 
-def _cri_dockerd(node: Node[DockerdSettings], info: Info) -> Iterator[Check]:
+def _cri_dockerd(
+    node: Node[DockerdSettings], info: Info, serves: Collection[str]
+) -> Iterator[Check]:
     name = "cri-dockerd's version"
     path = found.program(node)
     version = _asked(path) if path else None
@@ -106,18 +108,19 @@ def _cri_dockerd(node: Node[DockerdSettings], info: Info) -> Iterator[Check]:
         remedy = "Name it in [dockerd] cri_dockerd; old ones fail with Docker 29."
         yield Check(name=name, verdict="unknown", detail=detail, remedy=remedy)
         return
-    verdict, why, remedy = _judged(version, node, info)
+    verdict, why, remedy = _judged(version, node, info, serves)
     detail = f"{version}: {why}" if why else str(version)
     yield Check(name=name, verdict=verdict, detail=detail, remedy=remedy)
 
 
 def _judged(
-    version: Version, node: Node[DockerdSettings], info: Info
+    version: Version, node: Node[DockerdSettings], info: Info, serves: Collection[str]
 ) -> tuple[Literal["pass", "warn", "fail"], str, str]:
     if version < OLD_CLIENT and _numbers(info.least_api) >= LEAST_API:
         why = f"its client is older than API {info.least_api}, the oldest of Docker {info.version}"
         return "fail", why, "Install cri-dockerd 0.3.17 or newer."
-    if node.settings.runtimes and version not in WITH_HANDLERS:
+    missing = not set(node.settings.runtimes) <= set(serves)
+    if missing and version not in WITH_HANDLERS:
         lost = "lost" if version in LOST_HANDLERS else "does not know"
         why = f"it {lost} runtime handlers: RuntimeClasses would fail"
         return "fail", why, "Install cri-dockerd 0.4.1, or take out [dockerd.runtimes]."

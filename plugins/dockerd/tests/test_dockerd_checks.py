@@ -97,10 +97,16 @@ def test_known_bad_versions_of_cri_dockerd_are_told(
     answers, version, least, runtimes, verdict, why
 ):
     found = info(least_api=least, runtimes=("crun", "runc"))
-    cri = Cri(handlers=("crun", "runc"))
+    cri = Cri(handlers=("crun", "runc") if version == "0.4.1" else ())
     check = answers(found, version, cri, {"runtimes": runtimes})["cri-dockerd's version"]
     assert check.verdict == verdict
     assert why in check.detail
+
+
+def test_what_the_cri_serves_counts_more_than_a_list_of_versions(answers):
+    found = info(runtimes=("crun", "runc"))
+    said = answers(found, "0.5.0", Cri(handlers=("crun", "runc")), {"runtimes": CRUN})
+    assert said["cri-dockerd's version"].verdict == "pass"
 
 
 def test_a_program_that_is_not_there_is_unknown(monkeypatch):

@@ -86,6 +86,11 @@ def refuse_without_gpu(node: Node[NvidiaSettings], found: Detected) -> None:
         raise Inactive('[nvidia] gpu = "no"')
     if node.settings.gpu == "yes" or found.wsl or found.bound:
         return
+    if not found.gpus and found.loaded:
+        raise Inactive(
+            "the NVIDIA driver is loaded, and no GPU of NVIDIA's is on the PCI bus: where it is"
+            ' integrated, set [nvidia] gpu = "yes"'
+        )
     if not found.gpus:
         raise Inactive("no NVIDIA GPU on the PCI bus")
     first = found.gpus[0]

@@ -11,6 +11,7 @@ there and nothing besides. Sources: nvidia-container-toolkit v1.20
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,8 @@ from k0sruntime import Problem, Refused, Version
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+HANDLER_NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+"""A handler's name in a RuntimeClass is a DNS label."""
 FIRST_WITH_DROPINS = (1, 27)
 FIRST_CONTAINERD_2 = (1, 36)
 MAIN = "/etc/k0s/containerd.toml"
@@ -84,6 +87,14 @@ def wanted(
                 remedy=f"Take a name such as {DROPIN}.",
             )
         )
+    if not HANDLER_NAME.fullmatch(handler):
+        problems.append(
+            Problem(
+                f"{handler!r} is no name of a handler",
+                place="--handler",
+                remedy="Take lower-case letters, digits and hyphens, such as nvidia.",
+            )
+        )
     if problems or version is None:
         raise Refused(*problems)
     return Wanted(version, handler, default, drop_in, toolkit)
@@ -106,7 +117,11 @@ def environment(asked: Wanted) -> Iterator[tuple[str, str, str]]:
     yield ("CONTAINERD_SOCKET", SOCKET, "k0s's containerd, not that of the distribution.")
     yield ("CONTAINERD_RUNTIME_CLASS", asked.handler, "")
     said = str(asked.default).lower()
-    yield ("CONTAINERD_SET_AS_DEFAULT", said, "The toolkit's own default is true.")
+    yield (
+        "NVIDIA_RUNTIME_SET_AS_DEFAULT",
+        said,
+        "Counts more than CONTAINERD_SET_AS_DEFAULT, and than what the operator says for CDI.",
+    )
     if asked.k0s < FIRST_CONTAINERD_2:
         yield ("RUNTIME_ENABLE_CDI", "true", "containerd 1.7 resolves no CDI device without.")
     yield ("RUNTIME_RESTART_MODE", "none", "k0s bounces containerd when the file changes.")
@@ -116,7 +131,8 @@ def values(asked: Wanted) -> str:
     """Return the values as YAML."""
     line = f"{asked.k0s.major}.{asked.k0s.minor}"
     lines = [
-        f"# GPU operator, toolkit 1.18 and newer, on k0s {line} (containerd {asked.containerd}).",
+        f"# k0s {line} (containerd {asked.containerd}), GPU operator 25.10 and newer.",
+        "# An older operator takes no file as a source, and the node would not come back.",
         "# helm upgrade --install gpu-operator nvidia/gpu-operator \\",
         "#   --namespace gpu-operator --create-namespace --values THIS_FILE",
         "operator:",

@@ -25,15 +25,22 @@ class Nvidia(Provider[NvidiaSettings]):
     settings = NvidiaSettings
     summary = "NVIDIA GPUs in containers (handlers nvidia, nvidia-cdi, nvidia-legacy; or CDI)"
 
-    def contribute_dropin(self, node: Node[NvidiaSettings]) -> Iterator[RuntimeHandler | DropIn]:
+    def contribute_dropin(
+        self, node: Node[NvidiaSettings]
+    ) -> Iterator[RuntimeHandler | DropIn | Check]:
         """Contribute what the mode needs where there is a GPU with a driver."""
         found = detect.detect(node)
         detect.refuse_without_gpu(node, found)
         if node.settings.mode == "nri":
             raise Inactive(_nri(node))
         handlers = list(_handlers(node)) if node.settings.mode == "runtimeclass" else []
+        switch = node.settings.cdi and _old(node) and not written.switches_cdi_on(node)
+        if node.settings.mode == "runtimeclass" and not handlers:
+            if not switch:
+                raise Inactive(written.reason(node))
+            yield Check(name="handlers", verdict="warn", detail=written.reason(node))
         yield from handlers
-        if node.settings.cdi and _old(node):
+        if switch:
             yield DropIn(
                 runtime={"enable_cdi": True}, reason="containerd 1.7 resolves no CDI device without"
             )
@@ -59,23 +66,28 @@ class Nvidia(Provider[NvidiaSettings]):
             detail=", ".join(found.device_nodes)
             or "none yet; the runtime makes them when the first pod starts",
         )
-        if node.settings.mode == "cdi":
+        if node.settings.mode == "cdi" or _has_cdi_handler(node):
             yield from cdi.checks(node, found)
         if node.settings.mode == "runtimeclass":
             yield from written.checks(node)
+
+
+def _has_cdi_handler(node: Node[NvidiaSettings]) -> bool:
+    """Tell whether there is the handler whose runtime reads CDI specs, ours or another hand's."""
+    name = f"{node.settings.handler}-cdi"
+    ours = node.settings.mode == "runtimeclass" and "-cdi" in runtimes(node)
+    return ours or name in written.taken(node)
 
 
 def _handlers(node: Node[NvidiaSettings]) -> Iterator[RuntimeHandler]:
     """Yield the handlers that no other hand has defined.
 
     Raises:
-        Inactive: there is no toolkit, or another hand has defined them all.
+        Inactive: there is no toolkit.
     """
     settings = node.settings
     found = runtimes(node)
     taken = written.taken(node)
-    if all(f"{settings.handler}{suffix}" in taken for suffix in found):
-        raise Inactive(written.reason(node))
     for suffix, path in found.items():
         name = f"{settings.handler}{suffix}"
         if name not in taken:

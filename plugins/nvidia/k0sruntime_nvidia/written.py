@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 PROGRAM = "nvidia-container-runtime"
 SIGNS = ("runtime_engine", "runtime_root", "privileged_without_host_devices")
-"""Keys that the toolkit writes into every handler, empty or not; nobody does by hand."""
+"""Keys that the toolkit writes into every handler, empty or not; NVIDIA's guides have them too."""
 TRIPLE = {"nvidia", "nvidia-cdi", "nvidia-legacy"}
 """The handlers that it writes at once."""
 PLAIN = {"containerd", "enable_cdi"}
@@ -105,6 +105,11 @@ def all_written(node: Node[NvidiaSettings]) -> tuple[Written, ...]:
 def taken(node: Node[NvidiaSettings]) -> Mapping[str, ForeignFile]:
     """Return the names of handlers that files of other hands define, the last file each."""
     return {name: file for file in node.foreign for name in file.handlers}
+
+
+def switches_cdi_on(node: Node[NvidiaSettings]) -> bool:
+    """Tell whether a file of another hand's lets containerd resolve CDI devices already."""
+    return any(file.runtime.get("enable_cdi") is True for file in node.foreign)
 
 
 def reason(node: Node[NvidiaSettings]) -> str:

@@ -106,8 +106,19 @@ def test_names_and_the_default_are_the_operators_choice(capsys):
     assert values["operator"]["runtimeClass"] == "gpu"
     found = env(values)
     assert found["CONTAINERD_RUNTIME_CLASS"] == "gpu"
-    assert found["CONTAINERD_SET_AS_DEFAULT"] == "true"
+    assert found["NVIDIA_RUNTIME_SET_AS_DEFAULT"] == "true"
     assert found["RUNTIME_DROP_IN_CONFIG"] == "/etc/k0s/containerd.d/90-gpu.toml"
+
+
+@pytest.mark.parametrize("default", [True, False])
+def test_the_default_is_what_was_asked_for_whatever_the_operator_says_for_cdi(
+    tmp_path, capsys, default
+):
+    values = printed(capsys, "--k0s", "1.36", *(["--default"] if default else []))
+    host = node_of(tmp_path, "1.36")
+    ctk.install(ctk.as_the_operator_starts_it(env(values), cdi=True), host, DUMPED)
+    text = (host / "etc/k0s/containerd.d/nvidia.toml").read_text()
+    assert ('default_runtime_name = "nvidia"' in text) is default
 
 
 def test_the_operators_toolkit_can_be_left_out(capsys):
@@ -121,6 +132,8 @@ def test_the_operators_toolkit_can_be_left_out(capsys):
     [
         (["--k0s", "1.26"], "no k0s line with drop-ins"),
         (["--k0s", "newest"], "no k0s line with drop-ins"),
+        (["--k0s", "1.36", "--handler", "A B"], "'A B' is no name of a handler"),
+        (["--k0s", "1.36", "--handler", "../x"], "'../x' is no name of a handler"),
         (["--k0s", "1.36", "--drop-in", "/etc/containerd/conf.d/99-nvidia.toml"], "nothing else"),
         (["--k0s", "1.36", "--drop-in", "/etc/k0s/containerd.d/nvidia"], "nothing else"),
         (["--k0s", "1.36", "--drop-in", "/etc/k0s/containerd.d/k0sruntime-x.toml"], "own names"),

@@ -289,7 +289,7 @@ def test_the_command_has_the_operators_driver_root_and_the_toolkits_own_path():
 def test_a_spec_that_fits_passes_whether_yaml_or_json():
     path = "/var/run/cdi/nvidia.yaml"
     assert the_spec(contents={**LOADED, path: spec()}).verdict == "pass"
-    text = json.dumps({"cdiVersion": "0.5.0", "kind": "nvidia.com/gpu", "devices": []})
+    text = json.dumps({"cdiVersion": "0.5.0", "kind": "nvidia.com/gpu", "devices": [{"name": "0"}]})
     check = the_spec(contents={**LOADED, "/etc/cdi/nvidia.json": text})
     assert (check.verdict, check.detail) == ("pass", "/etc/cdi/nvidia.json (nvidia.com/gpu)")
 
@@ -300,6 +300,9 @@ def test_a_spec_that_fits_passes_whether_yaml_or_json():
         (spec("570.124.06"), "made for the driver 570.124.06, and 580.95.05 is loaded"),
         (spec(devices=(0, 1, 2)), "names /dev/nvidia2, which is not there"),
         (spec(devices=(0,)), "does not name /dev/nvidia1"),
+        ('{"kind": "nvidia.com/gpu", "devices": [{"na', "no CDI spec: it cannot be read"),
+        ("cdiVersion: 0.5.0\nkind: nvidia.com/gpu\n", "no CDI spec: it names no device"),
+        ("kind: nvidia.com/gpu\ndevices:\n- name: all\n", "no CDI spec: it has no cdiVersion"),
     ],
 )
 def test_a_spec_that_does_not_fit_the_node_any_more_is_stale(text, why):
@@ -309,8 +312,23 @@ def test_a_spec_that_does_not_fit_the_node_any_more_is_stale(text, why):
     assert check.remedy == "Run nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml"
 
 
+def test_gpus_may_be_told_in_a_spec_each():
+    each = {f"/etc/cdi/gpu{n}.yaml": spec(devices=(n,)) for n in (0, 1)}
+    found = checks(mode="cdi", executables=(), contents={**LOADED, **each})
+    assert [c.verdict for c in found if c.name == "CDI spec"] == ["pass", "pass"]
+
+
+def test_the_handler_that_reads_specs_needs_one_too():
+    found = checks(contents=LOADED, executables=ALL)
+    assert [c.verdict for c in found if c.name == "CDI spec"] == ["warn"]
+    assert not [c for c in checks(contents=LOADED) if c.name == "CDI spec"]
+
+
 def test_specs_of_others_are_not_ours_to_judge():
-    other = {"/etc/cdi/intel.yaml": "kind: intel.com/gpu\n", "/etc/cdi/README": "nvidia.com/gpu"}
+    other = {
+        "/etc/cdi/intel.yaml": "# kind: nvidia.com/gpu\nkind: intel.com/gpu\n",
+        "/etc/cdi/README": "nvidia.com/gpu",
+    }
     assert "no spec" in the_spec(contents={**LOADED, **other}).detail
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import rtoml
 
-from k0sruntime import ForeignFile, Inactive, RuntimeHandler
+from k0sruntime import Check, ForeignFile, Inactive, RuntimeHandler
 from k0sruntime.testing import MadeUpFiles, make_node
 from k0sruntime_nvidia import provider
 from k0sruntime_nvidia.provider import NvidiaSettings
@@ -86,6 +86,17 @@ def test_while_the_toolkit_has_the_handlers_nothing_is_contributed_and_it_is_sai
     assert f"{DROPIN} (version " in raised.value.reason
     assert "which NVIDIA's toolkit wrote" in raised.value.reason
     assert raised.value.reason.endswith(f"k0sruntime quarantine {DROPIN}")
+
+
+def test_cdi_is_switched_on_for_1_35_even_where_the_toolkit_has_the_handlers():
+    node = made(foreign("1.20-nothing-version-2.toml"), line="1.35")
+    parts = list(provider.contribute_dropin(node))
+    (told,) = [part for part in parts if isinstance(part, Check)]
+    assert "which NVIDIA's toolkit wrote" in told.detail
+    (cdi,) = [part for part in parts if not isinstance(part, Check)]
+    assert cdi.runtime == {"enable_cdi": True}
+    with pytest.raises(Inactive):
+        list(provider.contribute_dropin(made(node.foreign[0], line="1.35", cdi=False)))
 
 
 def test_a_file_written_by_hand_keeps_its_handler_and_the_others_are_contributed():

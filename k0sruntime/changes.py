@@ -49,10 +49,15 @@ class Change:
         folder = posixpath.basename(posixpath.dirname(self.path))
         return folder == "containerd.d" and self.action not in ("unchanged", "drift", "foreign")
 
-    def diff(self) -> str:
-        """Return the change as a unified diff; empty where nothing changes."""
-        before = _text(self.before)
-        after = _text(self.after)
+    def diff(self, before: str | None = None, after: str | None = None) -> str:
+        """Return the change as a unified diff; empty where nothing changes.
+
+        Args:
+            before: what is shown of the file as it lies there, by default all of it.
+            after: what is shown of it as it is to be.
+        """
+        before = _text(self.before) if before is None else before
+        after = _text(self.after) if after is None else after
         return "".join(
             difflib.unified_diff(
                 before.splitlines(keepends=True),

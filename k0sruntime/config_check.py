@@ -33,7 +33,7 @@ def begun(composition: Composition, node: Node[Any]) -> Iterator[Callable[[], No
     Yields a function that waits for its verdict, so that files are staged meanwhile. It raises
     ``RefusedError`` with containerd's own words and the files' real names.
     """
-    if not _can_ask(node) or composition.mode != "standalone":
+    if not reads(composition, node):
         yield lambda: None
         return
     files, names = copy_of(composition)
@@ -58,11 +58,13 @@ def begun(composition: Composition, node: Node[Any]) -> Iterator[Callable[[], No
             asked.answer()
 
 
-def _can_ask(node: Node[Any]) -> bool:
-    """Tell whether the node's containerd runs on this machine; an image's may be for another."""
-    return node.containerd is not None and (
-        node.paths.root == "/" or node.arch == platform.machine()
-    )
+def reads(composition: Composition, node: Node[Any]) -> bool:
+    """Tell whether the node's containerd is asked.
+
+    It is where it is ours to start, and runs on this machine; an image's may be for another.
+    """
+    here = node.paths.root == "/" or node.arch == platform.machine()
+    return composition.mode == "standalone" and node.containerd is not None and here
 
 
 def _problem(stderr: str, names: dict[str, str], node: Node[Any]) -> Problem:

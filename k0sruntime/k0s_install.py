@@ -76,7 +76,7 @@ def _refuse_profile(name: str, node: Node[Any], story: Story) -> None:
     version = node.k0s_installed or (node.k0s.version if node.k0s else None)
     line = f"-{version.major}.{version.minor}" if version else ""
     there = f"worker-config-{name}{line}"
-    found, why = kubectl.get(node, "configmap", there, "--namespace=kube-system")
+    found, why = kubectl.get(kubectl.command(node), "configmap", there, "--namespace=kube-system")
     if found is not None:
         return
     export = "k0sruntime export k0s-config --into k0s.yaml, then restart the controllers"

@@ -6,6 +6,7 @@ Below ``/var/lib/k0sruntime``::
     generations/7.json      what generation 7 consisted of, and its verdict
     objects/<sha256>        contents, ours and those that we displaced (0600)
     journal.json            an apply that is under way, or was when it was killed
+    reload.json             who must still read a file again that we changed
 
 Below ``/run/k0sruntime`` lie the records that a new start of the machine ends: the containerd that
 we started, its supervisor, what holds the node back.

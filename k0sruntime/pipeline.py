@@ -14,6 +14,7 @@ from k0sruntime import (
     inputs,
     k0s_install,
     last_good,
+    owed,
     processes,
     provide,
     request_record,
@@ -207,7 +208,14 @@ def proved(prepared: Prepared) -> bool:
 
 
 def adopt(prepared: Prepared, story: Story) -> Outcome:
-    """Take over what runs already: nothing changes, nothing is bounced."""
+    """Take over what runs already: nothing changes, nothing is bounced.
+
+    Raises:
+        RefusedError: what other hands have done since would stop the next start.
+    """
+    from k0sruntime import gate
+
+    told = gate.refuse(prepared.composition, prepared.node)
     running = prepared.observed.running
     with story.stage("run") as tell:
         tell(f"adopted PID {running.pid}: nothing to do" if running else "nothing to do")
@@ -219,6 +227,7 @@ def adopt(prepared: Prepared, story: Story) -> Outcome:
         ran="adopted" if running else "",
         running=running,
         proofs=from_records(running.proofs) if running else (),
+        notes=told,
     )
 
 
@@ -240,9 +249,12 @@ def change(request: Request, prepared: Prepared, story: Story) -> Outcome:
         from k0sruntime.modes import managed
 
         told = gate.refuse(prepared.composition, prepared.node)
+        told += gate.not_judged(prepared.composition, prepared.node)
         watched = managed.Watched.now(request.paths)
         ledger = apply_.apply(prepared.plan, request.paths, prepared.observed.ledger, approve)
-        tell(f"checked; generation {ledger.generation}, {len(prepared.plan.pending())} files")
+        read = config_check.reads(prepared.composition, prepared.node)
+        by = gate.judged_by(prepared.composition, prepared.node, read=read)
+        tell(f"{by}; generation {ledger.generation}, {len(prepared.plan.pending())} files")
     done = Done()
     if request.start:
         done = run.run_and_prove(prepared, ledger, story, watched, checked=checked)
@@ -270,10 +282,17 @@ def recover(paths: Paths, story: Story) -> None:
             story.say(f"containerd, PID {found.pid}, is ours, and there was no record of it")
     if not transaction.unfinished(paths):
         transaction.undo(paths)  # there may be staged files without a journal
-        return
-    with story.stage("recover") as tell:
-        transaction.undo(paths)
-        tell("an unfinished apply was undone")
+    else:
+        with story.stage("recover") as tell:
+            transaction.undo(paths)
+            tell("an unfinished apply was undone")
+    if left := owed.owed(paths):
+        from k0sruntime.modes import remote
+
+        names = ", ".join(dict.fromkeys(spec.partition(":")[0] for spec in left))
+        story.say(f"{names} was not yet told to read its file again, and is now")
+        for note in remote.reload_owed(paths):
+            story.say(note)
 
 
 def down(request: Request, story: Story, *, pods: bool, purge: bool) -> Outcome:
@@ -282,6 +301,7 @@ def down(request: Request, story: Story, *, pods: bool, purge: bool) -> Outcome:
     The same pipeline with an empty desired state.
     """
     from k0sruntime import report, run
+    from k0sruntime.modes import remote
 
     with locked(request.paths, request.lock_timeout, story.say):
         recover(request.paths, story)
@@ -293,7 +313,7 @@ def down(request: Request, story: Story, *, pods: bool, purge: bool) -> Outcome:
         with story.stage("apply") as tell:
             apply_.apply(planned, request.paths, ledger)
             tell(report.taken_back_words(planned))
-        notes += run.reload(planned, request.paths)
+        notes += tuple(remote.reload_owed(request.paths))
         done = run.stop(request.paths, observed, story)
         last_good.forget(request.paths)
         notes += still_elsewhere(request)

@@ -90,14 +90,24 @@ def plan_document(
 
 
 def shown_diff(change: Change) -> str:
-    """Return what happens to a file as it may be shown."""
+    """Return a change as a unified difference that may be shown: secrets are masked."""
+    states = [state.content if state else b"" for state in (change.before, change.after)]
+    texts = masking.json_texts(*states, private=_private(change))
+    if texts is not None:
+        return change.diff(*texts)
     return masking.diff(change.diff(), whole=_secret(change))
 
 
-def _secret(change: Any) -> bool:
+def _private(change: Change) -> bool:
+    """Tell whether a file is its owner's alone, before or after."""
+    states = [state for state in (change.before, change.after) if state]
+    return any(not state.mode & 0o077 for state in states)
+
+
+def _secret(change: Change) -> bool:
     """Tell whether a file is its owner's alone, or holds credentials wherever it came from."""
     states = [state for state in (change.before, change.after) if state]
-    return any(not state.mode & 0o077 or _holds_secret(state.content) for state in states)
+    return _private(change) or any(_holds_secret(state.content) for state in states)
 
 
 def _holds_secret(content: bytes) -> bool:

@@ -167,7 +167,6 @@ def _managed(prepared: Prepared, ledger: Ledger, before: Ledger, story: Story) -
 def _remote(prepared: Prepared, ledger: Ledger, before: Ledger, story: Story) -> str:
     """Put the files back; what ran before was not stopped."""
     _files(prepared, ledger, before, story)
-    reloads = [change.reload for change in prepared.plan.pending()]
-    for note in remote.reload(reloads, prepared.node.paths):
+    for note in remote.reload_owed(prepared.node.paths):
         story.say(note)
     return f"generation {before.generation} is back, and what ran before runs on"

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
+import signal
 import socket
 import subprocess
 import tempfile
@@ -19,6 +21,7 @@ from k0sruntime import socket_fault
 from tests.real import k0s_install_stand_in as k0s
 from tests.real.conftest import SETTINGS, RealNode
 from tests.real.dockers import Docker, running_docker
+from tests.real.odd_cri_stand_in import odd_cri
 
 pytestmark = pytest.mark.real
 
@@ -244,6 +247,103 @@ def test_every_bad_socket_has_its_own_message(docker: Docker, folder: Path) -> N
         assert "somebody listens, and gives no answer" in up_on(path, folder / "node").stderr
     with listening(folder / "ssh.sock", answers=b"SSH-2.0-OpenSSH\r\n") as path:
         assert "it does not speak CRI" in up_on(path, folder / "node").stderr
+
+
+def problem(path: Path, folder: Path, k0s: str = "1.36") -> tuple[int, dict[str, str]]:
+    """Run ``up`` on a socket; return its exit code and the first problem."""
+    node = RealNode(folder, Path("/nowhere/containerd"), ("gvisor", "nvidia", "mirrors", "dockerd"))
+    node.write_settings(f'[node]\nk0s = "{k0s}"\n' if k0s else "")
+    done = node.run("up", f"--cri-socket=remote:unix://{path}", "--json")
+    assert ("k0s install" in done.stdout) == (done.returncode == 0)
+    document = json.loads(done.stdout)
+    first = document["problems"][0] if done.returncode else {}
+    return done.returncode, first or document
+
+
+@pytest.mark.parametrize(
+    ("how", "message", "remedy"),
+    [
+        (
+            "Version hangs",
+            "it speaks gRPC, and hangs when CRI's Version is asked",
+            "restart the one",
+        ),
+        ("Version INTERNAL", "CRI answers with an error: INTERNAL", "See the runtime's log"),
+        ("Status hangs", "CRI answers Version, and hangs when it is asked", "restart the one"),
+        ("Status UNIMPLEMENTED", "CRI's Version is served, and its Status is not", "Install a"),
+        ("Status INTERNAL", "fails when it is asked for its Status: INTERNAL", "See the runtime's"),
+        ("Status not ready", "that it is not ready: the shim is gone", "mend what it names"),
+    ],
+)
+def test_a_cri_that_misbehaves_is_told_with_its_socket_and_what_helps(
+    folder: Path, how: str, message: str, remedy: str
+) -> None:
+    with odd_cri(folder / "odd.sock", how) as path:
+        code, told = problem(path, folder / "node")
+    assert code == 8
+    assert message in told["message"]
+    assert told["place"] == str(path)
+    assert told["culprit"] == "[node] cri_socket, or --cri-socket"
+    assert remedy in told["remedy"]
+    assert "--without" not in told["remedy"]
+
+
+def test_a_docker_that_hangs_behind_its_cri_is_told_as_one_that_hangs(folder: Path) -> None:
+    with running_docker() as docker:
+        docker.stand_in()
+        daemon = int(docker.pid_file.read_text())
+        os.kill(daemon, signal.SIGSTOP)
+        try:
+            code, told = problem(docker.cri, folder / "node")
+        finally:
+            os.kill(daemon, signal.SIGCONT)
+    assert code == 8
+    assert "hangs when CRI's Version is asked" in told["message"]
+    assert "its own backend (cri-dockerd for Docker)" in told["remedy"]
+
+
+def test_a_queue_of_connections_that_is_full_is_told(folder: Path) -> None:
+    path = folder / "full.sock"
+    with socket.socket(socket.AF_UNIX) as server, contextlib.ExitStack() as waiting:
+        server.bind(str(path))
+        server.listen(0)
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                client = waiting.enter_context(socket.socket(socket.AF_UNIX))
+                client.setblocking(False)
+                client.connect(str(path))
+        code, told = problem(path, folder / "node")
+    assert code == 8
+    assert "takes no more connections: their queue is full" in told["message"]
+    assert "restart the one that hangs" in told["remedy"]
+
+
+@pytest.mark.parametrize(
+    ("how", "k0s", "code", "row", "verdict"),
+    [
+        ("RuntimeConfig INTERNAL", "1.36", 8, "", ""),
+        ("RuntimeConfig hangs", "1.36", 8, "", ""),
+        ("RuntimeConfig INTERNAL", "", 0, "it fails when asked: INTERNAL", "warn"),
+        ("RuntimeConfig INTERNAL", "1.30", 0, "it fails when asked: INTERNAL", "unknown"),
+        ("RuntimeConfig UNIMPLEMENTED", "1.36", 0, "it serves no RuntimeConfig", "unknown"),
+        ("RuntimeConfig without linux", "1.36", 0, "no part for Linux", "unknown"),
+    ],
+)
+def test_the_cgroup_drivers_have_their_table_whatever_the_cri_says(
+    folder: Path, how: str, k0s: str, code: int, row: str, verdict: str
+) -> None:
+    with odd_cri(folder / "odd.sock", how) as path:
+        found, told = problem(path, folder / "node", k0s)
+    assert found == code
+    if code:
+        assert "does not start where RuntimeConfig fails" in told["message"]
+        assert str(path) in told["place"]
+        assert "restart it" in told["remedy"]
+        return
+    proofs: Any = told["proofs"]
+    rows = {proof["name"]: proof for proof in proofs}
+    assert row in rows["cgroup driver of the CRI"]["detail"]
+    assert rows["cgroup drivers agree"]["verdict"] == verdict
 
 
 def test_a_socket_that_this_user_may_not_use_says_so(docker: Docker) -> None:

@@ -229,3 +229,22 @@ def test_runtimes_that_docker_would_not_live_with_are_refused(runtimes, files, f
 def test_a_runtime_is_a_path_or_a_shim(keys):
     with pytest.raises(ValueError, match=r"path|runtime_type|options"):
         RuntimeSettings(**keys)
+
+
+def test_a_sandbox_never_signals_the_machines_own_docker():
+    crun = {"crun": RuntimeSettings(path="/usr/bin/crun")}
+    files = MadeUpFiles(sockets=["/run/cri-dockerd.sock"], executables=["/usr/bin/crun"])
+
+    def keys(pid_file="", **facts):
+        settings = DockerdSettings(
+            enabled="yes", runtimes=crun, daemon_json="/t/daemon.json", pid_file=pid_file
+        )
+        (found,) = asked("contribute_dropin", settings, files, **facts)
+        return found
+
+    sandbox = {"paths": Paths.in_sandbox("/t")}
+    assert keys().reload == "dockerd:/var/run/docker.pid"
+    assert keys(**sandbox).reload == ""
+    assert keys("/t/docker.pid", **sandbox).reload == "dockerd:/t/docker.pid"
+    with pytest.raises(Refused, match="does not signal this machine's own Docker"):
+        keys("/run/docker.pid", **sandbox)

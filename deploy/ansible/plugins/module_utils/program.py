@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 NODE = {
     "program": {"type": "path", "default": "k0sruntime"},
@@ -58,19 +59,22 @@ def flags(params, **instead):
     return words
 
 
+def is_there(module):
+    """Tell whether k0sruntime is on the node."""
+    return shutil.which(module.params["program"]) is not None
+
+
 def run(module, command, *arguments, **instead):
     """Run a command on the node and return its answer; fail where it cannot be run."""
     line = [module.params["program"], command, "--json", *flags(module.params, **instead)]
-    try:
-        code, out, errors = module.run_command([*line, *arguments], handle_exceptions=False)
-    except OSError as exc:
+    if not is_there(module):
         module.fail_json(
-            msg=f"{module.params['program']} cannot be run: {exc}. Install k0sruntime on the node,"
-            " or name it in 'program'.",
-            exit_code=None,
+            msg=f"there is no program {module.params['program']} on the node:"
+            " install k0sruntime there, or name it in 'program'",
             error="NOT_INSTALLED",
             problems=[],
         )
+    code, out, errors = module.run_command([*line, *arguments])
     try:
         document = json.loads(out)
     except ValueError:

@@ -97,9 +97,6 @@ notes:
   elements: str
 """
 
-import os
-import shutil
-
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.k0sruntime.node.plugins.module_utils import plans, program
 from ansible_collections.k0sruntime.node.plugins.module_utils.settings import Settings
@@ -123,10 +120,10 @@ def main():
     settings = Settings(module)
     if not module.check_mode:
         apply(module, settings)
-    elif not os.path.exists(shutil.which(module.params["program"]) or ""):
-        module.exit_json(changed=True, diff=NOT_THERE)
-    else:
+    elif program.is_there(module):
         foresee(module, settings)
+    else:
+        module.exit_json(changed=True, diff=NOT_THERE)
 
 
 def foresee(module, settings):
@@ -139,7 +136,8 @@ def foresee(module, settings):
 
 def apply(module, settings):
     """Write the settings and run up; where that fails, the old settings are back."""
-    settings.put()
+    if program.is_there(module):
+        settings.put()
     answer = program.run(module, "up", *supervisor(module.params["supervisor"]))
     if answer.code != program.DONE:
         settings.restore()

@@ -17,11 +17,13 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
+from k0sruntime.__about__ import __version__
 from tests.fleet import machines
 from tests.real.conftest import LAB, ROOT, processes
 
 BIN = Path(sys.executable).parent
 COLLECTION = ROOT / "deploy/ansible"
+ARCHIVE = f"k0sruntime-node-{__version__}.tar.gz"
 
 
 @dataclass
@@ -153,7 +155,7 @@ def collections(tmp_path_factory: pytest.TempPathFactory) -> Path:
     galaxy = [str(BIN / "ansible-galaxy"), "collection"]
     for command in (
         [*galaxy, "build", str(COLLECTION), "--output-path", str(base)],
-        [*galaxy, "install", "--offline", "-p", str(base), str(base / "k0sruntime-node-0.1.0.tar.gz")],
+        [*galaxy, "install", "--offline", "-p", str(base), str(base / ARCHIVE)],
     ):
         done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
         assert done.returncode == 0, done.stderr + done.stdout

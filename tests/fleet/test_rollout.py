@@ -173,7 +173,7 @@ def a_change_that_fails_its_proof_on_node_2_stops_there(fleet: Fleet) -> None:
     (failed,) = run.of("node2", UP)
     assert (failed["error"], failed["exit_code"], failed["rolled_back"]) == ("ROLLED_BACK", 6, True)
     assert "the proof failed: sandbox of handler special" in failed["msg"]
-    after_1, after_2, after_3 = states(fleet)
+    _, after_2, after_3 = states(fleet)
     assert {**after_2, "pid": 0} == {**before_2, "pid": 0}, "its own transaction put it back"
     assert all(alive(node) for node in fleet.nodes)
     assert after_3 == before_3, "node 3 was not touched"

@@ -2,6 +2,8 @@
 # Apache License 2.0 (see LICENSE), or, as Ansible asks of modules,
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
 
+"""Documentation that the modules share."""
+
 from __future__ import annotations
 
 

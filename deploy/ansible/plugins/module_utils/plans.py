@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 KEPT = ("path", "action", "owner")
+NOT_SHOWN = "The settings file changes; it may hold credentials and is not shown."
 
 
 def pending(plan):
@@ -17,9 +18,10 @@ def pending(plan):
 
 def diff(plan, settings_differ=False):
     """Return a plan as Ansible's --diff prints it; secrets were masked by k0sruntime itself."""
-    lines = ["The settings file changes; it may hold credentials and is not shown."] * settings_differ
+    lines = [NOT_SHOWN] if settings_differ else []
     lines += [f["diff"].rstrip("\n") for f in plan["files"] if f["diff"]]
-    lines += [f"programs: {b['folder']} is installed" for b in plan["binaries"] if b["action"] == "fetch"]
+    fetched = [binary for binary in plan["binaries"] if binary["action"] == "fetch"]
+    lines += [f"programs: {binary['folder']} is installed" for binary in fetched]
     lines += [f"effective: {key(change)}" for change in plan["effective"]]
     if plan["pending"]:
         lines.append(f"{plan['bounce']['verdict']}: {plan['bounce']['reason']}")

@@ -20,7 +20,7 @@ options:
     type: bool
     default: false
   purge:
-    description: Remove k0sruntime's state and installed programs as well; with O(sandbox) the whole sandbox.
+    description: Remove state and installed programs as well; with O(sandbox) the whole sandbox.
     type: bool
     default: false
 extends_documentation_fragment:

@@ -13,15 +13,16 @@ module: rollback
 short_description: Go back to an earlier generation of a k0s node's container runtime
 version_added: 0.1.0
 description:
-  - Runs C(k0sruntime rollback). The files come back as they were, containerd is bounced once and proved.
+  - Runs C(k0sruntime rollback). The files come back as they were, containerd is bounced once and
+    proved.
   - Nothing happens on a node that has that generation already.
   - The next M(k0sruntime.node.up) composes anew, so change the settings as well.
 options:
   generation:
     description:
       - The generation to go back to.
-      - Without it the last one that was proved before the present one. That is another one each time,
-        so such a task always changes the node.
+      - Without it the last one that was proved before the present one. That is another one each
+        time, so such a task always changes the node.
     type: int
 extends_documentation_fragment:
   - k0sruntime.node.node
@@ -30,7 +31,7 @@ extends_documentation_fragment:
 attributes:
   check_mode:
     support: full
-    description: Tells whether the node has that generation; what going back would come to is not tried.
+    description: Tells whether the node has that generation; going back is not tried.
   diff_mode:
     support: none
     description: What a generation holds is not shown.

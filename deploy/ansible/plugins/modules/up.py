@@ -17,7 +17,8 @@ description:
     written in one transaction, and proved with a sandbox under every handler.
   - Where the proof fails, k0sruntime puts the old state back and proves that; the task fails, and
     the settings file is put back as well.
-  - With check mode, C(k0sruntime plan) runs instead. With diff mode its plan is shown, secrets masked.
+  - With check mode, C(k0sruntime plan) runs instead. With diff mode its plan is shown, secrets
+    masked.
 options:
   settings:
     description:
@@ -61,7 +62,7 @@ generation:
   returned: success
   type: int
 ran:
-  description: What became of containerd, one of an empty string, started, bounced, adopted, stopped.
+  description: What became of containerd, such as started, bounced or adopted; empty for nothing.
   returned: success, not in check mode
   type: str
 bounce:

@@ -46,7 +46,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 proofs:
-  description: The verdicts, each with provider, name, verdict, detail and, where it has one, handler.
+  description: The verdicts, each with provider, name, verdict, detail and handler.
   returned: success
   type: list
   elements: dict

@@ -97,7 +97,7 @@ def test_the_page_names_every_module_every_variable_and_every_way_to_fail() -> N
 
 
 def test_the_pages_inventory_and_playbooks_work_as_they_stand(ansible: Ansible) -> None:
-    """The page's own inventory, with what differs here: local connections and root folders."""
+    """The page's own inventory, with what differs here: local connections, and root folders without k0s."""
     inventory, _, play, _ = blocks("yaml")
     content = YAML().load(inventory)
     brought = ansible.base / "files"
@@ -109,6 +109,9 @@ def test_the_pages_inventory_and_playbooks_work_as_they_stand(ansible: Ansible) 
         root.mkdir()
         host.update(ansible_connection="local", k0sruntime_root=str(root))
     del group["vars"]["k0sruntime_wheels"]
+    settings = group["vars"]["k0sruntime_settings"]
+    assert settings.startswith("[node]\n")
+    group["vars"]["k0sruntime_settings"] = settings.replace("[node]", '[node]\nk0s = "1.36"')
     group["vars"].update(here())
     ansible.write_inventory(content)
     (ansible.base / "fleet.yml").write_text(play)

@@ -60,7 +60,6 @@ def test_a_canary_comes_first_then_ever_larger_batches_and_a_second_run_changes_
     lay(ansible, 6)
     run = ansible.run(ROLLOUT, k0sruntime_serial=[1, 2, 3])
     assert run.code == 0, run.said
-    assert touched(run) == names(1, 2, 3, 4, 5, 6)
     done = [entry["host"] for entry in run.recorded["results"] if entry["action"] == UP]
     assert (done[0], set(done[1:3]), set(done[3:])) == (
         "n001",
@@ -90,12 +89,13 @@ def test_a_canary_that_is_refused_stops_everything_and_keeps_its_settings(
     assert (settings.read_text(), settings.stat().st_mode & 0o777) == (GOOD, 0o640)
 
 
-def test_as_many_nodes_may_fail_as_max_fail_percentage_says(ansible: Ansible) -> None:
-    lay(ansible, 5, n002={"k0sruntime_settings": REFUSED})
-    run = ansible.run(ROLLOUT, k0sruntime_serial=[1, 2], k0sruntime_max_fail_percentage=50)
-    assert run.code == 2, run.said
-    assert touched(run) == names(1, 2, 3, 4, 5)
-    assert [host for host, count in run.count("failures").items() if count] == ["n002"]
+def test_as_many_nodes_may_fail_or_be_lost_as_max_fail_percentage_says(ansible: Ansible) -> None:
+    lay(ansible, 6, n002={"k0sruntime_settings": REFUSED}, n003=LOST)
+    run = ansible.run(ROLLOUT, k0sruntime_serial=[1, 4], k0sruntime_max_fail_percentage=50)
+    assert run.code != 0, run.said
+    assert touched(run)[-1] == "n006", "two of four is not more than half"
+    assert run.count("failures") == dict.fromkeys(names(1, 2, 3, 4, 5, 6), 0) | {"n002": 1}
+    assert run.count("unreachable")["n003"] == 1
 
 
 def test_a_lost_node_counts_as_a_failed_one(ansible: Ansible) -> None:
@@ -103,13 +103,10 @@ def test_a_lost_node_counts_as_a_failed_one(ansible: Ansible) -> None:
     lay(ansible, 5, n002=LOST)
     run = ansible.run(ROLLOUT, k0sruntime_serial=[1, 2])
     assert run.code != 0, run.said
-    assert touched(run) == names(1, 2, 3), "the batch is finished, and no other begins"
+    assert sorted(touched(run)) == names(1, 2, 3), "the batch is finished, and no other begins"
     assert run.count("unreachable")["n002"] == 1
     assert run.count("failures")["n003"] == 0
     assert "The roll-out stops: n002 cannot be reached." in run.said
-    run = ansible.run(ROLLOUT, k0sruntime_serial=[1, 2], k0sruntime_max_fail_percentage=50)
-    assert run.code != 0, run.said
-    assert touched(run) == names(1, 2, 3, 4, 5)
 
 
 def test_programs_images_and_files_are_brought_along(ansible: Ansible) -> None:

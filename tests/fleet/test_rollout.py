@@ -187,6 +187,8 @@ def a_node_that_dies_in_the_middle_stops_the_roll_out(fleet: Fleet) -> None:
     deadline = time.monotonic() + 90
     while not (node2.disk / "opt/special.called").exists() and time.monotonic() < deadline:
         time.sleep(0.05)
+    time.sleep(0.2)
+    print("TASKS", list(node2.sandbox.rglob("k8s.io/*")), [list(Path("/sys/fs/cgroup").glob(f"*/k8s.io/{p.name}")) for p in node2.sandbox.rglob("k8s.io/*")])
     node2.switch_off()
     run = fleet.end(process)
     assert run.code != 0, run.said
@@ -229,7 +231,7 @@ OPERATIONS = """
 
 def the_modules_tell_go_back_and_take_away(fleet: Fleet) -> None:
     (fleet.base / "operations.yml").write_text(OPERATIONS)
-    run = fleet.run("operations.yml")
+    run = fleet.run(str(fleet.base / "operations.yml"))
     assert run.code == 0, run.said
     for node in fleet.nodes:
         facts = run.of(node.name, "k0sruntime.node.runtime_facts")[0]["ansible_facts"]["k0sruntime"]

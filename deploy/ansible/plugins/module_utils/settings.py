@@ -22,7 +22,7 @@ class Settings:
         self.given = None if given is None else given.encode()
         inside = module.params["sandbox"] or module.params["root"] or ""
         self.path = module.params["settings_file"] or inside.rstrip("/") + DEFAULT
-        self.before = _read(self.path)
+        self.before = self._read()
 
     @property
     def differ(self):
@@ -62,10 +62,11 @@ class Settings:
         self.module.add_cleanup_file(path)
         return path
 
-
-def _read(path):
-    try:
-        with open(path, "rb") as file:
-            return file.read()
-    except FileNotFoundError:
-        return None
+    def _read(self):
+        try:
+            with open(self.path, "rb") as file:
+                return file.read()
+        except FileNotFoundError:
+            return None
+        except OSError as exc:
+            self.module.fail_json(msg=f"the settings file cannot be read: {exc}")

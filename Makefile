@@ -15,7 +15,7 @@ export ANSIBLE_HOME := $(CURDIR)/$(VENV)/ansible
 export ANSIBLE_COLLECTIONS_PATH := $(ANSIBLE_HOME)
 export PATH := $(CURDIR)/.lab/bin:$(PATH)
 
-.PHONY: help setup lab lab-all up down test test-pure lint format docs bench clean
+.PHONY: help setup lab lab-all up down test test-pure lint format docs man bench clean
 
 help:  ## Show this list.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -53,10 +53,17 @@ test: $(VENV)/.dev lab-all  ## Run all tests, those of the real parts included.
 test-pure: $(VENV)/.dev  ## Run the tests that need neither root nor the real parts.
 	$(BIN)/python -m pytest -m "not real"
 
+$(VENV)/.docs: $(VENV)/.ready
+	$(BIN)/python -m pip install --quiet --group docs
+	touch $@
+
+docs: $(VENV)/.docs  ## Build the site into site/; a link to nowhere fails.
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+
 lint: $(VENV)/.dev  ## Check style and types.
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
-	$(BIN)/mypy k0sruntime lab bench
+	$(BIN)/mypy k0sruntime lab bench docs/generate/texts.py docs/generate/links.py
 	$(foreach plugin,$(PLUGINS),$(BIN)/mypy plugins/$(plugin)/k0sruntime_$(plugin) &&) true
 	$(GALAXY) build deploy/ansible --force --output-path $(ANSIBLE_HOME)
 	$(GALAXY) install --offline --force -p $(ANSIBLE_HOME) $(ANSIBLE_HOME)/k0sruntime-node-*.tar.gz
@@ -66,8 +73,11 @@ format: $(VENV)/.dev  ## Format the code.
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
+man: $(VENV)/.ready  ## Write the man pages into build/man.
+	$(BIN)/python -m k0sruntime.cli.man build/man
+
 bench: $(VENV)/.dev lab-all  ## Measure speed as ratios in one run.
 	$(BIN)/python -m bench
 
 clean:  ## Remove everything that make has made here; run `make down` first.
-	rm -rf $(VENV) .lab dist
+	rm -rf $(VENV) .lab dist build site

@@ -123,4 +123,7 @@ __all__ = ["CONTRACT", "__version__", *sorted(_HOMES)]  # noqa: PLE0604 - names,
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'k0sruntime' has no attribute {name!r}")
+    from k0sruntime import going
+
+    going.used(name)
     return getattr(importlib.import_module(f"k0sruntime.{_HOMES[name]}"), name)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from k0sruntime import masking
 from k0sruntime.errors import ConflictError, Problem, RefusedError
-from k0sruntime.values import check_name, check_strings
+from k0sruntime.values import check_name, check_printable, check_strings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -155,6 +155,7 @@ class Binary:
             raise ValueError(f"binary {self.name!r} is neither installed nor downloadable")
         if self.installed and not self.installed.startswith("/"):
             raise ValueError(f"binary {self.name} must be an absolute path, not {self.installed!r}")
+        check_printable(f"path of binary {self.name}", self.installed)
         if not self.installed:
             check_name(f"version of binary {self.name}", self.version, VERSION)
         check_strings(f"programs of binary {self.name}", self.programs)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from k0sruntime import going
 from k0sruntime import settings as settings_
 from k0sruntime.binaries import Binary
 from k0sruntime.contributions import (
@@ -133,13 +134,13 @@ def collect(
         try:
             answer = _ask(discovered.hooks, record.name, own)
         except Inactive as exc:
-            records.append(_inactive(record, exc))
+            records.append(_inactive(record, exc, discovered.hooks))
         except ProviderError as exc:
             problems += exc.problems
         except RefusedError as exc:
             refused += exc.problems
         else:
-            records.append(_answered(record, answer))
+            records.append(_answered(record, answer, discovered.hooks))
             answers.append(answer)
     if problems:
         raise ProviderError(*problems, *refused)
@@ -166,9 +167,9 @@ def asked(
     try:
         own = for_provider(node, record.name, settings)
         answer = _ask(discovered.hooks, record.name, own)
-        return _answered(record, answer), answer
+        return _answered(record, answer, discovered.hooks), answer
     except Inactive as exc:
-        return _inactive(record, exc), Answers()
+        return _inactive(record, exc, discovered.hooks), Answers()
     except ProviderError as exc:
         return replace(record, state="broken", reason=exc.problems[0].message), Answers()
     except RefusedError as exc:
@@ -178,7 +179,7 @@ def asked(
 
 def for_provider(node: Node[Any], provider: str, settings: Mapping[str, Any]) -> Node[Any]:
     """Return the node as one provider sees it: with its own settings and no one else's."""
-    return replace(node, provider=provider, settings=settings.get(provider))
+    return going.watched(replace(node, provider=provider, settings=settings.get(provider)))
 
 
 def _ask(hooks: Hooks, provider: str, node: Node[Any]) -> Answers:
@@ -191,11 +192,13 @@ def _ask(hooks: Hooks, provider: str, node: Node[Any]) -> Answers:
     return Answers(*(tuple(ask(provider, node)) for ask in asks))
 
 
-def _inactive(record: Record, resting: Inactive) -> Record:
-    return replace(record, state="inactive", reason=one_line(resting.reason))
+def _inactive(record: Record, resting: Inactive, hooks: Hooks) -> Record:
+    found = hooks.uses(record.name).sentences()
+    return replace(record, state="inactive", reason=one_line(resting.reason), going=found)
 
 
-def _answered(record: Record, answer: Answers) -> Record:
+def _answered(record: Record, answer: Answers, hooks: Hooks) -> Record:
+    record = replace(record, going=hooks.uses(record.name).sentences())
     if answer.empty() and set(record.hooks) - {"post_start_check"}:
         return replace(record, state="inactive", reason="it contributed nothing and gave no reason")
     return record

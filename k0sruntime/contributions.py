@@ -136,6 +136,7 @@ class Host:
         check_strings(f"capabilities of host {self.url}", self.capabilities)
         check_strings(f"ca of host {self.url}", self.ca)
         for key, values in self.header.items():
+            check_printable(f"name of a header of host {self.url}", key)
             check_strings(f"header {key!r} of host {self.url}", values)
         for capability in self.capabilities:
             if capability not in CAPABILITIES:

@@ -132,6 +132,11 @@ class CRI:
         request = api.ImageStatusRequest(image=api.ImageSpec(image=image))
         return bool(self._call(self._images.ImageStatus, request).HasField("image"))
 
+    def image_folders(self) -> tuple[str, ...]:
+        """Return the folders that hold the unpacked images, the default snapshotter's first."""
+        answer = self._call(self._images.ImageFsInfo, api.ImageFsInfoRequest())
+        return tuple(found.fs_id.mountpoint for found in answer.image_filesystems)
+
     def pull(self, image: str) -> str:
         """Pull an image and return its reference."""
         request = api.PullImageRequest(image=api.ImageSpec(image=image))

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 import importlib_metadata
 
+from k0sruntime import going
 from k0sruntime.__about__ import CONTRACT, __version__
 from k0sruntime.choice import Choice
-from k0sruntime.guard import DeadlineError, bounded, cause, one_line
+from k0sruntime.guard import DeadlineError, cause, one_line, unheard
 from k0sruntime.hooks import Hooks, InvalidProviderError, implemented
 from k0sruntime.node_provider import NodeProvider
 from k0sruntime.records import Record
@@ -220,9 +221,14 @@ def _load(entry: _Entry, record: Record, hooks: Hooks) -> Record:
     if reason := _incompatible(entry.requires):
         remedy = f"Install a version of {record.distribution} that fits k0sruntime {__version__}."
         return replace(record, state="incompatible", reason=reason, remedy=remedy)
-    began = time.monotonic()
+    point, began = entry.point, time.monotonic()
+
+    def load() -> Any:
+        with going.running(hooks.uses(record.name)):
+            return point.load()
+
     try:
-        plugin = bounded(entry.point.load, IMPORT_SECONDS)
+        plugin = unheard(load, IMPORT_SECONDS)
     except KeyboardInterrupt:
         raise
     except DeadlineError as exc:
@@ -280,6 +286,7 @@ def register(record: Record, plugin: object, hooks: Hooks) -> Record:
         if misfit := _misfit(record):
             return misfit
         hooks.register(record, plugin)
+        record = replace(record, going=hooks.uses(record.name).sentences())
     except InvalidProviderError as exc:
         return _broken(record, one_line(exc))
     except KeyboardInterrupt:

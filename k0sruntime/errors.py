@@ -30,17 +30,28 @@ if TYPE_CHECKING:
 class ExitCode(IntEnum):
     """Exit codes of every command; scripts may rely on them."""
 
-    DONE = 0  # what was asked is so
-    BUG = 1  # our fault; the message says what to send
-    USAGE = 2  # unknown command, option or argument
-    REFUSED = 3  # host or configuration refused, nothing written
-    PROVIDER = 4  # a provider could not be imported, raised, hung or answered nonsense
-    CONFLICT = 5  # two providers, or a provider and a foreign file, want the same thing
-    ROLLED_BACK = 6  # applied, failed its proof, the old state is back and proved
-    ROLLBACK_FAILED = 7  # applied, failed its proof, and the old state is not back
-    VERIFY_FAILED = 8  # the running node fails its proof; nothing was changed
-    PENDING = 10  # plan --exit-code: there are changes to apply
-    INTERRUPTED = 130  # Ctrl-C
+    DONE = 0
+    """What was asked is so."""
+    BUG = 1
+    """A fault of ours; the message says what to send."""
+    USAGE = 2
+    """An unknown command, option or argument."""
+    REFUSED = 3
+    """The host or the configuration is refused; nothing was written."""
+    PROVIDER = 4
+    """A provider could not be imported, raised, hung or answered nonsense; nothing was written."""
+    CONFLICT = 5
+    """Two providers, or a provider and a foreign file, want the same thing; nothing was written."""
+    ROLLED_BACK = 6
+    """Applied, failed its proof; the old state is back and proved."""
+    ROLLBACK_FAILED = 7
+    """Applied, failed its proof, and the old state is not back: hands are needed."""
+    VERIFY_FAILED = 8
+    """The running node fails its proof; nothing was changed."""
+    PENDING = 10
+    """``plan --exit-code``: there are changes to apply."""
+    INTERRUPTED = 130
+    """Ctrl-C."""
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from k0sruntime import host, k0s_service
+from k0sruntime.compose.schema import FIRST_NATIVE_K0S
 from k0sruntime.errors import Problem, RefusedError
 from k0sruntime.ledger import State
 from k0sruntime.node import GPU, Node, Paths, Program, Version
@@ -87,6 +88,8 @@ def observe_node(
         programs = _elsewhere(programs, files, settings, paths)
     k0s = installed._replace(version=service.version) if installed and service else installed
     containerd = _containerd(programs, settings)
+    if containerd and k0s and mode == "managed" and _of_another_line(containerd, k0s, paths):
+        containerd = None
     return Node(
         None,
         files,
@@ -161,6 +164,15 @@ def _containerd(programs: Programs, settings: NodeSettings) -> Program | None:
             )
         )
     return Program(path, version) if version else None
+
+
+def _of_another_line(containerd: Program, k0s: Program, paths: Paths) -> bool:
+    """Tell whether k0s will put its own in this containerd's place, of another series.
+
+    k0s unpacks its programs when it starts: after an upgrade the old ones lie there until then.
+    """
+    own = os.path.dirname(containerd.path) == paths.bin
+    return own and (containerd.version >= (2,)) != (k0s.version >= FIRST_NATIVE_K0S)
 
 
 def _known_version(paths: Paths, path: str) -> Version | None:

@@ -129,7 +129,7 @@ def refuse_leftovers(composition: Composition, node: Node[Any]) -> None:
     findings = lint.check(Subject(files, folders=(folder,)), for_k0s(str(installed)), node.files)
     found = [f for f in findings if f.rule.code in PRE_FLIGHT or f.key == "version"]
     if found:
-        raise RefusedError(*(_problem(finding) for finding in found))
+        raise RefusedError(*(problem(finding) for finding in found))
 
 
 def refuse(composition: Composition, node: Node[Any]) -> tuple[str, ...]:
@@ -150,7 +150,7 @@ def refuse(composition: Composition, node: Node[Any]) -> tuple[str, ...]:
     findings = lint.check(subject_of(composition, node.paths), target, files)
     found = [finding for finding in findings if _blocks(finding)]
     if found:
-        raise RefusedError(*(_problem(finding) for finding in found))
+        raise RefusedError(*(problem(finding) for finding in found))
     return tuple(
         f"{finding.place}: {finding.message.removesuffix('?')}"
         f"{'?' if finding.message.endswith('?') else '.'} {finding.remedy}"
@@ -165,7 +165,8 @@ def _blocks(finding: Finding) -> bool:
     return finding.severity == "error" or (finding.consequence == "breaks pods" and ours)
 
 
-def _problem(finding: Finding) -> Problem:
+def problem(finding: Finding) -> Problem:
+    """Return a finding as what stops a command."""
     place = f"{finding.path}:{finding.line}" if finding.line else finding.path
     return Problem(
         f"{finding.rule.code} {finding.rule.name}: {finding.message}",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import sys
 import threading
 import traceback
 from typing import TYPE_CHECKING, TypeVar
@@ -45,6 +47,15 @@ def bounded(call: Callable[[], T], seconds: float) -> T:
     if not results:
         raise DeadlineError(f"no answer within {seconds:g} s")
     return results[0]
+
+
+def unheard(call: Callable[[], T], seconds: float) -> T:
+    """Do as ``bounded`` does for a provider's code, one at a time.
+
+    What it prints goes to standard error: standard output is the host's result.
+    """
+    with contextlib.redirect_stdout(sys.stderr):
+        return bounded(call, seconds)
 
 
 def cause(exc: BaseException) -> str:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import pluggy
 
+from k0sruntime import going
 from k0sruntime.__about__ import CONTRACT
 from k0sruntime.binaries import Binary
 from k0sruntime.contributions import (
@@ -30,7 +31,7 @@ from k0sruntime.contributions import (
     RuntimeHandler,
 )
 from k0sruntime.errors import Inactive, Problem, ProviderError, Refused, RefusedError
-from k0sruntime.guard import bounded, cause, one_line
+from k0sruntime.guard import cause, one_line, unheard
 from k0sruntime.hookspecs import HOOKS, Provider
 from k0sruntime.json_keys import JSONKeys
 from k0sruntime.settings import is_kind
@@ -124,6 +125,7 @@ class Hooks:
         self._manager = _Manager(PROJECT)
         self._manager.add_hookspecs(contract)
         self._plugins: dict[str, _Registered] = {}
+        self._uses: dict[str, going.Uses] = {}
 
     def register(self, record: Record, plugin: object) -> None:
         """Take a provider in.
@@ -153,6 +155,18 @@ class Hooks:
                 self._manager.unregister(name=record.name)
             raise InvalidProviderError(" ".join(str(exc).split())) from exc
         self._plugins[record.name] = _Registered(record, shown)
+        for name in implemented(shown):
+            for found in going.in_signature(name, inspect.signature(getattr(shown, name))):
+                self.uses(record.name).add(found, self._place(record.name, name))
+
+    def _place(self, provider: str, hook: str) -> tuple[str, int] | None:
+        """Return file and line of a provider's hook."""
+        code = getattr(getattr(self._plugins[provider].plugin, hook), "__code__", None)
+        return (code.co_filename, code.co_firstlineno) if code else None
+
+    def uses(self, provider: str) -> going.Uses:
+        """Return what a provider was seen to use that a coming contract no longer has."""
+        return self._uses.setdefault(provider, going.Uses(provider))
 
     def _refuse_unknown_hooks(self, plugin: object) -> None:
         optional = tuple(getattr(plugin, "optional_hooks", ()))
@@ -247,13 +261,14 @@ class Hooks:
         values: list[Any] = []
 
         def call() -> None:
-            for result in caller(**arguments):
-                for value in _values(result):
-                    values.append(value)  # noqa: PERF402 - what came counts if the rest does not
+            with going.running(self.uses(provider)):
+                for result in caller(**arguments):
+                    for value in _values(result):
+                        values.append(value)  # noqa: PERF402 - it counts if the rest does not
 
         try:
             with _kept(refused, owner):
-                bounded(call, seconds)
+                unheard(call, seconds)
             _check_kinds(values, kinds)
         except Inactive:
             raise
@@ -263,6 +278,8 @@ class Hooks:
             if isinstance(exc, KeyboardInterrupt):
                 raise
             raise provider_error(owner, cause(exc)) from exc
+        for found in going.in_values(values):
+            self.uses(provider).add(found, self._place(provider, hook))
         return [Contribution(owner, value) for value in values]
 
 

@@ -51,6 +51,12 @@ class RunningCRI(Protocol):
     def has_image(self, image: str) -> bool:
         """Tell whether an image is at hand, without pulling it."""
 
+    def image_folders(self) -> Sequence[str]:
+        """Return the folders that hold the unpacked images, the default snapshotter's first.
+
+        A snapshotter of its own tells its folder as ``exports.root`` of its ``proxy_plugins``.
+        """
+
     def pull(self, image: str) -> str:
         """Pull an image and return its reference.
 

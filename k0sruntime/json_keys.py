@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from k0sruntime.errors import ConflictError, Problem, RefusedError
-from k0sruntime.values import Table, check_strings, plain_table
+from k0sruntime.values import Table, check_path, check_printable, check_strings, plain_table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -45,9 +45,10 @@ class JSONKeys:
 
     def __post_init__(self) -> None:
         """Check the paths and the shape of the keys."""
-        for path in (self.path, self.pid_file or "/"):
-            if not path.startswith("/"):
-                raise ValueError(f"{path!r} must be an absolute path")
+        check_path("a file with keys of ours", self.path)
+        if self.pid_file:
+            check_path(f"pid_file for {self.path}", self.pid_file)
+        check_printable(f"daemon for {self.path}", self.daemon)
         if bool(self.daemon) != bool(self.pid_file):
             raise ValueError("daemon and pid_file go together")
         if not self.keys:

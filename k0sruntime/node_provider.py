@@ -29,9 +29,13 @@ class HandlerSettings(Settings, frozen=True):
     binary: str = ""
     """Low-level runtime for the runc shim (its ``BinaryName``): a path, or a name on PATH."""
     runtime_type: str = "io.containerd.runc.v2"
+    """The shim, as containerd names it."""
     runtime_path: str = ""
+    """Path of the shim, where containerd would not find it by itself."""
     options: dict[str, Any] = {}
+    """What the shim is told, such as ``SystemdCgroup = true``."""
     runtime_class: str = ""
+    """RuntimeClass to offer for it; empty for none."""
 
 
 class DownloadSettings(Settings, frozen=True):
@@ -55,6 +59,7 @@ class SupervisorSettings(Settings, frozen=True):
     backoff: float = 0.5
     """Before the first restart; doubled for each that follows soon."""
     longest_backoff: float = 30.0
+    """However often it was doubled."""
     restarts: int = 10
     """Give up after so many restarts in a row, none of which held for a minute."""
 
@@ -69,7 +74,9 @@ class NodeSettings(Settings, frozen=True):
     """What the operator says about the node: table ``[node]``."""
 
     mode: Literal["auto", "managed", "standalone", "remote"] = "auto"
+    """Who runs containerd: k0s, we, or somebody else; auto: decided from what is found."""
     scheme: Literal["auto", "merge-patch", "native"] = "auto"
+    """How drop-ins come together in standalone mode; auto: as the containerd found can."""
     containerd: str = ""
     """Path of the containerd to run; empty: k0s's own, else the first on PATH."""
     k0s: str = ""
@@ -85,9 +92,11 @@ class NodeSettings(Settings, frozen=True):
     path: list[str] = []
     """Folders searched for programs before all others, and put first on containerd's PATH."""
     pause_image: str = ""
+    """Image of every pod's sandbox; empty: k0s's own."""
     probe_image: str = ""
     """Image that has a shell and a ``uname``, for the providers' checks from inside a sandbox."""
     log_level: Literal["debug", "info", "warn", "error"] = "info"
+    """How much containerd tells, in standalone mode."""
     log: Literal["file", "journal"] = "file"
     """Where containerd logs to: a file beside its socket, or the systemd journal."""
     bounce_seconds: float = 45.0

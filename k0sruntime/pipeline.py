@@ -60,6 +60,7 @@ def prepare(request: Request, story: Story) -> Prepared:
         found = existing(request.paths, ledger).instead(request.paths, request.instead)
         node = observe_node(request.paths, own, programs, request.mode)
         node = replace(node, foreign=foreign_files(found, request.paths))
+        node = request.upgrade.of(node) if request.upgrade else node
         collected, notes = settle(collect(discovered, node, settings), own.prefer)
         refuse_socket(collected, asked_mode(request, own))
         for note in notes:
@@ -72,7 +73,8 @@ def prepare(request: Request, story: Story) -> Prepared:
     with story.stage("plan") as tell:
         observed = observe(composition, request.paths, ledger, node.containerd)
         planned = plan(composition, observed, force=request.force)
-        verdict = f"{planned.bounce.verdict}: {planned.bounce.reason}"
+        managed = composition.mode == "managed"  # then k0s bounces, and the verdict is none
+        verdict = f"{'' if managed else f'{planned.bounce.verdict}: '}{planned.bounce.reason}"
         tell(f"{len(planned.pending())} files change; {verdict}")
     return Prepared(
         discovered,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import posixpath
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -19,7 +20,7 @@ from k0sruntime.key_changes import KeyChange, difference
 from k0sruntime.whose_cri import CRIOf
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from k0sruntime.binaries import Installation
     from k0sruntime.compose import Composition, DesiredFile
@@ -136,6 +137,12 @@ class Change:
     edited: bool = False
     reload: str = ""
 
+    @property
+    def is_dropin(self) -> bool:
+        """It changes a file of which k0s takes notice."""
+        folder = posixpath.basename(posixpath.dirname(self.path))
+        return folder == "containerd.d" and self.action not in ("unchanged", "drift", "foreign")
+
     def diff(self) -> str:
         """Return the change as a unified diff; empty where nothing changes."""
         before = _text(self.before)
@@ -222,7 +229,7 @@ def plan(composition: Composition, observed: Observed, *, force: bool = False) -
     anew = moved or unrecorded or any(change.action != "unchanged" for change in changes)
     present = observed.ledger.generation
     generation = max(observed.newest, present) + 1 if anew else present
-    verdict = bounce(composition, observed, keys)
+    verdict = bounce(composition, observed, keys, changes)
     missing = tuple(i for i in composition.installations if i.folder not in observed.installed)
     programs = tuple(i.folder for i in composition.installations)
     classes = {h.name: h.runtime_class for h in composition.handlers if h.runtime_class}
@@ -306,14 +313,25 @@ def taken_out(path: str, owned: OwnedFile, before: FileState, known: Before | No
     return Change(path, action, owned.owner, before, after, loaded=False, reload=owned.reload)
 
 
-def bounce(composition: Composition, observed: Observed, keys: tuple[KeyChange, ...]) -> Bounce:
-    """Return the verdict for a composition: only a change of what containerd loads bounces."""
+def bounce(
+    composition: Composition,
+    observed: Observed,
+    keys: tuple[KeyChange, ...],
+    changes: Iterable[Change],
+) -> Bounce:
+    """Return the verdict for a composition: only a change of what containerd loads bounces.
+
+    Where k0s runs containerd the verdict is about ours alone; the reason tells what k0s will do.
+    """
     if composition.mode != "standalone":
-        reason = (
-            "another runtime serves the CRI"
-            if composition.mode == "remote"
-            else "k0s runs containerd and bounces it when its drop-ins change"
-        )
+        reason = "another runtime serves the CRI"
+        if composition.mode == "managed":
+            dropin = any(change.is_dropin for change in changes)
+            reason = (
+                "k0s bounces containerd, for its drop-ins change"
+                if dropin
+                else "k0s's drop-ins stay the same"
+            )
         return Bounce("stop" if observed.running else "none", reason)
     if observed.running is None:
         return Bounce("start", observed.gone or "no containerd of ours is running")

@@ -15,7 +15,7 @@ from k0sruntime.contributions import (
     KubeletProfile,
     RuntimeHandler,
 )
-from k0sruntime.report import dumps, table
+from k0sruntime.report import table
 from k0sruntime.settings_schema import fields
 
 if TYPE_CHECKING:
@@ -27,23 +27,29 @@ if TYPE_CHECKING:
 
 def document(record: Record, contributions: Iterable[Contribution[Any]]) -> str:
     """Return one provider as a JSON document."""
-    return dumps(
-        "Provider",
-        name=record.name,
-        state=record.state,
-        reason=record.reason,
-        remedy=record.remedy,
-        distribution=record.distribution,
-        version=record.version,
-        contract=_version(record.contract) or None,
-        host_contract=_version(CONTRACT),
-        hooks=list(record.hooks),
-        summary=record.summary,
-        contributions=[
-            {"hook": item.owner.hook, "kind": type(item.value).__name__, "what": words(item.value)}
-            for item in contributions
-        ],
-        settings=[field.__dict__ for field in fields(record.settings)],
+    from k0sruntime import documents
+
+    return documents.dumps(
+        documents.Provider(
+            name=record.name,
+            state=record.state,
+            reason=record.reason,
+            remedy=record.remedy,
+            distribution=record.distribution,
+            version=record.version,
+            contract=_version(record.contract) or None,
+            host_contract=_version(CONTRACT),
+            going=list(record.going),
+            hooks=list(record.hooks),
+            summary=record.summary,
+            contributions=[
+                documents.Contributed(
+                    hook=item.owner.hook, kind=type(item.value).__name__, what=words(item.value)
+                )
+                for item in contributions
+            ],
+            settings=[documents.SettingsKey(**vars(field)) for field in fields(record.settings)],
+        )
     )
 
 
@@ -57,6 +63,7 @@ def text(record: Record, contributions: Iterable[Contribution[Any]]) -> str:
         *([f"do        {record.remedy}"] if record.remedy else []),
         f"from      {record.origin}",
         f"contract  {says}this host has {_version(CONTRACT)}",
+        *(f"          it {sentence}" for sentence in record.going),
         f"hooks     {', '.join(record.hooks) or 'none'}",
     ]
     rows = [(item.owner.hook, words(item.value)) for item in contributions]

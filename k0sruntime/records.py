@@ -26,6 +26,8 @@ class Record:
     remedy: str = ""
     contract: tuple[int, int] | None = None
     """The contract that it says it is written for."""
+    going: tuple[str, ...] = ()
+    """What it uses that a coming contract no longer has, a sentence each."""
     seconds: float = 0.0
     """How long its import took."""
     module: str = ""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -11,16 +10,16 @@ from k0sruntime.compose import k0s
 from k0sruntime.proof import to_records
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
+    from k0sruntime import documents
     from k0sruntime.compose import Composition
     from k0sruntime.node import Paths
-    from k0sruntime.plan import Plan, Running
+    from k0sruntime.plan import Change, Plan, Running
     from k0sruntime.proof import Proven
     from k0sruntime.records import Record
     from k0sruntime.stages import Outcome
 
-SCHEMA = 1
 MARKS = {
     "create": "+",
     "update": "~",
@@ -32,11 +31,6 @@ MARKS = {
 }
 
 
-def dumps(kind: str, **fields: Any) -> str:
-    """Return a JSON document."""
-    return json.dumps({"kind": kind, "schema": SCHEMA, **fields}, indent=2, default=str)
-
-
 def table(rows: Sequence[Sequence[str]]) -> list[str]:
     """Return rows as aligned lines; the first row is the head."""
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
@@ -46,53 +40,64 @@ def table(rows: Sequence[Sequence[str]]) -> list[str]:
     ]
 
 
-def plan_document(plan: Plan, composition: Composition) -> dict[str, Any]:
+def plan_document(
+    plan: Plan, composition: Composition, *, unfinished: bool = False
+) -> documents.Plan:
     """Return a plan as data; contents that may be secret are left out."""
-    return {
-        "generation": plan.generation,
-        "mode": composition.mode,
-        "containerd_schema": composition.schema,
-        "scheme": composition.scheme,
-        "pending": not plan.empty,
-        "bounce": {"verdict": plan.bounce.verdict, "reason": plan.bounce.reason},
-        "files": [
-            {
-                "path": change.path,
-                "action": change.action,
-                "owner": change.owner,
-                "before": change.before.digest if change.before else None,
-                "after": change.after.digest if change.after else None,
-                "diff": masking.diff(change.diff(), whole=_secret(change)),
-            }
+    from k0sruntime import documents
+
+    return documents.Plan(
+        generation=plan.generation,
+        mode=composition.mode,
+        containerd_schema=composition.schema,
+        scheme=composition.scheme,
+        pending=not plan.empty,
+        bounce=documents.Bounce(verdict=plan.bounce.verdict, reason=plan.bounce.reason),
+        files=[
+            documents.File(
+                path=change.path,
+                action=change.action,
+                owner=change.owner,
+                before=change.before.digest if change.before else None,
+                after=change.after.digest if change.after else None,
+                diff=shown_diff(change),
+            )
             for change in plan.changes
         ],
-        "binaries": [
-            {
-                "name": installation.binary.name,
-                "version": installation.binary.version,
-                "owner": installation.owner.provider,
-                "folder": installation.folder,
-                "action": "fetch" if installation in plan.missing else "unchanged",
-                "urls": [masking.url(d.url) for d in installation.downloads],
-            }
+        binaries=[
+            documents.Program(
+                name=installation.binary.name,
+                version=installation.binary.version,
+                owner=installation.owner.provider,
+                folder=installation.folder,
+                action="fetch" if installation in plan.missing else "unchanged",
+                urls=[masking.url(d.url) for d in installation.downloads],
+            )
             for installation in composition.installations
         ],
-        "warnings": [
-            {"provider": part.owner.provider, **asdict(part.value)} for part in composition.warnings
+        warnings=[
+            documents.Warned(provider=part.owner.provider, **asdict(part.value))
+            for part in composition.warnings
         ],
-        "effective": [
-            {
-                "key": list(key.path),
-                "before": masking.value(key.path, key.before),
-                "after": masking.value(key.path, key.after),
-            }
+        effective=[
+            documents.Key(
+                key=list(key.path),
+                before=masking.value(key.path, key.before),
+                after=masking.value(key.path, key.after),
+            )
             for key in plan.keys
         ],
-        "overlaps": [
-            {"key": list(o.path), "loser": o.loser.path, "winner": o.winner.path}
+        overlaps=[
+            documents.Overlap(key=list(o.path), loser=o.loser.path, winner=o.winner.path)
             for o in composition.overlaps
         ],
-    }
+        unfinished=unfinished,
+    )
+
+
+def shown_diff(change: Change) -> str:
+    """Return what happens to a file as it may be shown."""
+    return masking.diff(change.diff(), whole=_secret(change))
 
 
 def _secret(change: Any) -> bool:
@@ -114,7 +119,7 @@ def plan_text(plan: Plan, composition: Composition) -> str:
     lines += _fetched(plan)
     lines += [f"  recorded  {path}: equal already, ours from now on" for path in plan.unrecorded]
     for change in plan.pending():
-        lines += ["", masking.diff(change.diff(), whole=_secret(change)).rstrip("\n")]
+        lines += ["", shown_diff(change).rstrip("\n")]
     if plan.keys:
         lines += ["", "What containerd loads changes in:"]
         lines += [f"  {key}" for key in plan.keys]
@@ -124,7 +129,10 @@ def plan_text(plan: Plan, composition: Composition) -> str:
     lines += warning_lines(composition)
     lines += remote_lines(composition)
     verdict = {"start": "start containerd", "none": "no bounce", "stop": "stop containerd"}
-    lines += ["", f"{verdict.get(plan.bounce.verdict, 'one bounce')}: {plan.bounce.reason}"]
+    said = verdict.get(plan.bounce.verdict, "one bounce")
+    if composition.mode == "managed" and any(change.is_dropin for change in plan.changes):
+        said = "one bounce"
+    lines += ["", f"{said}: {plan.bounce.reason}"]
     if plan.empty:
         lines.append("Nothing to do.")
     return "\n".join(lines).lstrip("\n")
@@ -176,48 +184,64 @@ def _where(told: k0s.Told) -> str:
     return (told.service.path if told.service else "") or "its command line"
 
 
-def k0s_document(composition: Composition | None) -> dict[str, Any] | None:
+def k0s_document(composition: Composition | None) -> documents.K0sTold | None:
     """Return what k0s must be told as data."""
+    from k0sruntime import documents
+
     if composition is None or not (told := composition.k0s_told).lines:
         return None
-    return {"lines": list(told.lines), "service": _where(told), "notes": list(told.notes)}
+    return documents.K0sTold(lines=list(told.lines), service=_where(told), notes=list(told.notes))
 
 
 def up_document(outcome: Outcome, paths: Paths) -> str:
     """Return what ``up`` came to as a JSON document."""
+    from k0sruntime import documents
+
     composition = outcome.composition
-    return dumps(
-        "Up",
-        generation=outcome.generation,
-        applied=outcome.applied,
-        ran=outcome.ran,
-        running=running_document(outcome.running),
-        socket=composition.socket.url
-        if composition and composition.socket
-        else f"unix://{paths.socket}",
-        handlers=[
-            {
-                "name": handler.name,
-                "owner": handler.owner,
-                "runtime_class": handler.runtime_class,
-            }
-            for handler in (composition.handlers if composition else ())
-        ],
-        proofs=list(outcome.running.proofs if outcome.running else to_records(outcome.proofs)),
-        supervisor=outcome.supervisor or None,
-        k0s_flags=k0s.worker_flags(composition.socket, composition.profile) if composition else [],
-        k0s=k0s_document(composition),
-        profile=dict(composition.profile.values) if composition and composition.profile else None,
-        notes=list(outcome.notes),
-        plan=plan_document(outcome.plan, composition) if composition else None,
+    socket, profile = (composition.socket, composition.profile) if composition else (None, None)
+    records = outcome.running.proofs if outcome.running else to_records(outcome.proofs)
+    return documents.dumps(
+        documents.Up(
+            generation=outcome.generation,
+            applied=outcome.applied,
+            ran=outcome.ran,
+            running=running_document(outcome.running),
+            socket=socket.url if socket else f"unix://{paths.socket}",
+            handlers=[
+                documents.Handler(
+                    name=handler.name, owner=handler.owner, runtime_class=handler.runtime_class
+                )
+                for handler in (composition.handlers if composition else ())
+            ],
+            proofs=proof_documents(records),
+            supervisor=outcome.supervisor or None,
+            k0s_flags=k0s.worker_flags(socket, profile) if composition else [],
+            k0s=k0s_document(composition),
+            profile=dict(profile.values) if profile else None,
+            notes=list(outcome.notes),
+            plan=plan_document(outcome.plan, composition) if composition else None,
+        )
     )
 
 
-def running_document(running: Running | None) -> dict[str, Any] | None:
-    """Return the running containerd as data."""
+def proof_documents(records: Iterable[Mapping[str, Any]]) -> list[documents.Proof]:
+    """Return recorded verdicts as data; what an older record lacks is empty."""
+    from k0sruntime import documents
+
+    empty = dict.fromkeys(("provider", "handler", "at", "name", "verdict", "detail", "remedy"), "")
+    known = {**empty, "seconds": 0.0}
+    return [documents.Proof(**{key: one.get(key, known[key]) for key in known}) for one in records]
+
+
+def running_document(running: Running | None) -> documents.Containerd | None:
+    """Return the containerd that we started as data."""
+    from k0sruntime import documents
+
     if running is None:
         return None
-    return {"pid": running.pid, "version": running.version, "binary": running.binary.split(" ")[0]}
+    return documents.Containerd(
+        pid=running.pid, version=running.version, binary=running.binary.split(" ")[0]
+    )
 
 
 def up_text(outcome: Outcome, paths: Paths) -> str:
@@ -236,6 +260,8 @@ def up_text(outcome: Outcome, paths: Paths) -> str:
                 "",
                 f"proved {running.proofs[0].get('at')}; k0sruntime verify proves it again",
             ]
+    elif any(proof.handler for proof in outcome.proofs):
+        lines += handler_table(composition, outcome.proofs)
     lines += other_proofs(outcome.proofs)
     if composition:
         lines += warning_lines(composition)
@@ -300,18 +326,21 @@ def providers_text(records: Iterable[Record]) -> str:
 
 def providers_document(records: Iterable[Record]) -> str:
     """Return the providers as a JSON document."""
-    return dumps(
-        "Providers",
-        providers=[
-            {
-                "name": record.name,
-                "state": record.state,
-                "reason": record.reason,
-                "distribution": record.distribution,
-                "version": record.version,
-                "hooks": list(record.hooks),
-                "summary": record.summary,
-            }
-            for record in records
-        ],
+    from k0sruntime import documents
+
+    return documents.dumps(
+        documents.Providers(
+            providers=[
+                documents.Listed(
+                    name=record.name,
+                    state=record.state,
+                    reason=record.reason,
+                    distribution=record.distribution,
+                    version=record.version,
+                    hooks=list(record.hooks),
+                    summary=record.summary,
+                )
+                for record in records
+            ]
+        )
     )

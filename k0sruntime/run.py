@@ -103,6 +103,8 @@ def _run_managed(prepared: Prepared, story: Story, watched: Watched) -> Done:
         return Done(notes=(reason, *notes))
     if watched.touched():
         managed.wait(node, managed.ticks(), prepared.node_settings.bounce_seconds, story)
+    else:
+        managed.settle(node, prepared.node_settings.bounce_seconds, story)
     with story.stage("verify") as tell:
         proofs = prove(node, target_of(composition), checks_of(prepared))
         tell(summary(proofs))
@@ -143,6 +145,8 @@ def prove_again(prepared: Prepared, story: Story) -> Done:
             )
         )
     socket = composition.socket
+    if composition.mode == "managed":
+        managed.settle(prepared.node, prepared.node_settings.bounce_seconds, story)
     with story.stage("verify") as tell:
         try:
             where = socket.path if socket else ""

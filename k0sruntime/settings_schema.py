@@ -6,11 +6,7 @@ fields, so that nothing is written twice.
 
 from __future__ import annotations
 
-import ast
-import inspect
-import itertools
 import json
-import textwrap
 import types
 import typing
 from dataclasses import dataclass
@@ -18,10 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from k0sruntime.described import described
 from k0sruntime.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator
 
     from k0sruntime.records import Record
 
@@ -128,28 +125,6 @@ def _describe(part: dict[str, Any] | None, kind: Any) -> None:
         entry = part.get("properties", {}).get(field.encode_name)
         if entry is not None and field.name in told:
             entry["description"] = told[field.name]
-
-
-def described(kind: Any) -> Mapping[str, str]:
-    """Return what the strings below a class's fields say: field to text, on one line."""
-    found: dict[str, str] = {}
-    for base in reversed(kind.__mro__[:-1]):
-        try:
-            tree = ast.parse(textwrap.dedent(inspect.getsource(base)))
-        except (OSError, TypeError, SyntaxError):
-            continue
-        body = tree.body[0].body if isinstance(tree.body[0], ast.ClassDef) else []
-        for one, following in itertools.pairwise(body):
-            if isinstance(one, ast.AnnAssign) and isinstance(one.target, ast.Name):
-                text = _string(following)
-                found |= {one.target.id: text} if text else {}
-    return found
-
-
-def _string(node: ast.stmt) -> str:
-    value = node.value if isinstance(node, ast.Expr) else None
-    said = value.value if isinstance(value, ast.Constant) else None
-    return " ".join(said.replace("``", "").split()) if isinstance(said, str) else ""
 
 
 def _structs(kind: Any) -> Iterator[Any]:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from k0sruntime.plan import Observed, Plan, Running
     from k0sruntime.proof import Proven
     from k0sruntime.records import Record
+    from k0sruntime.upgrade import Upgrade
 
 Ran = Literal["", "started", "bounced", "adopted", "stopped"]
 
@@ -79,6 +80,8 @@ class Request:
     """Start or bounce and prove; not so for an image root."""
     instead: Mapping[str, bytes | None] = field(default_factory=dict)
     """Files of other hands as they would be, by path; ``None`` for one that would be gone."""
+    upgrade: Upgrade | None = None
+    """Compose for the k0s and containerd that the node would have, not for those it has."""
 
 
 @dataclass(frozen=True)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
+import posixpath
+import re
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    import re
+from typing import Any
 
 Value = (
     str
@@ -28,6 +27,9 @@ DEPTH_LIMIT = 32
 """Deeper tables than this are a mistake (a recursion), not a configuration."""
 
 
+CONTROL = re.compile(r"(?!\r\n)[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+"""Control characters but tab and line feed; a carriage return before a line feed is fine."""
+
 LARGEST = 1 << 20
 """Bytes of one table or one file: more is a mistake, not a configuration."""
 
@@ -41,6 +43,8 @@ def check_text(kind: str, text: object) -> None:
     if not isinstance(text, str):
         raise ValueError(f"{kind} must be text, not a {type(text).__name__}")
     _refuse_surrogates(kind, text)
+    if found := CONTROL.search(text):
+        raise ValueError(f"{kind} has the control character {found[0]!r}, which is not for text")
     _refuse_huge(kind, len(text.encode()))
 
 
@@ -52,6 +56,17 @@ def check_printable(kind: str, text: object) -> None:
     """
     if not isinstance(text, str) or not text.isprintable():
         raise ValueError(f"{kind} must be one line of text, not {text!r}")
+
+
+def check_path(kind: str, path: str) -> None:
+    """Refuse what is no absolute path of a file, or takes a way round.
+
+    Raises:
+        ValueError: names the kind and the path.
+    """
+    check_printable(kind, path)
+    if not path.startswith("/") or posixpath.normpath(path) != path or path == "/":
+        raise ValueError(f"{kind} must be an absolute path without a way round, not {path!r}")
 
 
 def _refuse_huge(kind: str, size: int) -> None:
@@ -79,13 +94,18 @@ def check_name(kind: str, name: str, pattern: re.Pattern[str]) -> None:
 
 
 def check_strings(kind: str, value: object) -> None:
-    """Refuse what is no list of strings: a single word, above all, which is a list of letters.
+    """Refuse what is no list of one-line strings: above all a single word, a list of letters.
 
     Raises:
         ValueError: names the kind.
     """
     if isinstance(value, str | bytes) or not all(isinstance(item, str) for item in as_list(value)):
         raise ValueError(f"{kind} must be a list of strings, not {value!r}")
+    for number, item in enumerate(as_list(value)):
+        if not item.isprintable():  # it may be a secret: its place is told, not its text
+            raise ValueError(
+                f"number {number + 1} of {kind} must be one line without control codes"
+            )
 
 
 def as_list(value: object) -> list[Any]:
@@ -133,6 +153,7 @@ def _key(kind: str, key: object) -> str:
     if not isinstance(key, str):
         raise ValueError(f"{kind} has the key {key!r}, which is not a string")
     _refuse_surrogates(f"a key of {kind}", key)
+    check_printable(f"a key of {kind}", key)
     return key
 
 

@@ -130,6 +130,11 @@ class Apt:
             raise LabError(f"Debian {self.suite} has no {wanted}; it has {versions or 'none'}")
         return found
 
+    def show(self, package: str) -> str:
+        """Return what the suite says of a package: its control fields."""
+        self.update()
+        return run(["apt-cache", *self._options(), "show", package], package)
+
     def unpack(self, package: str, target: Path, prefix: str = "") -> str:
         """Download a package and unpack it into ``target``; return its version."""
         version = self.version(package, prefix)

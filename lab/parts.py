@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lab import crun, probe_image
+from lab import crun, probe_image, shells, stargz
 from lab.debian import LabError, run
 
 if TYPE_CHECKING:
@@ -172,6 +172,30 @@ def sshd(lab: Lab) -> Got:
     return Got(str(started), version, "debian bookworm")
 
 
+def zsh(lab: Lab) -> Got:
+    """zsh of Debian bookworm, with its completion functions."""
+    return Got(str(lab.bin / "zsh"), shells.zsh(lab), "debian bookworm")
+
+
+def fish(lab: Lab) -> Got:
+    """fish of Debian bookworm."""
+    return Got(str(lab.bin / "fish"), shells.fish(lab), "debian bookworm")
+
+
+def mandoc(lab: Lab) -> Got:
+    """mandoc of Debian bookworm."""
+    return Got(str(lab.bin / "mandoc"), shells.mandoc(lab), "debian bookworm")
+
+
+def stargz_(lab: Lab) -> Got:
+    """The stargz snapshotter, built of Debian's library, and ctr-remote, which makes its images."""
+    folder, _ = lab.unpack("forky", "stargz-snapshotter")
+    answer(lab.link(program_in(folder, "ctr-remote")))
+    program, version = stargz.get(lab)
+    answer(lab.link(program), "-version")
+    return Got(str(lab.bin / "containerd-stargz-grpc"), version, "debian forky, built")
+
+
 PARTS: dict[str, Callable[[Lab], Got]] = {
     "containerd": containerd,
     "runc": runc,
@@ -183,6 +207,10 @@ PARTS: dict[str, Callable[[Lab], Got]] = {
     "registry": registry,
     "dockerd": dockerd,
     "sshd": sshd,
+    "zsh": zsh,
+    "fish": fish,
+    "mandoc": mandoc,
+    "stargz": stargz_,
 }
 """Every part by name."""
 

@@ -20,7 +20,7 @@ ENTRYPOINT = ["/bin/sh", "-c", "trap 'exit 0' TERM INT; while :; do sleep 3600 &
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
-def build(busybox: bytes, machine: str = "") -> bytes:
+def build(busybox: bytes, machine: str = "", name: str = NAME) -> bytes:
     """Return an OCI archive that ``ctr images import`` takes."""
     layer = _layer(busybox)
     config = _json(
@@ -42,8 +42,8 @@ def build(busybox: bytes, machine: str = "") -> bytes:
     named = {
         **_descriptor("application/vnd.oci.image.manifest.v1+json", manifest),
         "annotations": {
-            "io.containerd.image.name": NAME,
-            "org.opencontainers.image.ref.name": NAME.rpartition(":")[2],
+            "io.containerd.image.name": name,
+            "org.opencontainers.image.ref.name": name.rpartition(":")[2],
         },
     }
     index = _json(

@@ -13,6 +13,7 @@ import pytest
 
 from k0sruntime import CRISocket, DropIn, HandlerExtension, Host, HostsFile, RuntimeHandler
 from k0sruntime.collect import Collected, refuse_broken
+from k0sruntime.compose import schema
 from k0sruntime.contributions import Contribution, Owner
 from k0sruntime.discovery import discover
 from k0sruntime.errors import ConflictError, ProviderError
@@ -212,6 +213,14 @@ def test_a_provider_extends_the_handler_of_another(line: str) -> None:
     written = texts(made)
     assert "stargz" not in written["containerd.d/k0sruntime-gvisor.toml"]
     assert 'snapshotter = "stargz"' in written["containerd.d/k0sruntime-stargz.toml"]
+
+
+def test_from_containerd_2_on_the_images_table_knows_the_snapshotter_of_a_handler() -> None:
+    others = {"gvisor": (RUNSC, None)}
+    for line, wanted in (("1.35", None), ("2.1", {"runsc": {"snapshotter": "stargz"}})):
+        made = compose(STARGZ, make_node("stargz", None, line=line), others=others)
+        _, images = schema.cri_tables(made.effective, made.schema)
+        assert images.get("runtime_platforms") == wanted, line
 
 
 def test_an_extended_composition_passes_the_gate() -> None:

@@ -17,6 +17,7 @@ from k0sruntime import (
     HandlerExtension,
     Host,
     HostsFile,
+    JSONKeys,
     KubeletProfile,
     RuntimeHandler,
     VersionCheck,
@@ -340,6 +341,75 @@ HOSTILE: dict[str, tuple[Any, dict[str, Any], str]] = {
         {"name": "a", "content": "", "mode": 0o666},
         "nobody but its owner",
     ),
+    "a version above its folder": (
+        Binary,
+        {
+            "name": "a",
+            "version": "../../x",
+            "downloads": {"x86_64": Download(url="https://a/a", sha256="a" * 64)},
+        },
+        "must match",
+    ),
+    "another program's file by a way round": (
+        JSONKeys,
+        {"path": "/etc/docker/../shadow.json", "keys": {"a": 1}},
+        "without a way round",
+    ),
+    "another program's file without a place": (
+        JSONKeys,
+        {"path": "daemon.json", "keys": {"a": 1}},
+        "must be an absolute path",
+    ),
+    "a PID by a way round": (
+        JSONKeys,
+        {"path": "/a", "keys": {"a": 1}, "daemon": "a", "pid_file": "/run/../a"},
+        "without a way round",
+    ),
+    "an escape in another program's file": (
+        JSONKeys,
+        {"path": "/etc/\x1b[2J", "keys": {"a": 1}},
+        "one line",
+    ),
+    "keys of JSON within themselves": (
+        JSONKeys,
+        {"path": "/a", "keys": recursive()},
+        "nested deeper",
+    ),
+    "keys of JSON beyond UTF-8": (JSONKeys, {"path": "/a", "keys": {"a": "\udcff"}}, "UTF-8"),
+    "huge keys of JSON": (JSONKeys, {"path": "/a", "keys": {"a": "x" * (2 << 20)}}, "larger than"),
+    "an escape in a key": (DropIn, {"runtime": {"a\x1b[2J": 1}}, "one line"),
+    "an escape in a key of a profile": (
+        KubeletProfile,
+        {"name": "a", "values": {"a\x07": 1}},
+        "one line",
+    ),
+    "an escape in a config file": (ConfigFile, {"name": "a", "content": "\x1b[2J"}, "'\\x1b'"),
+    "a zero in a certificate": (
+        HostsFile,
+        {"registry": "docker.io", "files": {"ca.crt": "a\0"}},
+        "'\\x00'",
+    ),
+    "an escape in the path of a program": (Binary, {"name": "a", "installed": "/\x1b"}, "one line"),
+    "an escape in a program of an archive": (
+        Binary,
+        {"name": "a", "installed": "/a", "programs": ["a\x1b"]},
+        "one line",
+    ),
+    "an escape in an annotation": (
+        RuntimeHandler,
+        {"name": "a", "pod_annotations": ["a\x1b"]},
+        "number 1 of pod_annotations",
+    ),
+    "a second header in a header": (
+        Host,
+        {"url": "https://a", "header": {"X": ["hunter2\r\nY: z"]}},
+        "number 1 of header 'X'",
+    ),
+    "a second header in a header's name": (
+        Host,
+        {"url": "https://a", "header": {"X: y\r\nZ": ["a"]}},
+        "one line",
+    ),
     "a verdict that is none": (Check, {"name": "a", "verdict": "green"}, "'green' is no verdict"),
     "an extension of nothing": (HandlerExtension, {"handler": "runsc"}, "extends nothing"),
     "an extension that takes the handler over": (
@@ -362,6 +432,12 @@ def test_a_provider_cannot_reach_beyond_its_own_names_nor_overwhelm_the_host(cas
         kind(**arguments)
     assert told in str(refused.value)
     assert str(refused.value).isprintable()
+    assert "hunter2" not in str(refused.value)
+
+
+@pytest.mark.parametrize("text", ["a = 1\n", "a = 1\r\nb = 2\r\n", "\ta: ü\n", ""])
+def test_plain_text_is_taken_as_it_is(text: str) -> None:
+    assert ConfigFile(name="a", content=text).content == text
 
 
 def test_what_a_check_tells_is_one_line_that_a_terminal_can_show() -> None:

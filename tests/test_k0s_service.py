@@ -106,3 +106,21 @@ def test_a_worker_profile_that_k0s_was_not_started_with_is_told(
     found = warnings(node, Composition("managed", 3, "native", profile=profile))
     assert bool(found) == told
     assert not told or "start it with --profile=gpu" in found[0]
+
+
+@pytest.mark.parametrize(
+    ("k0s", "left_behind", "counts"),
+    [("1.36.2", "1.7.30", False), ("1.36.2", "2.3.3", True), ("1.35.4", "2.3.3", False)],
+)
+def test_a_containerd_that_k0s_replaces_at_its_start_judges_nothing(
+    k0s: str, left_behind: str, counts: bool, tmp_path: Path
+) -> None:
+    """After an upgrade of a k0s that is stopped, the old line's containerd still lies in its folder."""
+    paths = Paths.in_sandbox(str(tmp_path))
+    settings = NodeSettings(mode="managed", k0s=k0s)
+    version = Version.parse(left_behind)
+    programs = Programs((), None, (f"{paths.bin}/containerd", version), None)
+    node = facts.observe_node(paths, settings, programs)
+    assert (node.containerd is not None) == counts
+    elsewhere = Programs((), None, ("/usr/bin/containerd", version), None)
+    assert facts.observe_node(paths, settings, elsewhere).containerd is not None

@@ -95,6 +95,18 @@ def test_what_others_run_we_do_not_start(mode: Any, running: Any, verdict: str) 
     assert result.bounce.verdict == verdict
 
 
+def test_where_k0s_runs_containerd_the_plan_tells_what_k0s_will_do() -> None:
+    dropin = DesiredFile("/etc/k0s/containerd.d/k0sruntime-acme.toml", b"version = 3\n", "acme")
+    hosts = DesiredFile("/etc/k0s/containerd.d/certs.d/r/hosts.toml", b"", "acme", loaded=False)
+    composed = Composition("managed", 3, "native", files=(dropin, hosts))
+    text = plan_text(plan(composed, observed()), composed)
+    assert "one bounce: k0s bounces containerd, for its drop-ins change" in text
+    composed = Composition("managed", 3, "native", files=(hosts,))
+    assert "no bounce: k0s's drop-ins stay the same" in plan_text(
+        plan(composed, observed()), composed
+    )
+
+
 def test_generations_count_up_even_after_a_roll_back() -> None:
     assert plan(composition(FILE), observed(newest=7)).generation == 8
     assert plan(composition(FILE), observed(b"new\n", b"new\n", newest=7)).generation == 3

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -80,6 +82,70 @@ def test_every_file_is_complete_and_its_python_is_valid() -> None:
         assert "${{ matrix.python }}" in found[".github/workflows/ci.yml"]
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["acme"],
+        ["acme", "--handler", "fast"],
+        ["acme", "--shim", "io.containerd.acme.v1"],
+        ["acme", "--shim", "containerd-shim-acme-v2", "--handler", "fast"],
+        ["acme", "--program", "acme-run"],
+        ["fast-acme", "--directory", "elsewhere"],
+        ["a"],
+        ["confidential-containers"],
+    ],
+    ids=" ".join,
+)
+def test_what_is_written_is_typed_linted_and_formatted(
+    arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a vendor would ask, in the new folder, with the settings of its own ``pyproject.toml``."""
+    monkeypatch.chdir(tmp_path)
+    assert run(["new", *arguments]) == 0
+    (folder,) = tmp_path.iterdir()
+    (package,) = (path.parent.name for path in folder.glob("*/py.typed"))
+    cache = tmp_path / "cache"
+    for command in (
+        ["mypy", "--strict", f"--cache-dir={cache}", package, "tests"],
+        ["ruff", "check", "--no-cache"],
+        ["ruff", "format", "--check", "--no-cache"],
+    ):
+        done = subprocess.run(
+            [sys.executable, "-m", *command],
+            cwd=folder,
+            env={**os.environ, "PYTHONPATH": str(folder)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+
+
+@pytest.mark.parametrize("name", ["acme", "fast-acme"])
+def test_the_made_up_node_shows_what_the_new_provider_comes_to(
+    name: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run(["new", name]) == 0
+    folder, module = tmp_path / f"k0sruntime-{name}", f"k0sruntime_{name.replace('-', '_')}"
+    info = folder / f"{module}-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {folder.name}\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(f"[k0sruntime]\n{name} = {module}:provider\n")
+    monkeypatch.syspath_prepend(str(folder))
+    (tmp_path / "node").mkdir()
+    capsys.readouterr()
+    words = ["--root", str(tmp_path / "node"), "--settings", str(folder / "node.toml")]
+    assert run(["plan", *words]) == 0
+    said = capsys.readouterr().out
+    assert f"+ create    /etc/k0s/containerd.d/k0sruntime-{name}.toml" in said
+    assert f'BinaryName = "/usr/bin/{name}"' in said
+    assert not list((tmp_path / "node").iterdir()), "a plan writes nothing"
+
+
 def test_it_is_written_into_a_new_folder_and_says_what_comes_next(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -105,8 +171,6 @@ def test_a_wrong_name_writes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 def test_it_imports_neither_pluggy_nor_grpc() -> None:
-    import subprocess
-
     code = (
         "import sys, k0sruntime.scaffold; print({'pluggy', 'grpc', 'tomlkit'} & set(sys.modules))"
     )

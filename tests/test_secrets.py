@@ -85,6 +85,9 @@ ON_THE_NODE = [
     "lint",
     "lint --json",
     "lint --format sarif",
+    "rehearse --k0s 1.35",
+    "rehearse --k0s 1.35 --json",
+    "rehearse --k0s 1.36 --dropins {etc}/containerd.d",
     "fetch",
     "fetch --json",
     "install-service --print",
@@ -110,6 +113,7 @@ ON_ITS_FILES = [
     "migrate {etc}/containerd.d/vendor.toml --to 2",
     "migrate {etc}/containerd.d/vendor.toml --to 2 --diff",
     "schema",
+    "completion bash",
     "new acme --directory {etc}/new",
     "lint {etc}/containerd.d",
     "lint {etc}/containerd.d/certs.d --json",
@@ -361,6 +365,7 @@ def test_the_story_shows_no_secret(capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_file_that_everybody_may_read_is_masked_where_it_holds_credentials() -> None:
     from k0sruntime.compose import Composition
     from k0sruntime.compose.files import DesiredFile
+    from k0sruntime.documents import dumps
     from k0sruntime.plan import Observed, plan
     from k0sruntime.report import plan_document, plan_text
 
@@ -370,7 +375,7 @@ def test_a_file_that_everybody_may_read_is_masked_where_it_holds_credentials() -
         composition = Composition("standalone", 3, "native", files=(file,))
         planned = plan(composition, Observed())
         assert HUSH not in plan_text(planned, composition)
-        assert HUSH not in json.dumps(plan_document(planned, composition))
+        assert HUSH not in dumps(plan_document(planned, composition))
 
 
 def test_two_providers_values_of_a_secret_key_are_not_told() -> None:

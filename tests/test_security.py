@@ -18,6 +18,7 @@ from k0sruntime import (
     Host,
     HostsFile,
     Inactive,
+    JSONKeys,
     Problem,
     Refused,
     RuntimeHandler,
@@ -53,6 +54,24 @@ def test_every_file_of_a_provider_lies_under_its_own_name() -> None:
         "/etc/k0s/containerd.d/certs.d/r.example/hosts.toml",
         "/etc/k0s/containerd.d/certs.d/r.example/ca.crt",
     }
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/etc/k0s/containerd.toml",
+        "/etc/k0s/containerd.d/acme.toml",
+        "/etc/k0s/k0sruntime/gvisor/runsc.toml",
+        "/var/lib/k0sruntime/ledger.json",
+        "/run/k0s/containerd-cri.toml",
+        "/etc/k0sruntime/config.toml",
+    ],
+)
+def test_keys_for_other_programs_files_reach_neither_k0s_nor_another_provider(path: str) -> None:
+    hook = provider(lambda node: [JSONKeys(path=path, keys={"a": 1})])
+    with pytest.raises(RefusedError, match="provider 'acme' wants keys in a file below") as refused:
+        compose(hook, make_node("acme", None, mode="managed"))
+    assert refused.value.problems[0].place == path
 
 
 def endless(node: Any) -> Any:
@@ -93,6 +112,23 @@ def test_whatever_a_hook_does_the_error_is_one_short_line(hook: Any, told: str) 
     assert told in message
     assert message.isprintable()
     assert len(message) < 3000
+
+
+def test_what_a_provider_prints_is_no_part_of_the_result(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    info = tmp_path / "site/prints_acme-1.0.dist-info"
+    info.mkdir(parents=True)
+    code = "print('imported')\ndef contribute_dropin(node):\n    print('asked')\n    return ()\n"
+    (tmp_path / "site/prints_acme.py").write_text(code)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: acme-prints\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[k0sruntime]\nacme = prints_acme\n")
+    monkeypatch.syspath_prepend(str(tmp_path / "site"))
+    assert run(["providers", "acme", "--json", "--sandbox", str(tmp_path / "node")]) == 0
+    said = capsys.readouterr()
+    assert json.loads(said.out)["name"] == "acme"
+    assert "imported" in said.err
+    assert "asked" in said.err
 
 
 def test_a_refusal_cannot_speak_for_somebody_else() -> None:

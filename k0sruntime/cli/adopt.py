@@ -20,13 +20,14 @@ def command(*, path: str, as_json: bool, **options: Any) -> int:
     PATH is containerd's main file, or a drop-in whose name starts with k0sruntime-. Nothing is
     written now: the next up replaces the file, and down puts the original back.
     """
-    from k0sruntime import adopt, report
+    from k0sruntime import adopt, documents
 
     asked = request(**options)
     where = path if options["root"] else os.path.abspath(path)
     ledger = adopt.adopt_file(asked, where)
     if as_json:
-        click.echo(report.dumps("Adopt", path=where, kept=ledger.files[where].displaced))
+        kept = ledger.files[where].displaced
+        click.echo(documents.dumps(documents.Adopt(path=where, kept=kept)))
     else:
         click.echo(f"{where} is ours now; the next up replaces it, and down puts it back")
     return 0

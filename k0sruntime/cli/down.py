@@ -28,15 +28,14 @@ from k0sruntime.cli.story import Stderr
 @json_option
 def command(*, pods: bool, purge: bool, as_json: bool, **options: Any) -> int:
     """Stop what we started and remove what we own, nothing else."""
-    from k0sruntime import pipeline, report
+    from k0sruntime import documents, pipeline
 
     asked = request(**options)
     outcome = pipeline.down(asked, Stderr(), pods=pods, purge=purge)
     removed = [change.path for change in outcome.plan.pending()]
     if as_json:
-        click.echo(
-            report.dumps("Down", removed=removed, ran=outcome.ran, notes=list(outcome.notes))
-        )
+        notes = list(outcome.notes)
+        click.echo(documents.dumps(documents.Down(removed=removed, ran=outcome.ran, notes=notes)))
         return 0
     for path in removed:
         click.echo(f"- removed {path}")

@@ -7,19 +7,25 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from k0sruntime.cli import complete
 from k0sruntime.cli.options import json_option, node_options, request
 from k0sruntime.cli.story import Silent
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from k0sruntime import documents
     from k0sruntime.explain import Explained, Setting
 
 
 @click.command(name="explain")
-@click.argument("key", required=False)
+@click.argument("key", required=False, shell_complete=complete.keys)
 @click.option(
-    "--handler", metavar="NAME", show_envvar=True, help="Explain everything about one handler."
+    "--handler",
+    metavar="NAME",
+    show_envvar=True,
+    shell_complete=complete.handlers,
+    help="Explain everything about one handler.",
 )
 @click.option(
     "--all",
@@ -39,7 +45,7 @@ def command(
     KEY is dotted and may leave out the plugin ID: containerd.runtimes.runsc.runtime_type. A table
     explains all keys in it. Without KEY, the tree of all keys is shown.
     """
-    from k0sruntime import explain, pipeline, report
+    from k0sruntime import documents, explain, pipeline
 
     if sum(map(bool, (key, handler, everything))) > 1:
         raise click.UsageError("KEY, --handler and --all exclude each other.")
@@ -51,19 +57,26 @@ def command(
     else:
         found = explain.explain_all(composition)
     if as_json:
-        click.echo(report.dumps("Explain", keys=[_document(entry) for entry in found]))
+        click.echo(documents.dumps(_document(found)))
     else:
         click.echo("\n".join(tree(found)))
     return 0
 
 
-def _document(entry: Explained) -> dict[str, Any]:
-    return {
-        "key": list(entry.key),
-        "value": entry.value,
-        "set_by": vars(entry.setting),
-        "overrode": [vars(setting) for setting in entry.overrode],
-    }
+def _document(found: Iterable[Explained]) -> documents.Explain:
+    from k0sruntime import documents
+
+    return documents.Explain(
+        keys=[
+            documents.ExplainedKey(
+                key=list(entry.key),
+                value=entry.value,
+                set_by=documents.Setting(**vars(entry.setting)),
+                overrode=[documents.Setting(**vars(setting)) for setting in entry.overrode],
+            )
+            for entry in found
+        ]
+    )
 
 
 def tree(entries: Iterable[Explained]) -> list[str]:

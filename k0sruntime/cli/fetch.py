@@ -28,7 +28,7 @@ def command(*, arch: str, as_json: bool, **options: Any) -> int:
     The cache is a folder that can be carried to a node without a network, where up takes it with
     --offline --cache DIR. Of this machine nothing is asked but the network.
     """
-    from k0sruntime import in_advance, masking, provide, report
+    from k0sruntime import documents, in_advance, masking, provide, report
 
     asked = request(**options)
     story = Stderr()
@@ -39,20 +39,21 @@ def command(*, arch: str, as_json: bool, **options: Any) -> int:
         tell(", ".join(map(str, wanted)) or "nothing is to be fetched")
     cache = provide.cache_folder(asked, needed.settings)
     files = [
-        {
-            "name": item.binary.name,
-            "version": item.binary.version,
-            "owner": item.owner.provider,
-            "url": masking.url(download.url),
-            "path": path,
-        }
+        documents.Fetched(
+            name=item.binary.name,
+            version=item.binary.version,
+            owner=item.owner.provider,
+            url=masking.url(download.url),
+            path=path,
+        )
         for item in wanted
         for download, _, path in found[item.folder]
     ]
     if as_json:
-        click.echo(report.dumps("Fetch", cache=cache, files=files, notes=list(needed.notes)))
+        document = documents.Fetch(cache=cache, files=files, notes=list(needed.notes))
+        click.echo(documents.dumps(document))
         return 0
     rows = [("BINARY", "FROM", "FILE")]
-    rows += [(f"{f['name']} {f['version']}", f["url"], f["path"]) for f in files]
+    rows += [(f"{f.name} {f.version}", f.url, f.path) for f in files]
     click.echo("\n".join(report.table(rows)) if files else f"Nothing is to be fetched into {cache}")
     return 0

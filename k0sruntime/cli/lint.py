@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from k0sruntime.cli import complete
 from k0sruntime.cli.options import sandbox_option
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 @click.option(
     "--k0s",
     metavar="1.35|1.36",
+    shell_complete=complete.k0s_lines,
     envvar="K0SRUNTIME_K0S",
     show_envvar=True,
     help="Judge against what this k0s line brings, without asking the machine.",

@@ -56,14 +56,15 @@ def command(
 
     NAME is the provider's, such as acme; the distribution is then k0sruntime-acme.
     """
-    from k0sruntime import report, scaffold
+    from k0sruntime import documents, scaffold
 
     made = scaffold.scaffold(name, handler, shim, program)
     folder = os.path.abspath(directory or made.distribution)
     files = scaffold.files(made)
     _write(folder, files)
     if as_json:
-        click.echo(report.dumps("New", name=made.name, folder=folder, files=sorted(files)))
+        document = documents.New(name=made.name, folder=folder, files=sorted(files))
+        click.echo(documents.dumps(document))
         return 0
     for path in sorted(files):
         click.echo(f"+ {os.path.join(folder, path)}")

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from k0sruntime.cli import complete
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -39,6 +41,20 @@ sandbox_option = click.option(
 
 def node_options(function: F) -> F:
     """Add the options that say which node is meant and what it is composed from."""
+    return place_options(
+        click.option(
+            "--containerd",
+            metavar="BIN",
+            type=click.Path(dir_okay=False),
+            envvar="K0SRUNTIME_CONTAINERD",
+            show_envvar=True,
+            help="The containerd to use  [default: k0s's own, else the first on PATH]",
+        )(function)
+    )
+
+
+def place_options(function: F) -> F:
+    """Add those of them that do not say which containerd it has."""
     for option in reversed(
         (
             _new_sandbox_option,
@@ -59,14 +75,6 @@ def node_options(function: F) -> F:
                 help="Settings file  [default: /etc/k0sruntime/config.toml]",
             ),
             click.option(
-                "--containerd",
-                metavar="BIN",
-                type=click.Path(dir_okay=False),
-                envvar="K0SRUNTIME_CONTAINERD",
-                show_envvar=True,
-                help="The containerd to use  [default: k0s's own, else the first on PATH]",
-            ),
-            click.option(
                 "--cri-socket",
                 metavar="TYPE:URL",
                 envvar="K0SRUNTIME_CRI_SOCKET",
@@ -84,6 +92,7 @@ def node_options(function: F) -> F:
                 "--without",
                 metavar="NAME",
                 multiple=True,
+                shell_complete=complete.providers,
                 envvar="K0SRUNTIME_WITHOUT",
                 show_envvar=True,
                 help="Leave a provider out; may be given more than once.",

@@ -21,13 +21,14 @@ from k0sruntime.cli.story import Stderr
 @json_option
 def command(*, exit_code: bool, as_json: bool, **options: Any) -> int:
     """Show what up would do, and why."""
-    from k0sruntime import pipeline, provide, report
+    from k0sruntime import documents, pipeline, provide, report
     from k0sruntime.errors import ExitCode
 
     prepared = provide.asked(pipeline.prepare(request(**options), Stderr()))
     if as_json:
-        document = report.plan_document(prepared.plan, prepared.composition)
-        click.echo(report.dumps("Plan", **document, unfinished=prepared.observed.unfinished))
+        unfinished = prepared.observed.unfinished
+        document = report.plan_document(prepared.plan, prepared.composition, unfinished=unfinished)
+        click.echo(documents.dumps(document))
     else:
         click.echo(report.plan_text(prepared.plan, prepared.composition))
         if prepared.observed.unfinished:

@@ -6,12 +6,13 @@ from typing import Any
 
 import click
 
+from k0sruntime.cli import complete
 from k0sruntime.cli.options import json_option, node_options, request
 from k0sruntime.cli.story import Stderr
 
 
 @click.command(name="providers")
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=complete.providers)
 @node_options
 @json_option
 def command(*, name: str | None, as_json: bool, **options: Any) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -32,14 +31,18 @@ def command(*, files: tuple[str, ...], repair: bool, as_json: bool, **options: A
     to such a file contributes them at the next up. With --repair the file stays, in the version and
     tables of this node, with its handlers and without what was copied from elsewhere.
     """
-    from k0sruntime import quarantine, report
+    from k0sruntime import documents, quarantine
 
     asked = request(**options)
     paths = tuple(path if options["root"] else os.path.abspath(path) for path in files)
     act = quarantine.put_right if repair else quarantine.quarantine
     done = act(asked, paths)
     if as_json:
-        click.echo(report.dumps("Quarantine", files=[asdict(one) for one in done]))
+        told = [
+            documents.Quarantined(path=one.path, kept=one.kept, repaired=list(one.repaired))
+            for one in done
+        ]
+        click.echo(documents.dumps(documents.Quarantine(files=told)))
         return 0
     for one in done:
         click.echo("\n".join(_lines(one, repair=repair)))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import platform
 from dataclasses import asdict
 
@@ -33,17 +32,15 @@ def text(error: K0sRuntimeError) -> str:
 
 def document(error: K0sRuntimeError) -> str:
     """Return an error as a JSON document."""
-    return json.dumps(
-        {
-            "kind": "Error",
-            "error": type(error).__name__,
-            "schema": 1,
-            "exit_code": int(error.exit_code),
-            "name": error.exit_code.name,
-            "problems": [asdict(problem) for problem in error.problems],
-        },
-        indent=2,
+    from k0sruntime import documents
+
+    told = documents.Error(
+        error=type(error).__name__,
+        exit_code=int(error.exit_code),
+        name=error.exit_code.name,
+        problems=[documents.Problem(**asdict(problem)) for problem in error.problems],
     )
+    return documents.dumps(told)
 
 
 def usage(error: click.ClickException) -> UsageError:

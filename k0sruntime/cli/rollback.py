@@ -6,12 +6,15 @@ from typing import Any
 
 import click
 
+from k0sruntime.cli import complete
 from k0sruntime.cli.options import change_options, fetch_options, json_option, node_options, request
 from k0sruntime.cli.story import Stderr
 
 
 @click.command(name="rollback")
-@click.argument("generation", required=False, type=click.IntRange(min=1))
+@click.argument(
+    "generation", required=False, type=click.IntRange(min=1), shell_complete=complete.generations
+)
 @node_options
 @change_options
 @fetch_options

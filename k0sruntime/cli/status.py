@@ -13,7 +13,8 @@ from k0sruntime.cli.story import Silent
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from k0sruntime.errors import K0sRuntimeError
+    from k0sruntime import documents
+    from k0sruntime.errors import K0sRuntimeError, Problem
     from k0sruntime.last_good import Held
     from k0sruntime.node import GPU
     from k0sruntime.plan import Ledger, Running
@@ -97,31 +98,41 @@ def _look(asked: Request) -> Seen:
 
 
 def _document(seen: Seen) -> str:
-    from k0sruntime import report
+    from k0sruntime import documents, report
 
-    prepared, supervisor = seen.prepared, seen.supervisor
-    return report.dumps(
-        "Status",
-        mode=prepared.composition.mode if prepared else None,
-        generation=seen.ledger.generation,
-        proved=seen.ledger.proved,
-        generations=[
-            {"generation": g.generation, "proved": g.proved, "programs": programs}
-            for g, programs in seen.generations
-        ],
-        gpus=[gpu._asdict() for gpu in prepared.node.gpus] if prepared else [],
-        running=report.running_document(seen.running),
-        supervisor={**asdict(supervisor), "alive": supervisor.alive} if supervisor else None,
-        held=asdict(seen.held) if seen.held else None,
-        owned=sorted(seen.ledger.files),
-        foreign=seen.foreign(),
-        quarantined=list(seen.quarantined),
-        drift=seen.changes("drift"),
-        pending=not prepared.plan.empty if prepared else None,
-        unfinished=seen.unfinished,
-        proofs=list(seen.running.proofs) if seen.running else [],
-        problems=[asdict(problem) for problem in seen.refused.problems] if seen.refused else [],
+    prepared, supervisor, held = seen.prepared, seen.supervisor, seen.held
+    refused = seen.refused.problems if seen.refused else ()
+    return documents.dumps(
+        documents.Status(
+            mode=prepared.composition.mode if prepared else None,
+            generation=seen.ledger.generation,
+            proved=seen.ledger.proved,
+            generations=[
+                documents.Generation(generation=g.generation, proved=g.proved, programs=programs)
+                for g, programs in seen.generations
+            ],
+            gpus=[documents.GPU(**gpu._asdict()) for gpu in prepared.node.gpus] if prepared else [],
+            running=report.running_document(seen.running),
+            supervisor=documents.Supervisor(**asdict(supervisor), alive=supervisor.alive)
+            if supervisor
+            else None,
+            held=documents.Held(at=held.at, problems=_problems(held.problems)) if held else None,
+            owned=sorted(seen.ledger.files),
+            foreign=seen.foreign(),
+            quarantined=list(seen.quarantined),
+            drift=seen.changes("drift"),
+            pending=not prepared.plan.empty if prepared else None,
+            unfinished=seen.unfinished,
+            proofs=report.proof_documents(seen.running.proofs if seen.running else ()),
+            problems=_problems(refused),
+        )
     )
+
+
+def _problems(problems: Iterable[Problem]) -> list[documents.Problem]:
+    from k0sruntime import documents
+
+    return [documents.Problem(**asdict(problem)) for problem in problems]
 
 
 def _lines(seen: Seen) -> Iterable[str]:

@@ -93,7 +93,7 @@ def command(
     """
     from dataclasses import replace
 
-    from k0sruntime import pipeline, provide, report, sandbox
+    from k0sruntime import documents, pipeline, provide, report, sandbox
 
     if foreground and (options["root"] or last_good or dry_run):
         raise click.UsageError("--foreground excludes --root, --last-good and --dry-run.")
@@ -102,9 +102,10 @@ def command(
     story = Stderr()
     if dry_run:
         prepared = provide.asked(pipeline.prepare(asked, story))
-        document = report.plan_document(prepared.plan, prepared.composition)
-        text = report.plan_text(prepared.plan, prepared.composition)
-        click.echo(report.dumps("Plan", **document) if as_json else text)
+        plan, composition = prepared.plan, prepared.composition
+        unfinished = prepared.observed.unfinished
+        document = report.plan_document(plan, composition, unfinished=unfinished)
+        click.echo(documents.dumps(document) if as_json else report.plan_text(plan, composition))
         return 0
     if last_good:
         return _last_good(asked, story, as_json=as_json)
@@ -157,14 +158,14 @@ def _apply_k0s(outcome: Outcome, asked: Request, story: Story, *, yes: bool) -> 
 
 
 def _last_good(asked: Request, story: Story, *, as_json: bool) -> int:
-    from k0sruntime import processes, report, revive
+    from k0sruntime import documents, processes, report, revive
 
     started = revive.revive(asked, story)
     running = report.running_document(processes.running(asked.paths))
     if as_json:
-        click.echo(report.dumps("LastGood", started=started, running=running))
+        click.echo(documents.dumps(documents.LastGood(started=started, running=running)))
     elif running:
-        click.echo(f"containerd {running['version']} {'started' if started else 'runs already'}")
+        click.echo(f"containerd {running.version} {'started' if started else 'runs already'}")
     return 0
 
 

@@ -16,13 +16,14 @@ from k0sruntime.cli.story import Stderr
 @json_option
 def command(*, as_json: bool, **options: Any) -> int:
     """Prove the running node once more, changing nothing."""
-    from k0sruntime import pipeline, report
+    from k0sruntime import documents, pipeline, report
     from k0sruntime.proof import to_records
 
     asked = request(**options)
     outcome = pipeline.verify(asked, Stderr())
     if as_json:
-        click.echo(report.dumps("Verify", proofs=list(to_records(outcome.proofs))))
+        proofs = report.proof_documents(to_records(outcome.proofs))
+        click.echo(documents.dumps(documents.Verify(proofs=proofs)))
     else:
         click.echo("\n".join(report.handler_table(outcome.composition, outcome.proofs)))
         click.echo("\n".join(report.other_proofs(outcome.proofs)))

@@ -195,7 +195,7 @@ class _Builder:
             self.reasoned.append(part)
 
     def layers(self, schema: Schema, paths: Paths) -> list[Layer]:
-        runtime = dict(self.runtime)
+        runtime, images = dict(self.runtime), dict(self.images)
         if self.handlers or self.extended:
             tables = {
                 name: schema_.handler_table(handler, schema)
@@ -205,8 +205,12 @@ class _Builder:
                 _merge_own(tables.setdefault(name, {}), keys, self.owner)
             here = schema_.table_in(runtime, "containerd")
             runtime["containerd"] = {**here, "runtimes": tables}
+            if platforms := schema_.runtime_platforms(tables, schema):
+                own = dict(schema_.table_in(images, "runtime_platforms"))
+                _merge_own(own, platforms, self.owner)
+                images["runtime_platforms"] = own
         found = []
-        if plugins := schema_.placed(runtime, self.images, schema):
+        if plugins := schema_.placed(runtime, images, schema):
             document = {"version": schema, "plugins": plugins}
             reasons = self._reasons(
                 lambda part: {"plugins": schema_.placed(part.runtime, part.images, schema)}

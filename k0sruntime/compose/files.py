@@ -132,7 +132,7 @@ def edited_files(
     """Return the files of other programs with our keys in them.
 
     Raises:
-        RefusedError: such a file cannot be read, or is no JSON object.
+        RefusedError: such a file cannot be read, is no JSON object, or is k0s's or our own.
         ConflictError: another hand, or another provider, says something else.
     """
     by_path: dict[str, list[Contribution[JSONKeys]]] = {}
@@ -141,6 +141,7 @@ def edited_files(
             by_path.setdefault(part.value.path, []).append(part)
     files = []
     for path, wanted in by_path.items():
+        _refuse_own(path, node, wanted[0])
         found = node.files.read(path)
         if found is None and node.files.exists(path):
             problem = Problem("the file cannot be read", path, remedy="Run as root.")
@@ -164,3 +165,20 @@ def edited_files(
             )
         )
     return tuple(files)
+
+
+def _refuse_own(path: str, node: Node[Any], part: Contribution[JSONKeys]) -> None:
+    """Refuse keys for a file that is no other program's: containerd's, k0s's and ours."""
+    paths = node.paths
+    own = (paths.etc, paths.data, paths.run, paths.state, paths.own_run, paths.cache)
+    settings = paths.settings.rpartition("/")[0]
+    for folder in (*own, settings):
+        if path.startswith(f"{folder}/"):
+            raise RefusedError(
+                Problem(
+                    f"provider {part.owner.provider!r} wants keys in a file below {folder}",
+                    path,
+                    str(part.owner),
+                    "JSONKeys are for files of other programs; DropIn and ConfigFile are for ours.",
+                )
+            )

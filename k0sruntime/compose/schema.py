@@ -103,6 +103,22 @@ def handler_table(handler: RuntimeHandler, schema: Schema) -> dict[str, Any]:
     return table
 
 
+def runtime_platforms(handlers: Mapping[str, Any], schema: Schema) -> dict[str, Any]:
+    """Return what the images table must know of handlers with a snapshotter of their own.
+
+    From 2.0 on the images are a plugin of their own: without this it pulls for the default
+    snapshotter, and tells the kubelet of no file system for the other one. containerd 2.3 fills it
+    in by itself. Source: containerd 2.1 ``plugins/cri/images/plugin.go``.
+    """
+    if schema == 2:
+        return {}
+    return {
+        name: {"snapshotter": table["snapshotter"]}
+        for name, table in handlers.items()
+        if table.get("snapshotter")
+    }
+
+
 def placed(
     runtime: Mapping[str, Any], images: Mapping[str, Any], schema: Schema
 ) -> dict[str, dict[str, Any]]:

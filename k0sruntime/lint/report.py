@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from k0sruntime import documents
     from k0sruntime.lint.finding import Finding
     from k0sruntime.lint.subject import Subject
     from k0sruntime.lint.target import Target
 
-SCHEMA = 1
 HAPPENS = {
     "stops the node": "containerd does not start, or starts no pod",
     "kills CRI": "containerd runs, but without CRI: the kubelet has no runtime",
@@ -65,39 +64,40 @@ def _many(number: int, what: str) -> str:
 
 def document(findings: Sequence[Finding], subject: Subject, target: Target) -> str:
     """Return all findings as a JSON document."""
+    from k0sruntime import documents
+
     errors = sum(finding.severity == "error" for finding in findings)
-    return json.dumps(
-        {
-            "kind": "Lint",
-            "schema": SCHEMA,
-            "target": {
-                "containerd": str(target.containerd),
-                "k0s": f"{target.k0s.major}.{target.k0s.minor}" if target.k0s else None,
-                "config_schema": target.schema,
-                "machine": target.machine is not None,
-            },
-            "files": [file.path for file in subject.all_files()],
-            "errors": errors,
-            "warnings": len(findings) - errors,
-            "findings": [record(finding) for finding in findings],
-        },
-        indent=2,
+    return documents.dumps(
+        documents.Lint(
+            target=documents.JudgedFor(
+                containerd=str(target.containerd),
+                k0s=f"{target.k0s.major}.{target.k0s.minor}" if target.k0s else None,
+                config_schema=target.schema,
+                machine=target.machine is not None,
+            ),
+            files=[file.path for file in subject.all_files()],
+            errors=errors,
+            warnings=len(findings) - errors,
+            findings=[record(finding) for finding in findings],
+        )
     )
 
 
-def record(finding: Finding) -> dict[str, object]:
+def record(finding: Finding) -> documents.Finding:
     """Return one finding as data."""
-    return {
-        "code": finding.rule.code,
-        "name": finding.rule.name,
-        "severity": finding.severity,
-        "consequence": finding.consequence,
-        "message": finding.message,
-        "path": finding.path,
-        "line": finding.line or None,
-        "column": finding.column or None,
-        "key": finding.key or None,
-        "remedy": finding.remedy,
-        "culprit": finding.culprit,
-        "help": finding.rule.page,
-    }
+    from k0sruntime import documents
+
+    return documents.Finding(
+        code=finding.rule.code,
+        name=finding.rule.name,
+        severity=finding.severity,
+        consequence=finding.consequence,
+        message=finding.message,
+        path=finding.path,
+        line=finding.line or None,
+        column=finding.column or None,
+        key=finding.key or None,
+        remedy=finding.remedy,
+        culprit=finding.culprit,
+        help=finding.rule.page,
+    )

@@ -20,6 +20,7 @@ from k0sruntime.lint import (
     registries,
     registry,
     said,
+    snapshotters,
     syntax,
     versions,
 )
@@ -35,6 +36,7 @@ RULES: tuple[Rule, ...] = (
     *default_handler.RULES,
     *handlers.RULES,
     *cri_checks.RULES,
+    *snapshotters.RULES,
     *registry.RULES,
     *imports.RULES,
     *folder.RULES,

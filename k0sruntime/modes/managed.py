@@ -102,6 +102,24 @@ def wait(node: Node[Any], since: int, seconds: float, story: Story) -> int:
         raise NotProvedError([_overdue(node, seconds, answer, started)])
 
 
+def settle(node: Node[Any], seconds: float, story: Story) -> None:
+    """Let a bounce be over that another hand's change in the drop-in folder has just caused.
+
+    Whether k0s bounces is not known: it may have been started after the change. So no bounce is
+    waited for, but the moment at which containerd would have got its signal, and then its answer.
+    """
+    age = time.time() - _stamp(node.paths.on_disk(node.paths.dropins)) / 1e9
+    left = DEBOUNCE_SECONDS + SIGNAL_SECONDS - age
+    if not 0 < left <= DEBOUNCE_SECONDS + SIGNAL_SECONDS:
+        return
+    with story.stage("settle") as tell:
+        time.sleep(left)
+        deadline = time.monotonic() + seconds
+        while (answer := _answer(node)) and time.monotonic() < deadline:
+            time.sleep(POLL_SECONDS)
+        tell(answer or f"a drop-in was changed {age:.0f} s before; k0s has seen it by now")
+
+
 def _answer(node: Node[Any]) -> str:
     """Return why the CRI does not answer, or nothing where it does."""
     from k0sruntime.cri import CRI

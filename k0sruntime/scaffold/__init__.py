@@ -67,7 +67,9 @@ def scaffold(name: str, handler: str = "", shim: str = "", program: str = "") ->
     problems = []
     module = name.replace("-", "_")
     if not NAME.fullmatch(name) or keyword.iskeyword(module):
-        problems.append(_no_name("provider", name, "Write lower-case letters, digits and dashes."))
+        problems.append(
+            _no_name("provider", name, "Write lower-case letters, digits and dashes, 40 at most.")
+        )
     elif name == "node":
         problems.append(_no_name("provider", name, "That name is the host's own; take another."))
     if not DNS_LABEL.fullmatch(handler):
@@ -101,6 +103,7 @@ def files(made: Scaffold) -> dict[str, str]:
     places = {
         "pyproject.toml": "pyproject.toml",
         "README.md": "README.md",
+        "node.toml": "node.toml",
         "gitignore": ".gitignore",
         "ci.yml": ".github/workflows/ci.yml",
         "init.py": f"{package}/__init__.py",
@@ -136,7 +139,7 @@ def _words(made: Scaffold) -> dict[str, str]:
         "EXPECTED": (
             f'handler.runtime_type == "{made.runtime_type}"'
             if made.runtime_type
-            else f'handler.options == {{"BinaryName": "/usr/bin/{made.program}"}}'
+            else 'handler.options == {"BinaryName": f"/usr/bin/{PROGRAM}"}'
         ),
         "CONTRACT": f"({CONTRACT[0]}, {CONTRACT[1]})",
         "HOST": f"k0sruntime>={major}.{minor},<{int(major) + 1}",

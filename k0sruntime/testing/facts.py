@@ -74,6 +74,8 @@ class Facts:
     """What of the process was another after the import."""
     settings_problem: str = ""
     nodes: list[OnNode] = field(default_factory=list)
+    going: list[str] = field(default_factory=list)
+    """What it uses that a coming contract no longer has."""
     conflicts: list[str] = field(default_factory=list)
     checked: list[Checked] = field(default_factory=list)
     left: list[str] = field(default_factory=list)

@@ -20,6 +20,7 @@ class MadeUpCRI:
         names: the configured handlers.
         configured: the CRI configuration.
         images: those at hand.
+        folders: those that hold unpacked images, the default snapshotter's first.
         fails: raised by every call, where it is given.
         ran: what was run: handler, image and command.
     """
@@ -28,6 +29,7 @@ class MadeUpCRI:
     names: Sequence[str] = ("runc",)
     configured: Mapping[str, Any] = field(default_factory=dict)
     images: Collection[str] = ()
+    folders: Sequence[str] = ("/var/lib/k0s/containerd/io.containerd.snapshotter.v1.overlayfs",)
     fails: CRIError | None = None
     ran: list[tuple[str, str, tuple[str, ...]]] = field(default_factory=list)
 
@@ -54,6 +56,11 @@ class MadeUpCRI:
     def has_image(self, image: str) -> bool:
         """Tell whether an image is at hand."""
         return bool(self._answer(image in self.images))
+
+    def image_folders(self) -> tuple[str, ...]:
+        """Return the folders of unpacked images."""
+        found: tuple[str, ...] = self._answer(tuple(self.folders))
+        return found
 
     def pull(self, image: str) -> str:
         """Return the image's own name as its reference."""

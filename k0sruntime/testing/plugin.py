@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -41,9 +42,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     group.addoption(
         "--k0sruntime-containerd",
+        action="append",
+        default=[],
         metavar="BIN",
-        default=os.environ.get("K0SRUNTIME_CONTAINERD") or shutil.which("containerd") or "",
-        help="containerd that runs the handlers for real  [default: the one on PATH]",
+        help="containerd that runs the provider for real; may be given more than once"
+        "  [default: those in K0SRUNTIME_CONTAINERD, separated by colons, or the one on PATH]",
     )
     group.addoption(
         "--k0sruntime-update",
@@ -53,6 +56,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     for name, words in HELP.items():
         group.addoption(f"--k0sruntime-{name}", metavar="FILE", default="", help=words)
         parser.addini(f"k0sruntime_{name}", f"{words} (a path below the root folder)", default="")
+
+
+def _containerds(config: pytest.Config) -> list[str]:
+    """Return the containerds that are at hand; an empty path where there is none."""
+    given = list(config.getoption("--k0sruntime-containerd"))
+    named = [path for path in os.environ.get("K0SRUNTIME_CONTAINERD", "").split(os.pathsep) if path]
+    return given or named or [shutil.which("containerd") or ""]
 
 
 def _file(config: pytest.Config, name: str) -> str:
@@ -89,7 +99,11 @@ def _items(session: pytest.Session, config: pytest.Config) -> Iterator[pytest.It
         root = _Provider.from_parent(session, name=f"k0sruntime-conformance[{name}]", provider=name)
         for check in CHECKS:
             yield _Promise.from_parent(root, name=check.__name__, check=check)
-        yield _RealRun.from_parent(root, name=runs_for_real.__name__, check=runs_for_real)
+        containerds = _containerds(config)
+        for path in containerds:
+            words = f"[{path}]" if len(containerds) > 1 else ""
+            title = f"{runs_for_real.__name__}{words}"
+            yield _RealRun.from_parent(root, name=title, check=runs_for_real, containerd=path)
 
 
 class _Provider(pytest.Collector):
@@ -116,6 +130,9 @@ class _Provider(pytest.Collector):
             files = _file(config, "settings"), _file(config, "nodes")
             request = Request(self.provider, *files)
             self._seen = Seen(self.provider, *probed_twice(request))
+            for sentence in self._seen.first.going:  # a notice, unless warnings are errors
+                message = f"provider {self.provider!r} {sentence}"
+                warnings.warn(message, FutureWarning, stacklevel=2)
         return self._seen
 
 
@@ -184,12 +201,15 @@ class _Promise(pytest.Item):
 class _RealRun(_Promise):
     """The promise that needs a containerd."""
 
+    def __init__(self, *, containerd: str, **more: Any) -> None:
+        super().__init__(**more)
+        self._containerd = containerd
+
     def _found(self) -> Iterator[str]:
         from k0sruntime.discovery import installed
         from k0sruntime.testing.real import Parts
 
         config, name = self.config, self._provider().provider
         others = tuple(sorted({record.name for record in installed()} - {name}))
-        containerd = str(config.getoption("--k0sruntime-containerd"))
-        parts = Parts(containerd, _file(config, "settings"), _file(config, "images"), others)
+        parts = Parts(self._containerd, _file(config, "settings"), _file(config, "images"), others)
         return self._check(name, parts)

@@ -14,6 +14,7 @@ import sys
 import tempfile
 import threading
 import time
+import warnings
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -79,7 +80,8 @@ def probe(request: Request) -> Facts:
         nodes.append((_on_node(label, node, discovered, settings, watch), node))
         if nodes[-1][0].hangs:
             break  # what follows would take for ever and tell no more
-    facts = replace(facts, nodes=[seen for seen, _ in nodes])
+    going = [*discovered.hooks.uses(request.provider).sentences()]
+    facts = replace(facts, nodes=[seen for seen, _ in nodes], going=going)
     if request.brief or facts.hangs:
         return facts
     active = [node for seen, node in nodes if seen.state == "active" and seen.files]
@@ -278,6 +280,7 @@ def _sources(module: str) -> dict[str, str]:
 
 def main(request: str, result: str) -> None:
     """Read a request, probe, and write the result down; what went wrong here as well."""
+    warnings.simplefilter("ignore", FutureWarning)  # the facts tell it, and what is printed counts
     try:
         facts = probe(msgspec.json.decode(request, type=Request))
     except Exception as exc:  # noqa: BLE001 - told by the check that reads it

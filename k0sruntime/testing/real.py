@@ -38,9 +38,9 @@ class Parts:
 
 
 def runs_for_real(provider: str, parts: Parts) -> Iterator[str]:
-    """Run each handler of a provider in a real sandbox, and see that ``down`` takes all away.
+    """Look at it: ``k0sruntime up --sandbox DIR --settings FILE``; the log is in DIR/run/k0s.
 
-    Look at it with ``k0sruntime up --sandbox DIR`` and ``k0sruntime verify --sandbox DIR``.
+    Each handler runs in a real sandbox, and ``down`` takes everything away.
 
     Raises:
         NotSeenError: no containerd, no root, or the provider rests on this machine.
@@ -68,9 +68,9 @@ def _lived(provider: str, parts: Parts, folder: str) -> Iterator[str]:
     if "problems" in up:
         yield from (f"up: {problem['message']}" for problem in up["problems"])
         return
-    handlers = [h["name"] for h in up["handlers"] if h["owner"] == provider]
-    if not handlers:
-        raise NotSeenError(f"it contributes no handler here: {_reason(provider, parts, folder)}")
+    state, reason = _state(provider, parts, folder)
+    if state != "active":
+        raise NotSeenError(f"it is {state} here: {reason}")
     verdicts = [p for p in up["proofs"] if p.get("provider") == provider]
     for proof in verdicts:
         if proof["verdict"] == "fail":
@@ -93,9 +93,10 @@ def _pods(folder: str) -> list[str]:
         return [" ".join(pod) for pod in cri.pods()]
 
 
-def _reason(provider: str, parts: Parts, folder: str) -> str:
+def _state(provider: str, parts: Parts, folder: str) -> tuple[str, str]:
     found = _host(parts, folder, "providers").get("providers", ())
-    return next((p["reason"] for p in found if p["name"] == provider), "it is not installed")
+    states = ((p["state"], p["reason"]) for p in found if p["name"] == provider)
+    return next(states, ("absent", "it is not installed"))
 
 
 def _host(parts: Parts, folder: str, command: str, *arguments: str) -> dict[str, Any]:

@@ -153,6 +153,43 @@ def test_referrers_came_with_2_2() -> None:
     assert found(C23, containerd_d__certs_d__a__hosts_toml=text) == {}
 
 
+SNAPSHOTTERS = {
+    "a default of containerd's own": (K136, f'[{IMAGES}]\nsnapshotter = "native"\n', {}),
+    "a default of nobody's": (K136, f'[{IMAGES}]\nsnapshotter = "stargz"\n', "kills CRI"),
+    "a build with more of them": (C21, f'[{IMAGES}]\nsnapshotter = "stargz"\n', "untidy"),
+    "no name in 1.7": (K135, f'[{CRI2}.containerd]\nsnapshotter = ""\n', {}),
+    "no name": (C21, f'[{IMAGES}]\nsnapshotter = ""\n', "kills CRI"),
+    "a default of nobody's in schema 2": (
+        K135,
+        f'[{CRI2}.containerd]\nsnapshotter = "stargz"\n',
+        "kills CRI",
+    ),
+    "one that came with 2.0": (K135, f'[{CRI2}.containerd]\nsnapshotter = "erofs"\n', "kills CRI"),
+    "a handler's": (
+        K136,
+        f'[{RUNTIME}.containerd.runtimes.runc]\nsnapshotter = "stargz"\n',
+        "breaks pods",
+    ),
+    "a proxy plugin of another type": (
+        K136,
+        f'[{IMAGES}]\nsnapshotter = "x"\n[proxy_plugins.x]\ntype = "content"\naddress = "/x"\n',
+        "kills CRI",
+    ),
+    "a proxy plugin by its full type": (
+        K136,
+        f'[{IMAGES}]\nsnapshotter = "x"\n[proxy_plugins.x]\ntype = "io.containerd.snapshotter.v1"\n',
+        {},
+    ),
+}
+
+
+@pytest.mark.parametrize("case", SNAPSHOTTERS)
+def test_a_snapshotter_is_containerds_own_or_a_proxy_plugin(case: str) -> None:
+    target, text, consequence = SNAPSHOTTERS[case]
+    text = f"version = {target.schema}\n{text}"
+    assert dropin(target, text) == ({"K0R310": consequence} if consequence else {})
+
+
 def test_1_7_loses_its_runc_where_k0s_does_not_merge() -> None:
     main = 'version = 2\nimports = ["/etc/k0s/containerd.d/*.toml"]\n'
     files = {"containerd_d__10_toml": HANDLER_2}

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -15,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.real.snapshotter import Snapshotter
 
 ROOT = Path(__file__).parent.parent.parent
 LAB = Path(os.environ.get("K0SRUNTIME_LAB", ROOT / ".lab"))
@@ -166,6 +169,35 @@ def folder() -> Iterator[Path]:
     path = Path(tempfile.mkdtemp(prefix="k0sr-", dir="/tmp"))
     yield path
     shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.fixture
+def stargz() -> Iterator[Snapshotter]:
+    """A snapshotter beside the node, which outlives it; a socket's path must be short."""
+    program = LAB / "bin/containerd-stargz-grpc"
+    assert program.exists(), f"{program} is missing: run `make lab-all`"
+    made = Snapshotter(Path(tempfile.mkdtemp(prefix="k0sr-", dir="/tmp")))
+    made.start()
+    yield made
+    if made.process:
+        made.process.terminate()
+        made.process.wait(10)
+    assert not mounts(made.folder), "the test left mounts behind"
+    shutil.rmtree(made.folder)
+
+
+@pytest.fixture(scope="session")
+def stargz_site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the example's wheel in it, as pip would unpack it."""
+    folder = tmp_path_factory.mktemp("stargz")
+    source = folder / "k0sruntime-stargz"
+    shutil.copytree(ROOT / "examples/vendors/k0sruntime-stargz", source)
+    command = [sys.executable, "-m", "build", "--no-isolation", "--wheel", "--outdir", folder]
+    done = subprocess.run([*command, source], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr + done.stdout
+    (wheel,) = folder.glob("*.whl")
+    zipfile.ZipFile(wheel).extractall(folder / "site")
+    return folder / "site"
 
 
 CONTAINERDS = {"2.1": LAB / "bin/containerd", "1.7": LAB / "containerd-1.7/bin/containerd"}

@@ -33,8 +33,10 @@ import rtoml
 from k0sruntime.compose import rendered
 from k0sruntime.errors import K0sRuntimeError
 
+HURRY = float(os.environ.get("K0S_STAND_IN_HURRY", "1"))
+"""How many times sooner than k0s it starts a new containerd: a page of the docs need not wait."""
 DEBOUNCE_SECONDS = 3.0
-RESPAWN_SECONDS = 5.0
+RESPAWN_SECONDS = 5.0 / HURRY
 PAUSE = "k0sruntime.local/probe:1"
 IN_MODIFY, IN_MOVED_FROM, IN_MOVED_TO, IN_CREATE, IN_DELETE = 0x2, 0x40, 0x80, 0x100, 0x200
 EVENTS = IN_MODIFY | IN_MOVED_FROM | IN_MOVED_TO | IN_CREATE | IN_DELETE

@@ -22,6 +22,7 @@ from k0sruntime.cri import CRI, api
 from k0sruntime.installed import users
 from tests.real.conftest import CONTAINERDS, IMAGE, RealNode, _node
 from tests.real.releases import SHIM, TARBALL, Mirror, archive, lay, programs, shim_script
+from tests.real.snapshotter import Snapshotter
 
 pytestmark = pytest.mark.real
 
@@ -526,3 +527,23 @@ def test_purge_takes_the_programs_away(node: RealNode, release: Path) -> None:
     assert versions(node) == ["gvisor-20260720.0"]
     node.ok("down", "--purge")
     assert versions(node) == []
+
+
+def test_a_snapshotter_of_another_provider_serves_runsc_and_no_other_handler(
+    found: RealNode, stargz: Snapshotter, stargz_site: Path
+) -> None:
+    found.python_path = [stargz_site]
+    extends = f'{stargz.settings}default = false\nhandlers = ["runsc"]\n'
+    found.write_settings(found.settings.read_text() + extends)
+    document = found.ok("up")
+    sandboxes = {p["handler"]: p["verdict"] for p in document["proofs"] if p["name"] == "sandbox"}
+    assert sandboxes == {"runc": "pass", "runsc": "pass"}
+    assert [h["owner"] for h in document["handlers"] if h["name"] == "runsc"] == ["gvisor"]
+    with CRI(str(found.socket)) as cri:
+        handlers = cri.config()["containerd"]["runtimes"]
+    assert {name: table["snapshotter"] for name, table in handlers.items()} == {
+        "runc": "",
+        "runsc": "stargz",
+    }
+    assert list((stargz.root / "snapshotter/snapshots").iterdir()), "runsc's image lies there"
+    found.ok("down", "--pods")

@@ -200,6 +200,24 @@ def test_k0s_135_that_cannot_compose_keeps_its_containerd(worker_35: Worker) -> 
     bad.unlink()
 
 
+def test_a_bounce_that_another_hand_has_caused_is_let_be_over(worker_36: Worker) -> None:
+    """Its handler is in no containerd yet, and the one that runs is about to die."""
+    worker_36.start()
+    worker_36.node.ok("up")
+    before = worker_36.pid
+    table = '[plugins."io.containerd.cri.v1.runtime".containerd.runtimes.vendor]'
+    dropin = worker_36.node.dropins / "vendor.toml"
+    dropin.write_text(f'version = 3\n\n{table}\nruntime_type = "io.containerd.runc.v2"\n')
+    document = worker_36.node.ok("up")
+    assert not document["applied"]
+    assert worker_36.pid != before
+    assert {p["handler"]: p["verdict"] for p in document["proofs"]}["vendor"] == "pass"
+    worker_36.stop()
+    dropin.touch()
+    worker_36.start()
+    assert worker_36.node.ok("verify"), "k0s did not see it, and no bounce is waited for"
+
+
 def test_a_k0s_that_gives_no_status_is_not_waited_for(worker_36: Worker) -> None:
     worker_36.start("--stand-in-silent=yes")
     started = time.monotonic()

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
 import sys
 import venv
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from k0sruntime.testing.real import Parts, runs_for_real
-from tests.real.conftest import IMAGE, LAB, ROOT
+from tests.real.conftest import CONTAINERDS, IMAGE, LAB, ROOT
+from tests.real.snapshotter import Snapshotter
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(600)]
 PROMISES = 17
@@ -69,7 +72,7 @@ def test_a_new_provider_is_green_at_once(fresh: Path, tmp_path: Path) -> None:
     project = tmp_path / "k0sruntime-acme"
     ok(fresh, project, "python", "-m", "pip", "install", "--quiet", "-e", ".[testing]")
     said = ok(fresh, project, "pytest", "-rs")
-    assert f"{8 + PROMISES - 1} passed, 1 skipped" in said, said
+    assert f"{9 + PROMISES - 1} passed, 1 skipped" in said, said
     assert "no containerd at hand" in said
     document = ok(fresh, project, "k0sruntime", "providers", "acme", "--root", str(tmp_path))
     assert "written for 1.0, this host has 1.0" in document
@@ -78,7 +81,7 @@ def test_a_new_provider_is_green_at_once(fresh: Path, tmp_path: Path) -> None:
     ok(fresh, tmp_path, "k0sruntime", "new", "shimmy", "--shim", "io.containerd.shimmy.v1")
     other = tmp_path / "k0sruntime-shimmy"
     ok(fresh, other, "python", "-m", "pip", "install", "--quiet", "-e", ".")
-    assert f"{8 + PROMISES - 1} passed, 1 skipped" in ok(fresh, other, "pytest")
+    assert f"{9 + PROMISES - 1} passed, 1 skipped" in ok(fresh, other, "pytest")
 
     # With a containerd at hand, the same suite runs the handler for real.
     settings = tmp_path / "real.toml"
@@ -86,7 +89,7 @@ def test_a_new_provider_is_green_at_once(fresh: Path, tmp_path: Path) -> None:
     real = [f"--k0sruntime-settings={settings}", f"--k0sruntime-images={LAB}/images/probe.tar"]
     path = f"{LAB}/bin:/usr/sbin:/usr/bin:/sbin:/bin"
     said = ok(fresh, project, "pytest", *real, path=path)
-    assert f"{8 + PROMISES} passed" in said, said
+    assert f"{9 + PROMISES} passed" in said, said
 
     # A handler that does not run is found out, and so is nothing else.
     settings.write_text(f'[node]\npause_image = "{IMAGE}"\n[acme]\nbinary = "/bin/false"\n')
@@ -116,6 +119,39 @@ def test_a_provider_that_is_built_to_a_wheel_installs_into_the_hosts_environment
     assert "wheely" in ok(fresh, tmp_path, "k0sruntime", "providers", "--root", str(tmp_path))
     assert '"wheely"' in ok(fresh, tmp_path, "k0sruntime", "schema", "--root", str(tmp_path))
     ok(fresh, tmp_path, "python", "-m", "pip", "uninstall", "--quiet", "--yes", "k0sruntime-wheely")
+
+
+def test_what_pip_uninstalls_is_taken_away_by_the_next_up(
+    fresh: Path, tmp_path: Path, folder: Path
+) -> None:
+    ok(fresh, tmp_path, "k0sruntime", "new", "wheely")
+    wheel = built(tmp_path / "k0sruntime-wheely", tmp_path / "dist")
+    ok(fresh, tmp_path, "python", "-m", "pip", "install", "--quiet", str(wheel))
+    (tmp_path / "programs").mkdir()
+    (tmp_path / "programs/wheely").symlink_to(LAB / "bin/crun")
+    (folder / "var/lib/k0s/images").mkdir(parents=True)
+    shutil.copy(LAB / "images/probe.tar", folder / "var/lib/k0s/images")
+    (folder / "etc/k0sruntime").mkdir(parents=True)
+    settings = f'[node]\npause_image = "{IMAGE}"\n'
+    (folder / "etc/k0sruntime/config.toml").write_text(settings)
+    path = f"{tmp_path}/programs:{LAB}/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+    def host(command: str, *more: str) -> Any:
+        words = ["k0sruntime", command, "--sandbox", str(folder), "--json", *more]
+        return json.loads(ok(fresh, tmp_path, *words, path=path))
+
+    try:
+        up = host("up", "--no-supervisor")
+        assert "wheely" in {handler["name"] for handler in up["handlers"]}
+        ok(fresh, tmp_path, "python", "-m", "pip", "uninstall", "-q", "-y", "k0sruntime-wheely")
+        planned = {f["path"]: f["action"] for f in host("plan")["files"] if f["owner"] == "wheely"}
+        dropin = f"{folder}/etc/k0s/containerd.d/k0sruntime-wheely.toml"
+        assert planned == {dropin: "remove"}
+        up = host("up", "--no-supervisor")
+        assert "wheely" not in {handler["name"] for handler in up["handlers"]}
+        assert not Path(dropin).exists()
+    finally:
+        host("down", "--pods", "--purge")
 
 
 def test_pipx_injects_a_provider_into_the_host(fresh: Path, wheel: Path, tmp_path: Path) -> None:
@@ -149,9 +185,30 @@ def test_the_example_crun_is_built_installed_and_proved_on_the_real_crun(
         f'[crun]\nbinary = "{LAB}/bin/crun"\n'
     )
     real = [f"--k0sruntime-settings={settings}", f"--k0sruntime-images={LAB}/images/probe.tar"]
-    said = ok(fresh, source, "pytest", *real, path=f"{LAB}/bin:/usr/sbin:/usr/bin:/sbin:/bin")
-    assert f"{8 + PROMISES} passed" in said, said
+    real += [f"--k0sruntime-containerd={path}" for path in CONTAINERDS.values()]
+    said = ok(fresh, source, "pytest", "-v", *real, path=f"{LAB}/bin:/usr/sbin:/usr/bin:/sbin:/bin")
+    assert f"{8 + PROMISES + len(CONTAINERDS) - 1} passed" in said, said
+    for path in CONTAINERDS.values():
+        assert f"runs_for_real[{path}] PASSED" in said, "the lines up to 1.35, and the newer ones"
     ok(fresh, tmp_path, "python", "-m", "pip", "uninstall", "--quiet", "--yes", "k0sruntime-crun")
+
+
+@pytest.mark.parametrize("line", list(CONTAINERDS))
+def test_the_example_stargz_is_built_installed_and_proved_on_the_real_snapshotter(
+    fresh: Path, tmp_path: Path, stargz: Snapshotter, line: str
+) -> None:
+    source = tmp_path / "k0sruntime-stargz"
+    shutil.copytree(ROOT / "examples/vendors/k0sruntime-stargz", source)
+    wheel = built(source, tmp_path / "dist")
+    ok(fresh, tmp_path, "python", "-m", "pip", "install", "--quiet", f"{wheel}[testing]")
+    settings = tmp_path / "real.toml"
+    images = f'[node]\npause_image = "{IMAGE}"\nprobe_image = "{IMAGE}"\n'
+    settings.write_text(images + stargz.settings)
+    real = [f"--k0sruntime-settings={settings}", f"--k0sruntime-images={LAB}/images/probe.tar"]
+    real += [f"--k0sruntime-containerd={CONTAINERDS[line]}"]
+    said = ok(fresh, source, "pytest", *real, path=f"{LAB}/bin:/usr/sbin:/usr/bin:/sbin:/bin")
+    assert f"{15 + PROMISES} passed" in said, said
+    ok(fresh, tmp_path, "python", "-m", "pip", "uninstall", "--quiet", "--yes", "k0sruntime-stargz")
 
 
 LEAVES_A_SANDBOX = """

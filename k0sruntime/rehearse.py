@@ -1,0 +1,323 @@
+"""What would become of a node under another k0s or containerd, before anyone upgrades it.
+
+Nothing is written, and no root is needed as long as the files can be read. The files are judged
+twice: as they lie there, which is what a k0s meets that was merely replaced; and as they would be
+once ``k0sruntime up`` has written ours anew and ``migrate`` has rewritten what others wrote.
+"""
+
+from __future__ import annotations
+
+import difflib
+import posixpath
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+from k0sruntime import gate, lint, masking, pipeline, report, toml
+from k0sruntime.changed_defaults import ChangedDefault, changed
+from k0sruntime.collect import Collected
+from k0sruntime.compose import Existing, compose
+from k0sruntime.compose.main_file import is_managed
+from k0sruntime.errors import K0sRuntimeError, Problem, RefusedError
+from k0sruntime.lint.composed import subject_of
+from k0sruntime.lint.config_dump import with_containerd
+from k0sruntime.lint.gather import gather
+from k0sruntime.lint.target import for_node
+from k0sruntime.migrate import migrate
+from k0sruntime.node import Node
+from k0sruntime.observe import existing
+from k0sruntime.plan import Ledger
+from k0sruntime.real_files import RealFiles
+from k0sruntime.stages import Silent
+
+if TYPE_CHECKING:
+    from k0sruntime.compose import Composition
+    from k0sruntime.lint.finding import Finding
+    from k0sruntime.lint.subject import Subject
+    from k0sruntime.migrate import Note
+    from k0sruntime.node import Files, Mode, Paths
+    from k0sruntime.stages import Prepared, Request
+    from k0sruntime.upgrade import Upgrade
+
+OURS = "k0sruntime-"
+
+
+@dataclass(frozen=True)
+class Mend:
+    """A file that ``migrate`` or ``up`` puts right.
+
+    Attributes:
+        path: the file.
+        by: the command that does it.
+        diff: what changes, as it may be shown.
+        notes: what a person must know about keys of it.
+    """
+
+    path: str
+    by: Literal["migrate", "up"]
+    diff: str
+    notes: tuple[Note, ...] = ()
+
+
+@dataclass(frozen=True)
+class HandlerFate:
+    """What becomes of a handler: as the files lie, and after they were put right."""
+
+    name: str
+    owner: str
+    lies: bool
+    after: bool
+
+
+@dataclass(frozen=True)
+class Rehearsal:
+    """What would become of the node.
+
+    Attributes:
+        now: what it has, such as ``k0s 1.35.1 with containerd 1.7.30``; empty where that is
+            not known.
+        then: what it would have.
+        findings: what lint says of the files as they lie there.
+        refused: why they cannot be composed as they lie there.
+        mends: what ``up`` and ``migrate`` put right.
+        left: what keeps the node down even then.
+        handlers: what becomes of each.
+        defaults: what nobody sets, and what would change.
+        notes: what could not be judged.
+        asked: the containerd that read the files itself; empty for none.
+    """
+
+    now: str
+    then: str
+    findings: tuple[Finding, ...]
+    refused: tuple[Problem, ...] = ()
+    mends: tuple[Mend, ...] = ()
+    left: tuple[Problem, ...] = ()
+    handlers: tuple[HandlerFate, ...] = ()
+    defaults: tuple[ChangedDefault, ...] = ()
+    notes: tuple[str, ...] = ()
+    asked: str = ""
+
+    @property
+    def stops(self) -> tuple[Finding, ...]:
+        """What leaves the node without a runtime as the files lie there."""
+        return lint.errors(self.findings)
+
+    @property
+    def comes_back(self) -> bool:
+        """The node has a runtime when k0s is replaced and nothing else is done."""
+        return not self.stops and not self.refused
+
+    @property
+    def comes_back_after(self) -> bool:
+        """It has one when ``up`` and ``migrate`` have put right what they can."""
+        return not self.left
+
+
+def rehearse(request: Request, upgrade: Upgrade, dropins: str = "") -> Rehearsal:
+    """Tell what would become of a node, or of a folder of drop-ins.
+
+    Args:
+        request: which node, and how it is composed.
+        upgrade: what it would have.
+        dropins: a folder of drop-ins that stands for a node; absolute.
+
+    Raises:
+        RefusedError: files that are there and cannot be read, or a containerd that does not answer.
+    """
+    if dropins:
+        return _of_folder(dropins, upgrade)
+    now = _now(request)
+    found = existing(request.paths, Ledger())
+    files = RealFiles(request.paths)
+    looked = [request.paths.dropins]
+    if not _rewritten_by_k0s(found, upgrade):
+        looked.insert(0, request.paths.main_file)
+    findings, asked = _judged(gather(looked, files), upgrade, files)
+    mends = _migrated(found, request.paths.dropins, upgrade)
+    instead = {mend.path: text for mend, text in mends}
+    bare = _bare(request.paths, files, upgrade, _mode(request, now))
+    lies, refused = _composed(bare, found)
+    after, left, told = _after(replace(request, instead=instead, upgrade=upgrade), upgrade, now)
+    written = _written(after) if after else ()
+    composition = after.composition if after else lies
+    return Rehearsal(
+        _words(now),
+        str(upgrade.target),
+        findings,
+        refused,
+        (*(mend for mend, _ in mends), *written),
+        left,
+        _handlers(now.composition if now else None, lies, after.composition if after else None),
+        _defaults(now, upgrade, composition),
+        told,
+        asked,
+    )
+
+
+def _of_folder(folder: str, upgrade: Upgrade) -> Rehearsal:
+    """Rehearse a folder of drop-ins: there is no node around it, and no provider."""
+    from k0sruntime.node import Paths
+
+    files = RealFiles(Paths())
+    names = [name for name in files.names(folder) if name.endswith(".toml")]
+    found = Existing(dropins={name: files.read(f"{folder}/{name}") or b"" for name in names})
+    findings, asked = _judged(gather([folder], files), upgrade, files)
+    mends = _migrated(found, folder, upgrade, ours=True)
+    paths = Paths()
+    bare = _bare(paths, files, upgrade, None)
+    lies, refused = _composed(bare, found)
+    texts = {f"{paths.dropins}/{posixpath.basename(mend.path)}": text for mend, text in mends}
+    after, left = _composed(bare, found.instead(paths, texts))
+    if after is not None:
+        left = _refused_by_gate(after, bare, upgrade)
+    return Rehearsal(
+        "",
+        str(upgrade.target),
+        findings,
+        refused,
+        tuple(mend for mend, _ in mends),
+        left,
+        _handlers(None, lies, after),
+        notes=("a folder alone is judged: no main file, no providers, no machine",),
+        asked=asked,
+    )
+
+
+def _now(request: Request) -> Prepared | None:
+    """Return the node as it is; ``None`` where that cannot be composed, or not read."""
+    try:
+        return pipeline.prepare(request, Silent())
+    except K0sRuntimeError:
+        return None
+
+
+def _mode(request: Request, now: Prepared | None) -> Mode | None:
+    return now.composition.mode if now else request.mode
+
+
+def _words(now: Prepared | None) -> str:
+    if now is None:
+        return ""
+    node = now.node
+    containerd = f"containerd {node.containerd.version}" if node.containerd else ""
+    k0s = f"k0s {node.k0s.version}" if node.k0s else ""
+    return " with ".join(filter(None, (k0s, containerd)))
+
+
+def _rewritten_by_k0s(found: Existing, upgrade: Upgrade) -> bool:
+    """Tell whether k0s writes its main file anew: it does unless it is the operator's."""
+    return upgrade.k0s is not None and (found.main is None or is_managed(found.main))
+
+
+def _judged(subject: Subject, upgrade: Upgrade, files: Files) -> tuple[tuple[Finding, ...], str]:
+    findings = lint.check(subject, upgrade.target, files)
+    if not upgrade.binary:
+        return findings, ""
+    return with_containerd(findings, subject, upgrade.target, upgrade.binary), upgrade.binary
+
+
+def _bare(paths: Paths, files: Files, upgrade: Upgrade, mode: Mode | None) -> Node[Any]:
+    return upgrade.of(Node(None, files, paths=paths, mode=mode))
+
+
+def _composed(node: Node[Any], found: Existing) -> tuple[Composition | None, tuple[Problem, ...]]:
+    """Return what all files together come to, ours as they lie there included."""
+    try:
+        return compose(node, Collected(), found), ()
+    except K0sRuntimeError as exc:
+        return None, exc.problems
+
+
+def _migrated(
+    found: Existing, folder: str, upgrade: Upgrade, *, ours: bool = False
+) -> list[tuple[Mend, bytes]]:
+    """Return what ``migrate`` makes of drop-ins, where it changes any.
+
+    Those of ours are written anew by ``up``; without a node they come to the same.
+    """
+    done = []
+    for name, content in found.dropins.items():
+        own = name.startswith(OURS)
+        if own and not ours:
+            continue
+        path = f"{folder}/{name}"
+        try:
+            result = migrate(content.decode(), upgrade.target.schema, path)
+        except (RefusedError, UnicodeDecodeError):
+            continue  # lint has told why
+        if result.changed:
+            document = toml.load(content, path)
+            texts = (masking.source(text, document) for text in (content.decode(), result.text))
+            diff = _diff(path, *texts)
+            by: Literal["up", "migrate"] = "up" if own else "migrate"
+            done.append((Mend(path, by, diff, result.notes), result.text.encode()))
+    return done
+
+
+def _diff(path: str, before: str, after: str) -> str:
+    old, new = before.splitlines(keepends=True), after.splitlines(keepends=True)
+    return "".join(difflib.unified_diff(old, new, path, f"{path} (migrated)"))
+
+
+def _after(
+    request: Request, upgrade: Upgrade, now: Prepared | None
+) -> tuple[Prepared | None, tuple[Problem, ...], tuple[str, ...]]:
+    """Return what ``up`` would compose there, what it would refuse, and what cannot be judged."""
+    try:
+        after = pipeline.prepare(request, Silent())
+    except K0sRuntimeError as exc:
+        if now is None:  # not a matter of the upgrade, and perhaps of permissions alone
+            return None, exc.problems, (f"ours cannot be composed here: {exc.problems[0].message}",)
+        return None, exc.problems, ()
+    return after, _refused_by_gate(after.composition, after.node, upgrade), ()
+
+
+def _refused_by_gate(
+    composition: Composition, node: Node[Any], upgrade: Upgrade
+) -> tuple[Problem, ...]:
+    try:
+        gate.refuse(composition, node)
+        if upgrade.binary:
+            subject = subject_of(composition, node.paths)
+            found = with_containerd((), subject, upgrade.target, upgrade.binary)
+            return tuple(gate.problem(finding) for finding in lint.errors(found))
+    except K0sRuntimeError as exc:
+        return exc.problems
+    return ()
+
+
+def _written(after: Prepared) -> tuple[Mend, ...]:
+    """Return the files of ours that ``up`` writes anew."""
+    return tuple(
+        Mend(change.path, "up", report.shown_diff(change))
+        for change in after.plan.pending()
+        if change.action not in ("foreign", "drift")
+    )
+
+
+def _handlers(
+    now: Composition | None, lies: Composition | None, after: Composition | None
+) -> tuple[HandlerFate, ...]:
+    owners = {
+        handler.name: handler.owner
+        for composition in (after, lies, now)
+        if composition
+        for handler in composition.handlers
+    }
+    there = [{h.name for h in c.handlers} if c else set() for c in (lies, after)]
+    return tuple(
+        HandlerFate(name, owners[name], name in there[0], name in there[1])
+        for name in sorted(owners)
+    )
+
+
+def _defaults(
+    now: Prepared | None, upgrade: Upgrade, composition: Composition | None
+) -> tuple[ChangedDefault, ...]:
+    if now is None or composition is None:
+        return ()
+    target = for_node(replace(now.node, foreign=()))
+    if target is None:
+        return ()
+    before = target.containerd
+    return changed(before, upgrade.containerd, composition.effective, composition.schema)

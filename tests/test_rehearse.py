@@ -1,0 +1,156 @@
+"""A rehearsal: what another k0s would make of the node, told before anyone upgrades it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from k0sruntime.cli.main import run
+
+V2 = 'plugins."io.containerd.grpc.v1.cri"'
+V3 = 'plugins."io.containerd.cri.v1.runtime"'
+ACME_2 = f'# by hand\nversion = 2\n[{V2}.containerd.runtimes.acme]\nruntime_type = "x.y.v1"\n'
+ACME_3 = ACME_2.replace("version = 2", "version = 3").replace(V2, V3)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    settings = tmp_path / "node/etc/k0sruntime/config.toml"
+    settings.parent.mkdir(parents=True)
+    settings.write_text('[node]\nk0s = "1.35"\nmode = "managed"\n')
+    return tmp_path / "node"
+
+
+def put(root: Path, name: str, text: str) -> Path:
+    path = root / "etc/k0s/containerd.d" / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    return path
+
+
+def files(root: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(root)): p.read_bytes() for p in root.rglob("*") if p.is_file()}
+
+
+def rehearsed(root: Path, capsys, *arguments: str, k0s: str = "1.36") -> tuple[int, dict]:
+    before = files(root)
+    code = run(["rehearse", "--k0s", k0s, "--root", str(root), "--json", *arguments])
+    assert files(root) == before, "nothing is written"
+    return code, json.loads(capsys.readouterr().out)
+
+
+def test_a_file_of_1_35_keeps_a_node_of_1_36_down_and_migrate_mends_it(root: Path, capsys) -> None:
+    path = put(root, "acme.toml", ACME_2)
+    code, said = rehearsed(root, capsys)
+    assert (code, said["comes_back"], said["comes_back_after"]) == (3, False, True)
+    (stop,) = [f for f in said["findings"] if f["severity"] == "error"]
+    assert (stop["code"], stop["path"]) == ("K0R202", "/etc/k0s/containerd.d/acme.toml")
+    (mend,) = said["mends"]
+    assert mend["by"] == "migrate"
+    assert f"+[{V3}.containerd.runtimes.acme]" in mend["diff"]
+    (acme,) = [h for h in said["handlers"] if h["name"] == "acme"]
+    assert (acme["lies"], acme["after"]) == (False, True)
+    path.write_text(ACME_3)
+    code, said = rehearsed(root, capsys)
+    assert (code, said["comes_back"], said["mends"]) == (0, True, [])
+
+
+def test_files_of_ours_are_written_anew_by_up(root: Path, capsys) -> None:
+    with (root / "etc/k0sruntime/config.toml").open("a") as settings:
+        settings.write("[node.handlers.crun]\n")
+    assert run(["up", "--root", str(root)]) == 0
+    capsys.readouterr()
+    code, said = rehearsed(root, capsys)
+    assert (code, said["comes_back_after"]) == (3, True)
+    (mend,) = said["mends"]
+    assert (mend["by"], mend["path"]) == ("up", "/etc/k0s/containerd.d/k0sruntime-node.toml")
+    assert "+version = 3" in mend["diff"]
+
+
+def test_the_way_back_is_rehearsed_as_well(root: Path, capsys) -> None:
+    put(root, "acme.toml", ACME_3)
+    code, said = rehearsed(root, capsys, k0s="1.35")
+    assert code == 3
+    assert said["comes_back_after"]
+    assert said["then"] == "k0s 1.35 with containerd 1.7.30"
+
+
+def test_what_neither_up_nor_migrate_can_mend_is_left_for_hands(root: Path, capsys) -> None:
+    put(root, "acme.toml", f'version = 2\n[{V2}.containerd]\ndefault_runtime_name = "gone"\n')
+    code, said = rehearsed(root, capsys)
+    assert (code, said["comes_back_after"]) == (3, False)
+    assert any("gone" in problem["message"] for problem in said["left"])
+
+
+def test_keys_that_lose_their_meaning_are_told(root: Path, capsys) -> None:
+    put(root, "acme.toml", f'{ACME_2}runtime_engine = "/x"\n')
+    _, said = rehearsed(root, capsys)
+    assert any("runtime_engine" in finding["message"] for finding in said["findings"])
+    (mend,) = said["mends"]
+    assert any(note["lost"] and "runtime_engine" in note["key"] for note in mend["notes"])
+
+
+def test_defaults_that_change_are_told_unless_somebody_sets_them(root: Path, capsys) -> None:
+    put(root, "acme.toml", f"version = 2\n[{V2}]\nenable_cdi = false\n")
+    _, said = rehearsed(root, capsys)
+    keys = [default["key"] for default in said["defaults"]]
+    assert "enable_cdi" not in keys
+    assert "enable_unprivileged_ports" in keys
+    _, said = rehearsed(root, capsys, k0s="1.34")
+    assert said["defaults"] == []
+
+
+def test_a_folder_can_stand_for_a_node(root: Path, tmp_path: Path, capsys) -> None:
+    folder = tmp_path / "dropins"
+    folder.mkdir()
+    (folder / "acme.toml").write_text(ACME_2)
+    (folder / "k0sruntime-node.toml").write_text(ACME_2.replace("acme", "crun"))
+    code, said = rehearsed(root, capsys, "--dropins", str(folder))
+    assert (code, said["comes_back_after"]) == (3, True)
+    assert sorted(mend["by"] for mend in said["mends"]) == ["migrate", "up"]
+    assert {handler["name"] for handler in said["handlers"]} == {"acme", "crun", "runc"}
+
+
+def test_a_main_file_of_the_operators_is_judged_and_one_of_k0s_is_not(root: Path, capsys) -> None:
+    main = root / "etc/k0s/containerd.toml"
+    put(root, "acme.toml", ACME_3)
+    main.write_text('# k0s_managed=true\nversion = 2\nimports = ["/run/k0s/containerd-cri.toml"]\n')
+    assert rehearsed(root, capsys)[0] == 0
+    main.write_text("version = 9\n")
+    code, said = rehearsed(root, capsys)
+    assert code == 3
+    assert any(finding["path"] == "/etc/k0s/containerd.toml" for finding in said["findings"])
+
+
+def test_secrets_of_foreign_files_are_masked_in_the_difference(root: Path, capsys) -> None:
+    registry = f'[{V2}.registry.configs."r.example".auth]\npassword = "S3CRET"\n'
+    put(root, "acme.toml", f"{ACME_2}{registry}")
+    assert run(["rehearse", "--k0s", "1.36", "--root", str(root)]) == 3
+    out, err = capsys.readouterr()
+    assert "password" in out
+    assert "S3CRET" not in out + err
+
+
+def test_people_are_told_in_which_order_it_comes_back(root: Path, capsys) -> None:
+    put(root, "acme.toml", ACME_2)
+    assert run(["rehearse", "--k0s", "1.36", "--root", str(root)]) == 3
+    out = capsys.readouterr().out
+    assert "would NOT come back: 1 thing stops it" in out
+    assert "stop k0s, replace it, migrate --write, up, start k0s" in out
+    assert "do:   k0sruntime migrate rewrites it, see below." in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([], "--k0s VERSION"),
+        (["--k0s", "newest"], "no k0s line with drop-ins"),
+        (["--k0s", "1.26"], "no k0s line with drop-ins"),
+        (["--containerd", "/bin/true"], "does not answer --version"),
+    ],
+)
+def test_what_cannot_be_rehearsed_is_a_usage_error(root: Path, capsys, arguments, said) -> None:
+    assert run(["rehearse", "--root", str(root), *arguments]) == 2
+    assert said in capsys.readouterr().err

@@ -61,6 +61,8 @@ class Machine:
         with contextlib.suppress(ProcessLookupError):
             os.kill(self.pid, signal.SIGKILL)
         self._outside.wait(20)
+        if self._outside.stdin is not None:
+            self._outside.stdin.close()
 
 
 WAIT = "read _"

@@ -138,9 +138,14 @@ def test_programs_images_and_files_are_brought_along(ansible: Ansible) -> None:
 
 def test_a_node_without_k0sruntime_says_what_to_do(ansible: Ansible) -> None:
     lay(ansible, 1, n001={"k0sruntime_program": "/nowhere/k0sruntime"})
-    run = ansible.run(ROLLOUT, "--check", "--diff")
+    home, wheels = ansible.base / "home", ansible.base / "wheels.tar"
+    wheels.touch()
+    brought = {"k0sruntime_wheels": str(wheels), "k0sruntime_home": str(home)}
+    program = f"{home}/current/bin/k0sruntime"
+    run = ansible.run(ROLLOUT, "--check", "--diff", k0sruntime_program=program, **brought)
     assert run.code == 0, run.said
     assert "k0sruntime is not on this node yet" in run.said
+    assert not home.exists()
     run = ansible.run(ROLLOUT)
     assert run.code == 2
     (failed,) = run.of("n001", UP)

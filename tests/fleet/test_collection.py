@@ -114,13 +114,22 @@ def test_the_pages_inventory_and_playbooks_work_as_they_stand(ansible: Ansible) 
     group["vars"]["k0sruntime_settings"] = settings.replace("[node]", '[node]\nk0s = "1.36"')
     group["vars"].update(here())
     ansible.write_inventory(content)
-    (ansible.base / "fleet.yml").write_text(play)
     run = ansible.run(ROLLOUT, "--check", "--diff", k0sruntime_become=False)
     assert run.code == 0, run.said
     assert "mirror.internal.example" in run.said
     run = ansible.run(ROLLOUT, "--forks", "50", "--diff", k0sruntime_become=False)
     assert run.code == 0, run.said
     assert "from-a-vault" not in run.said
+    look = YAML().load(play)
+    for one in look:
+        assert set(one["module_defaults"]["group/k0sruntime.node.all"]) == {"program"}
+        at = {"program": str(BIN / "k0sruntime"), "root": "{{ k0sruntime_root }}"}
+        one["module_defaults"] = {"group/k0sruntime.node.all": at}
+    fleet = ansible.base / "fleet.yml"
+    YAML().dump(look, fleet)
+    run = ansible.run(str(fleet), "--become-method=su")
+    assert run.code == 0, run.said
+    assert run.said.count("generation 1, to do: False") == len(group["hosts"])
     for name in group["hosts"]:
         hosts_file = ansible.base / name / "etc/k0s/containerd.d/certs.d/docker.io/hosts.toml"
         assert "mirror.internal.example:5000" in hosts_file.read_text()

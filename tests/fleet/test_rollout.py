@@ -13,7 +13,7 @@ from tests.fleet.conftest import BIN, Fleet, Run
 from tests.fleet.machines import FleetNode
 from tests.real.conftest import IMAGE, LAB
 
-pytestmark = [pytest.mark.real, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.real, pytest.mark.timeout(600)]
 
 ROLLOUT = "k0sruntime.node.rollout"
 UP, VERIFY = "k0sruntime.node.up", "k0sruntime.node.verify"
@@ -46,8 +46,8 @@ PROGRAMS = {
 }
 
 
-def inventory(fleet: Fleet, settings: str, **program_of: str) -> dict[str, Any]:
-    """Return the inventory: one group, and a program called special that may differ by node.
+def inventory(fleet: Fleet, settings: str, **more: Any) -> dict[str, Any]:
+    """Return the inventory: one group, and variables that all nodes share.
 
     The first node is bare: k0sruntime is brought to it as wheels. On the others it lies already.
     """
@@ -56,13 +56,14 @@ def inventory(fleet: Fleet, settings: str, **program_of: str) -> dict[str, Any]:
         "k0sruntime_distributions": ["k0sruntime[mirrors]"],
         "k0sruntime_home": "{{ disk }}/opt/k0sruntime",
         "k0sruntime_python": fleet.python,
+        "tool": "{{ k0sruntime_home }}/current/bin/k0sruntime",
     }
-    at_hand = {"k0sruntime_program": str(BIN / "k0sruntime"), "k0sruntime_without": OTHERS}
+    tool = str(BIN / "k0sruntime")
+    at_hand = {"k0sruntime_program": tool, "tool": tool, "k0sruntime_without": OTHERS}
     hosts = {
         node.name: {
             "ansible_host": node.address,
             "disk": str(node.disk),
-            "special": program_of.get(node.name, "good"),
             **(brought if node.number == 1 else at_hand),
         }
         for node in fleet.nodes
@@ -77,15 +78,8 @@ def inventory(fleet: Fleet, settings: str, **program_of: str) -> dict[str, Any]:
         "ansible_python_interpreter": fleet.python,
         "k0sruntime_settings": settings,
         "k0sruntime_offline": True,
-        "k0sruntime_images": [str(LAB / "images/probe.tar")],
-        "k0sruntime_files": [
-            {
-                "src": f"{fleet.base}/{{{{ special }}}}",
-                "dest": "{{ disk }}/opt/special",
-                "mode": "0755",
-            }
-        ],
         "k0sruntime_environment": {"PATH": f"{LAB}/bin:/usr/sbin:/usr/bin:/sbin:/bin"},
+        **more,
     }
     return {"k0s_nodes": {"hosts": hosts, "vars": shared}}
 
@@ -96,6 +90,14 @@ def state(node: FleetNode) -> dict[str, Any]:
     running = json.loads((node.sandbox / "run/k0sruntime/containerd.json").read_text())
     settings = (node.sandbox / "etc/k0sruntime/config.toml").read_text()
     return {"generation": ledger["generation"], "pid": running["pid"], "settings": settings}
+
+
+def put_special(node: FleetNode, kind: str) -> None:
+    """Put the program of the handler special onto a node's disk."""
+    program = node.disk / "opt/special"
+    program.parent.mkdir(exist_ok=True)
+    program.write_text(PROGRAMS[kind])
+    program.chmod(0o755)
 
 
 def states(fleet: Fleet) -> list[dict[str, Any]]:
@@ -115,8 +117,6 @@ def one_by_one(fleet: Fleet, *arguments: str) -> Run:
 
 def test_a_fleet_is_rolled_out_node_by_node(fleet: Fleet) -> None:
     """From bare nodes to two changes, a change that fails, and a node that dies; in one story."""
-    for name, text in PROGRAMS.items():
-        (fleet.base / name).write_text(text)
     a_fresh_roll_out_needs_no_network_and_proves_every_node(fleet)
     check_and_diff_show_the_plan_and_no_secret(fleet)
     a_change_that_fails_its_proof_on_node_2_stops_there(fleet)
@@ -127,7 +127,8 @@ def test_a_fleet_is_rolled_out_node_by_node(fleet: Fleet) -> None:
 
 
 def a_fresh_roll_out_needs_no_network_and_proves_every_node(fleet: Fleet) -> None:
-    fleet.write_inventory(inventory(fleet, SETTINGS))
+    images = [str(LAB / "images/probe.tar")]
+    fleet.write_inventory(inventory(fleet, SETTINGS, k0sruntime_images=images))
     run = fleet.run(ROLLOUT, k0sruntime_serial=[1, 2])
     assert run.code == 0, run.said
     for node in fleet.nodes:
@@ -164,7 +165,8 @@ def check_and_diff_show_the_plan_and_no_secret(fleet: Fleet) -> None:
 
 def a_change_that_fails_its_proof_on_node_2_stops_there(fleet: Fleet) -> None:
     _, before_2, before_3 = states(fleet)
-    fleet.write_inventory(inventory(fleet, SETTINGS + MIRROR + SPECIAL, node2="broken"))
+    for node, kind in zip(fleet.nodes, ("good", "broken", "good"), strict=True):
+        put_special(node, kind)
     run = one_by_one(fleet, "--diff", "-vvv")
     assert run.code == 2, run.said
     assert HUSH not in run.said
@@ -182,7 +184,7 @@ def a_change_that_fails_its_proof_on_node_2_stops_there(fleet: Fleet) -> None:
 def a_node_that_dies_in_the_middle_stops_the_roll_out(fleet: Fleet) -> None:
     _, node2, node3 = fleet.nodes
     before_3 = state(node3)
-    fleet.write_inventory(inventory(fleet, SETTINGS + MIRROR + SPECIAL, node2="endless"))
+    put_special(node2, "endless")
     process = fleet.start(ROLLOUT, k0sruntime_serial=1)
     deadline = time.monotonic() + 90
     while not (node2.disk / "opt/special.called").exists() and time.monotonic() < deadline:
@@ -198,7 +200,7 @@ def a_node_that_dies_in_the_middle_stops_the_roll_out(fleet: Fleet) -> None:
 
 def the_same_run_goes_on_where_it_stopped(fleet: Fleet) -> None:
     fleet.nodes[1].switch_on()
-    fleet.write_inventory(inventory(fleet, SETTINGS + MIRROR + SPECIAL))
+    put_special(fleet.nodes[1], "good")
     run = fleet.run(ROLLOUT, k0sruntime_serial=[1, 2])
     assert run.code == 0, run.said
     assert run.count("changed")["node1"] == 0
@@ -213,7 +215,7 @@ OPERATIONS = """
   gather_facts: false
   module_defaults:
     group/k0sruntime.node.all: &node
-      program: "{{ k0sruntime_program | default(k0sruntime_home ~ '/current/bin/k0sruntime') }}"
+      program: "{{ tool }}"
       sandbox: "{{ k0sruntime_sandbox }}"
   environment: "{{ k0sruntime_environment }}"
   tasks:

@@ -9,6 +9,10 @@ PLUGINS := gvisor nvidia dockerd mirrors
 SETTINGS := examples/first-node/config.toml
 # Tests that run beside each other; many of them wait for k0s's debounce and respawn.
 JOBS ?= 4
+GALAXY = $(BIN)/ansible-galaxy collection
+# Ansible's own folder, and the collection as it is installed, for ansible-lint.
+export ANSIBLE_HOME := $(CURDIR)/$(VENV)/ansible
+export ANSIBLE_COLLECTIONS_PATH := $(ANSIBLE_HOME)
 export PATH := $(CURDIR)/.lab/bin:$(PATH)
 
 .PHONY: help setup lab lab-all up down test test-pure lint format docs man bench clean
@@ -24,7 +28,7 @@ $(VENV)/.ready: pyproject.toml $(PLUGINS:%=plugins/%/pyproject.toml) k0sruntime/
 	touch $@
 
 $(VENV)/.dev: $(VENV)/.ready
-	$(BIN)/python -m pip install --quiet --group test --group lint --group build --group bench
+	$(BIN)/python -m pip install --quiet --group test --group lint --group build --group bench --group fleet
 	touch $@
 
 lab:  ## Bring containerd 2.x, runc, crun and a probe image into .lab.
@@ -61,6 +65,9 @@ lint: $(VENV)/.dev  ## Check style and types.
 	$(BIN)/ruff format --check
 	$(BIN)/mypy k0sruntime lab bench docs/generate/texts.py docs/generate/links.py
 	$(foreach plugin,$(PLUGINS),$(BIN)/mypy plugins/$(plugin)/k0sruntime_$(plugin) &&) true
+	$(GALAXY) build deploy/ansible --force --output-path $(ANSIBLE_HOME)
+	$(GALAXY) install --offline --force -p $(ANSIBLE_HOME) $(ANSIBLE_HOME)/k0sruntime-node-*.tar.gz
+	cd deploy/ansible && $(CURDIR)/$(BIN)/ansible-lint --offline --strict --profile production -q
 
 format: $(VENV)/.dev  ## Format the code.
 	$(BIN)/ruff check --fix

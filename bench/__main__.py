@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from bench.fleet import fleet
 from bench.folders import dropins
 from bench.measure import Figure, in_turn, seconds
 from bench.node import Node, bare_to_ready, environment
@@ -70,7 +71,7 @@ FIGURES = (help_, no_op_up, cold_up, bounce)
 
 def main() -> int:
     """Print all figures; the exit code says whether all goals are met."""
-    figures = [*(make() for make in FIGURES), *dropins()]
+    figures = [*(make() for make in FIGURES), *dropins(), *fleet()]
     for figure in figures:
         print(figure)
     return 0 if all(figure.met for figure in figures) else 1

@@ -156,6 +156,22 @@ def dockerd(lab: Lab) -> Got:
     return Got(str(lab.bin / "dockerd"), version, "debian forky")
 
 
+def sshd(lab: Lab) -> Got:
+    """OpenSSH's server with the two libraries that a machine without it lacks.
+
+    It is started in the tests' own network namespaces alone.
+    """
+    folder, version = lab.unpack("bookworm", "openssh-server")
+    lab.apt("bookworm").unpack_all(("libwrap0", "libnsl2"), folder)
+    program = program_in(folder, "sshd")
+    libraries = ":".join(sorted({str(path.parent) for path in folder.rglob("*.so*")}))
+    started = lab.script(
+        "sshd", f'#!/bin/sh\nLD_LIBRARY_PATH={libraries} exec {program.resolve()} "$@"\n'
+    )
+    answer("/bin/sh", "-c", f"{started} -V 2>&1 | grep OpenSSH")  # -V ends with 1 before 9.3
+    return Got(str(started), version, "debian bookworm")
+
+
 def zsh(lab: Lab) -> Got:
     """zsh of Debian bookworm, with its completion functions."""
     return Got(str(lab.bin / "zsh"), shells.zsh(lab), "debian bookworm")
@@ -190,6 +206,7 @@ PARTS: dict[str, Callable[[Lab], Got]] = {
     "runsc": runsc,
     "registry": registry,
     "dockerd": dockerd,
+    "sshd": sshd,
     "zsh": zsh,
     "fish": fish,
     "mandoc": mandoc,

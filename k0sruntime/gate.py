@@ -143,11 +143,7 @@ def refuse(composition: Composition, node: Node[Any]) -> tuple[str, ...]:
     """
     refuse_incoherent(composition, node)
     refuse_leftovers(composition, node)
-    target = target_of(composition, node, machine=node.paths.root == "/")
-    if target is None or composition.mode == "remote":
-        return ()
-    files = AsComposed(node.files, {file.path: file.content for file in composition.files})
-    findings = lint.check(subject_of(composition, node.paths), target, files)
+    findings = judged(composition, node)
     found = [finding for finding in findings if _blocks(finding)]
     if found:
         raise RefusedError(*(_problem(finding) for finding in found))
@@ -157,6 +153,15 @@ def refuse(composition: Composition, node: Node[Any]) -> tuple[str, ...]:
         for finding in findings
         if finding.rule.code in OTHER_HANDS or finding.consequence == "silently ignored"
     )
+
+
+def judged(composition: Composition, node: Node[Any]) -> tuple[Finding, ...]:
+    """Return what lint says of a composition on its node; nothing where another CRI serves."""
+    target = target_of(composition, node, machine=node.paths.root == "/")
+    if target is None or composition.mode == "remote":
+        return ()
+    files = AsComposed(node.files, {file.path: file.content for file in composition.files})
+    return lint.check(subject_of(composition, node.paths), target, files)
 
 
 def _blocks(finding: Finding) -> bool:

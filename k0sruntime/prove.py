@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from k0sruntime import last_proof
 from k0sruntime.collect import for_provider
 from k0sruntime.errors import Problem
 from k0sruntime.proof import Proven, Target, failures
@@ -77,6 +78,7 @@ def prove(node: Node[Any], target: Target, checks: Checks = (), socket: str = ""
         if socket and (wrong := socket_fault(node.paths.on_disk(socket), cri.runtime)):
             raise NotProvedError([_unfit(wrong)])
         proofs = verify(target, node, cri, checks)
+    last_proof.save(node.paths, socket or node.paths.socket, proofs)
     failed = failures(proofs)
     if failed:
         raise NotProvedError([failed_problem(proof) for proof in failed])

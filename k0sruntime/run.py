@@ -10,7 +10,7 @@ import contextlib
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from k0sruntime import gate, kubectl, last_good, next_start, supervisor
+from k0sruntime import counts, gate, kubectl, last_good, next_start, supervisor
 from k0sruntime.bounce import Done, start_and_prove
 from k0sruntime.contributions import Check
 from k0sruntime.errors import CRIError, Problem, VerifyFailedError
@@ -103,6 +103,7 @@ def _run_managed(prepared: Prepared, story: Story, watched: Watched) -> Done:
         return Done(notes=(reason, *notes))
     if watched.touched():
         managed.wait(node, managed.ticks(), prepared.node_settings.bounce_seconds, story)
+        counts.add(node.paths, bounces=1)
     with story.stage("verify") as tell:
         proofs = prove(node, target_of(composition), checks_of(prepared))
         tell(summary(proofs))

@@ -20,7 +20,15 @@ if TYPE_CHECKING:
 
 SUITE = "bookworm"
 PACKAGE = "chromium-headless-shell"
-FONTS = ("fonts-dejavu-core", "fonts-dejavu-mono", "fonts-dejavu-extra")
+FONTS = ("fonts-inter", "fonts-dejavu-core")
+"""Inter for text, DejaVu for code and signs."""
+FAMILIES = {
+    "system-ui": "Inter",
+    "sans-serif": "Inter",
+    "serif": "DejaVu Serif",
+    "monospace": "DejaVu Sans Mono",
+    "ui-monospace": "DejaVu Sans Mono",
+}
 PROGRAM = "chromium-in-lab"
 LEFT_OUT = ("xdg-utils",)
 """Opens pages in other programs."""
@@ -36,9 +44,8 @@ def get(lab: Lab) -> str:
     shutil.rmtree(folder, ignore_errors=True)
     apt = lab.apt(SUITE)
     version = apt.version(PACKAGE, "")
-    fonts = [font for font in FONTS if apt.has(font)]
     wanted = {name.partition("=")[0]: name for name in apt.lacking(PACKAGE)}
-    wanted |= {name: name for name in (PACKAGE, *fonts)}
+    wanted |= {name: name for name in (PACKAGE, *FONTS)}
     apt.unpack_all([spelled for name, spelled in wanted.items() if name not in LEFT_OUT], folder)
     programs = [path for path in folder.rglob(PACKAGE) if _is_program(path)]
     if not programs:
@@ -55,10 +62,15 @@ def _is_program(path: Path) -> bool:
 def _wrapper(folder: Path, program: Path) -> str:
     libraries = sorted({str(path.parent) for path in folder.rglob("*.so*") if path.is_file()})
     fonts = folder / "fonts.conf"
+    aliases = "".join(
+        f"<alias binding='same'><family>{name}</family><prefer><family>{family}</family></prefer>"
+        "</alias>\n"
+        for name, family in FAMILIES.items()
+    )
     fonts.write_text(
         '<?xml version="1.0"?>\n<!DOCTYPE fontconfig SYSTEM "fonts.dtd">\n<fontconfig>\n'
         f"<dir>{folder / 'usr/share/fonts'}</dir>\n<cachedir>{folder / 'font-cache'}</cachedir>\n"
-        "</fontconfig>\n"
+        f"{aliases}</fontconfig>\n"
     )
     return (
         f"#!/bin/sh\nexport LD_LIBRARY_PATH={':'.join(libraries)}\n"

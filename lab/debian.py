@@ -132,11 +132,6 @@ class Apt:
             raise LabError(f"Debian {self.suite} has no {wanted}; it has {versions or 'none'}")
         return found
 
-    def has(self, package: str) -> bool:
-        """Tell whether the suite has a package."""
-        self.update()
-        return "|" in run(["apt-cache", *self._options(), "madison", package], package)
-
     def lacking(self, package: str) -> list[str]:
         """Return what an installation would bring, as ``name=version``: what the machine lacks."""
         self.update()

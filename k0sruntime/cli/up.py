@@ -171,8 +171,8 @@ def _last_good(asked: Request, story: Story, *, as_json: bool) -> int:
 def _stay(asked: Request, story: Story, show: Callable[[Outcome], None]) -> int:
     """Be the supervisor; where ``up`` is refused, on what was last proved."""
     from k0sruntime import last_good, own_settings, pipeline, revive, supervise, supervisor
-    from k0sruntime.bounce import now
     from k0sruntime.cli import render_error
+    from k0sruntime.clock import now
     from k0sruntime.errors import K0sRuntimeError
     from k0sruntime.sd_notify import notify
 

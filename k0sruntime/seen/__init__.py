@@ -23,12 +23,15 @@ def this_node(asked: Request, name: str = "") -> NodeReport:
     Raises:
         RefusedError: a record of our own cannot be read.
     """
+    from dataclasses import replace
+
     from k0sruntime import gate
     from k0sruntime.clock import now
     from k0sruntime.seen.describe import describe
-    from k0sruntime.seen.look import look
+    from k0sruntime.seen.look import look, refusal
     from k0sruntime.seen.name import name_of
 
     seen = look(asked)
+    seen = replace(seen, refused=seen.refused or refusal(seen))
     findings = gate.judged(seen.prepared.composition, seen.node) if seen.prepared else ()
     return describe(seen, name or name_of(seen.node), now(), findings)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from k0sruntime.compose.layers import dotted
+from k0sruntime.seen.document import plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -62,6 +63,10 @@ class Attention:
     group: Group
     reasons: tuple[str, ...]
 
+    def rank(self) -> tuple[int, bool, str]:
+        """Return its place in a list, the worst first."""
+        return SEVERITY.index(self.node.state), self.group.majority, self.node.name
+
 
 @dataclass(frozen=True)
 class Fleet:
@@ -91,7 +96,7 @@ class Fleet:
                 reasons = tuple(_reasons(node, group, self))
                 if reasons:
                     found.append(Attention(node, group, reasons))
-        return tuple(sorted(found, key=lambda a: (SEVERITY.index(a.node.state), a.node.name)))
+        return tuple(sorted(found, key=Attention.rank))
 
 
 SEVERITY = ("failed", "refused", "held", "not proved", "empty", "proved")
@@ -101,7 +106,7 @@ SEVERITY = ("failed", "refused", "held", "not proved", "empty", "proved")
 def compare(nodes: Sequence[NodeReport]) -> Fleet:
     """Group nodes by what they run with, and tell how each group differs from the largest."""
     by_digest: dict[str, list[NodeReport]] = {}
-    for node in nodes:
+    for node in map(plain, nodes):
         by_digest.setdefault(node.digest, []).append(node)
     known = sorted((d for d in by_digest if d), key=lambda d: (-len(by_digest[d]), d))
     groups: list[Group] = []
@@ -149,21 +154,36 @@ def _most(values: Iterable[str]) -> str:
 
 def _reasons(node: NodeReport, group: Group, fleet: Fleet) -> Iterator[str]:
     if node.state != "proved":
-        yield SAID[node.state]
+        yield f"{SAID[node.state]}{_because(node)}"
     if not group.digest:
         yield "its configuration is not known"
     elif not group.majority:
-        yield f"runs with configuration {group.letter}"
+        many = len(group.differences)
+        differ = f"{many} key{' differs' if many == 1 else 's differ'}"
+        yield f"runs with configuration {group.letter}: {differ}"
     if node.pending is not None:
         yield "changes are pending"
     if node.drift:
         yield f"{len(node.drift)} of our files edited by hand"
     if node.unfinished:
         yield "an apply was killed half-way"
-    if node.counts.last_roll_back:
-        yield f"rolled back on {node.counts.last_roll_back[:10]}"
+    latest = node.generations[0] if node.generations else None
+    if latest is not None and latest.rolled_back is not None:
+        yield f"generation {latest.generation} was rolled back on {latest.rolled_back.at[:10]}"
     for fact, here, usual in unusual(node, fleet.usual):
         yield f"{fact} {here}, not {usual}"
+
+
+def _because(node: NodeReport) -> str:
+    """Return the first reason for a state, behind a colon."""
+    said = {
+        "held": [problem.message for problem in node.held.problems] if node.held else [],
+        "refused": [problem.message for problem in node.problems],
+        "failed": [
+            f"{p.handler or p.name}: {p.detail}" for p in node.proofs if p.verdict == "fail"
+        ],
+    }.get(node.state, [])
+    return f": {said[0]}" if said else ""
 
 
 SAID: Mapping[str, str] = {

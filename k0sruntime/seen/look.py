@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from k0sruntime import (
     counts,
+    gate,
     last_good,
     last_proof,
     observe,
@@ -22,6 +23,7 @@ from k0sruntime import (
 )
 from k0sruntime.errors import K0sRuntimeError
 from k0sruntime.ledger import State
+from k0sruntime.plan import refuse_other_hands
 from k0sruntime.proof import from_records
 from k0sruntime.stages import Silent
 
@@ -119,6 +121,19 @@ def _with_proof(seen: Seen, paths: Paths) -> Seen:
         return seen
     records = seen.running.proofs
     return replace(seen, proofs=from_records(records), proved_at=str(records[0].get("at", "")))
+
+
+def refusal(seen: Seen) -> K0sRuntimeError | None:
+    """Return why the next ``up`` would stop before it wrote what is pending, if it would."""
+    prepared = seen.prepared
+    if prepared is None or prepared.plan.empty:
+        return None
+    try:
+        refuse_other_hands(prepared.plan)
+        gate.refuse(prepared.composition, prepared.node)
+    except K0sRuntimeError as exc:
+        return exc
+    return None
 
 
 def started(pid: int) -> float:

@@ -11,6 +11,7 @@ import hashlib
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
+from k0sruntime.compose.layers import dotted
 from k0sruntime.errors import Problem, RefusedError
 from k0sruntime.seen import document as doc
 from k0sruntime.seen import fleet
@@ -54,7 +55,6 @@ def html(nodes: Sequence[NodeReport], at: str) -> str:
     Raises:
         RefusedError: Jinja, which makes it, is not installed.
     """
-    plain = [doc.plain(node) for node in nodes]
     style, script = _file("page.css"), _file("page.js")
     template = _environment().get_template("page.html.j2")
     return template.render(
@@ -63,8 +63,8 @@ def html(nodes: Sequence[NodeReport], at: str) -> str:
         script=_raw(script),
         style_hash=_hash(style),
         script_hash=_hash(script),
-        node=plain[0] if len(plain) == 1 else None,
-        fleet=fleet.compare(plain) if len(plain) > 1 else None,
+        node=doc.plain(nodes[0]) if len(nodes) == 1 else None,
+        fleet=fleet.compare(nodes) if len(nodes) > 1 else None,
     )
 
 
@@ -89,7 +89,14 @@ def _environment() -> jinja2.Environment:
     )
     environment.globals.update(SHOWN=SHOWN, VERDICTS=VERDICTS, tree=tree)
     environment.filters.update(
-        when=when, maker=maker, facts=facts, value=value_text, handlers=handlers, lines=diff_lines
+        when=when,
+        maker=maker,
+        facts=facts,
+        value=value_text,
+        handlers=handlers,
+        meaning=meaning,
+        lines=diff_lines,
+        dotted=lambda key: dotted(tuple(key)),
     )
     return environment
 
@@ -168,6 +175,16 @@ def handlers(node: NodeReport) -> Iterator[Mapping[str, Any]]:
         proofs = [proof for proof in node.proofs if proof.handler == handler.name]
         worst = max((p.verdict for p in proofs), key=WORST.index, default="not run")
         yield {"handler": handler, "verdict": worst, "proofs": proofs}
+
+
+def meaning(node: NodeReport) -> str:
+    """Return what a node's state means, in a sentence."""
+    if node.state != "proved":
+        return SHOWN[node.state][3]
+    left = [found["handler"].name for found in handlers(node) if found["verdict"] != "pass"]
+    if left:
+        return f"Nothing failed, and no sandbox ran under {', '.join(left)}."
+    return SHOWN[node.state][3]
 
 
 def diff_lines(diff: str) -> Iterator[tuple[str, str]]:

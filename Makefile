@@ -11,7 +11,7 @@ SETTINGS := examples/first-node/config.toml
 JOBS ?= 4
 export PATH := $(CURDIR)/.lab/bin:$(PATH)
 
-.PHONY: help setup lab lab-all up down test test-pure lint format docs bench clean
+.PHONY: help setup lab lab-all up down test test-pure lint format docs screenshots bench clean
 
 help:  ## Show this list.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -58,6 +58,10 @@ lint: $(VENV)/.dev  ## Check style and types.
 format: $(VENV)/.dev  ## Format the code.
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
+
+screenshots: $(VENV)/.dev  ## Make the pictures in docs/images anew.
+	$(PYTHON) -m lab browser
+	$(BIN)/python -m lab.screenshots
 
 bench: $(VENV)/.dev lab-all  ## Measure speed as ratios in one run.
 	$(BIN)/python -m bench

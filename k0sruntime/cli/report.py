@@ -33,9 +33,7 @@ if TYPE_CHECKING:
     help="What the node is called  [default: its host's name]",
 )
 @json_option
-@click.pass_context
 def command(
-    ctx: click.Context,
     *,
     reports: tuple[str, ...],
     html: str | None,
@@ -53,7 +51,8 @@ def command(
     if reports and name:
         raise click.UsageError("--name is for this node's own report, and excludes NODE.json.")
     if html and as_json:
-        if ctx.get_parameter_source("as_json") is not click.core.ParameterSource.ENVIRONMENT:
+        source = click.get_current_context().get_parameter_source("as_json")
+        if source is not click.core.ParameterSource.ENVIRONMENT:
             raise click.UsageError("--html and --json exclude each other.")
         as_json = False
     if not html and not as_json and sys.stdout.isatty():

@@ -176,12 +176,11 @@ def _reasons(node: NodeReport, group: Group, fleet: Fleet) -> Iterator[str]:
 
 def _because(node: NodeReport) -> str:
     """Return the first reason for a state, behind a colon."""
+    failed = [proof for proof in node.proofs if proof.verdict == "fail"]
     said = {
         "held": [problem.message for problem in node.held.problems] if node.held else [],
         "refused": [problem.message for problem in node.problems],
-        "failed": [
-            f"{p.handler or p.name}: {p.detail}" for p in node.proofs if p.verdict == "fail"
-        ],
+        "failed": [f"{proof.handler or proof.name}: {proof.detail}" for proof in failed],
     }.get(node.state, [])
     return f": {said[0]}" if said else ""
 

@@ -31,7 +31,7 @@ SHOWN = {
     "failed": ("bad", "✕", "Proof failed", "Pods that need what failed do not start."),
     "held": ("warn", "!", "Held", "It runs on its last good configuration, not on its files."),
     "refused": ("bad", "✕", "Refused", "What runs keeps running; the next up changes nothing."),
-    "empty": ("quiet", "–", "Empty", "Nothing of ours is on this node."),
+    "empty": ("quiet", "·", "Empty", "Nothing of ours is on this node."),
 }
 """Each state: its tone, a sign, a word, and what it means."""
 VERDICTS = {
@@ -39,7 +39,7 @@ VERDICTS = {
     "warn": ("warn", "!"),
     "unknown": ("quiet", "?"),
     "fail": ("bad", "✕"),
-    "not run": ("quiet", "–"),
+    "not run": ("quiet", "·"),
 }
 """Each verdict: its tone, and a sign."""
 WORST = ("pass", "warn", "unknown", "fail")
@@ -119,7 +119,7 @@ def _raw(text: str) -> Any:
 
 
 def _file(name: str) -> str:
-    return resources.files("k0sruntime.seen").joinpath("templates", name).read_text("utf-8")
+    return (resources.files("k0sruntime.seen") / "templates" / name).read_text("utf-8")
 
 
 def _hash(text: str) -> str:

@@ -1,4 +1,4 @@
-"""``python -m lab.screenshots``: the pictures of docs/report.md, of the pages as Chromium shows them.
+"""``python -m lab.screenshots``: the pictures of docs/report.md, as Chromium shows the pages.
 
 The pages are made of ``examples/fleet``, which real nodes wrote, so that a picture changes only
 where the page does.
@@ -19,7 +19,7 @@ from lab.browser import PROGRAM
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from playwright.sync_api import Page
+    from playwright.sync_api import Browser, Page
 
 ROOT = Path(__file__).parent.parent
 IMAGES = ROOT / "docs" / "images"
@@ -55,7 +55,23 @@ SHOTS = (
 
 
 @contextmanager
-def browsing(
+def chromium() -> Iterator[Browser]:
+    """Run the lab's Chromium."""
+    from playwright.sync_api import sync_playwright
+
+    lab = Path(os.environ.get("K0SRUNTIME_LAB", ROOT / ".lab")).absolute()
+    with sync_playwright() as playwright:
+        program = str(lab / "bin" / PROGRAM)
+        browser = playwright.chromium.launch(executable_path=program, args=list(FLAGS))
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+@contextmanager
+def opened(
+    browser: Browser,
     width: int,
     height: int,
     scheme: Literal["light", "dark"] = "light",
@@ -63,33 +79,28 @@ def browsing(
     scripts: bool = True,
     bypass_csp: bool = False,
 ) -> Iterator[Page]:
-    """Open a page in the lab's Chromium.
+    """Open an empty page, without a network.
 
     Args:
+        browser: the one to open it in.
         width: of the window, in CSS pixels.
         height: of the window.
         scheme: what the person prefers.
         scripts: let the page's own run.
         bypass_csp: let scripts in that the page's policy keeps out, such as a checker's.
     """
-    from playwright.sync_api import sync_playwright
-
-    lab = Path(os.environ.get("K0SRUNTIME_LAB", ROOT / ".lab")).absolute()
-    with sync_playwright() as playwright:
-        program = str(lab / "bin" / PROGRAM)
-        browser = playwright.chromium.launch(executable_path=program, args=list(FLAGS))
-        context = browser.new_context(
-            viewport={"width": width, "height": height},
-            color_scheme=scheme,
-            java_script_enabled=scripts,
-            bypass_csp=bypass_csp,
-            offline=True,
-            reduced_motion="reduce",
-        )
-        try:
-            yield context.new_page()
-        finally:
-            browser.close()
+    context = browser.new_context(
+        viewport={"width": width, "height": height},
+        color_scheme=scheme,
+        java_script_enabled=scripts,
+        bypass_csp=bypass_csp,
+        offline=True,
+        reduced_motion="reduce",
+    )
+    try:
+        yield context.new_page()
+    finally:
+        context.close()
 
 
 def page_of(names: tuple[str, ...], folder: Path) -> Path:
@@ -102,11 +113,11 @@ def page_of(names: tuple[str, ...], folder: Path) -> Path:
     return path
 
 
-def take(shot: Shot, folder: Path) -> None:
+def take(browser: Browser, shot: Shot, folder: Path) -> None:
     """Take one picture into a folder."""
     with tempfile.TemporaryDirectory() as work:
         path = page_of(shot.nodes, Path(work))
-        with browsing(shot.width, shot.height, shot.scheme) as page:
+        with opened(browser, shot.width, shot.height, shot.scheme) as page:
             page.emulate_media(media=shot.media)
             page.goto(f"{path.as_uri()}{shot.at}")
             page.screenshot(path=str(folder / f"{shot.name}.png"))
@@ -116,7 +127,8 @@ def main() -> int:
     """Take all pictures and return the exit code."""
     IMAGES.mkdir(parents=True, exist_ok=True)
     for shot in SHOTS:
-        take(shot, IMAGES)
+        with chromium() as browser:
+            take(browser, shot, IMAGES)
         print(f"lab: {IMAGES / shot.name}.png", file=sys.stderr)
     return 0
 

@@ -12,7 +12,16 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from k0sruntime.cli.main import run
 from k0sruntime.seen import metrics, read
-from k0sruntime.seen.document import Counts, GPU, Handler, Held, Machine, NodeReport, Provider, Verdict  # fmt: skip
+from k0sruntime.seen.document import (  # fmt: skip
+    GPU,
+    Counts,
+    Handler,
+    Held,
+    Machine,
+    NodeReport,
+    Provider,
+    Verdict,
+)
 
 ROOT = Path(__file__).parent.parent.parent
 EXAMPLE = ROOT / "examples/fleet"
@@ -102,11 +111,11 @@ def test_names_that_are_hostile_stay_inside_their_quotes() -> None:
 
 def test_the_docs_have_every_metric_with_its_type_and_its_labels() -> None:
     text = (ROOT / "docs/prometheus.md").read_text()
-    rows = re.findall(r"^\| `(k0sruntime_\w+)` \| (\w+) \| ([^|]*) \| ([^|]+) \| .+ \|$", text, re.M)
+    rows = re.findall(
+        r"^\| `(k0sruntime_\w+)` \| (\w+) \| ([^|]*) \| ([^|]+) \| .+ \|$", text, re.MULTILINE
+    )
     documented = [(name, kind, re.findall(r"`(\w+)`", labels)) for name, kind, labels, _ in rows]
-    assert documented == [
-        (f"k0sruntime_{m.name}", m.type, list(m.labels)) for m in metrics.METRICS
-    ]
+    assert documented == [(f"k0sruntime_{m.name}", m.type, list(m.labels)) for m in metrics.METRICS]
     for name, _, _, unit in rows:
         wanted = "seconds since the epoch" if name.endswith("_seconds") else None
         assert wanted is None or unit.strip() == wanted, name

@@ -87,6 +87,6 @@ class _Screen:
         room = max(size.lines - 1, 1)
         if len(lines) > room:
             lines = [*lines[: room - 1], f"… {len(lines) - room + 1} more lines"]
-        drawn = "".join(f"{line[: size.columns]}{LINE_END}\r\n" for line in lines)
+        drawn = "".join(f"{line[: size.columns]}{LINE_END}\n" for line in lines)
         sys.stdout.write(f"{wipe}{HOME}{drawn}{BELOW}")
         sys.stdout.flush()

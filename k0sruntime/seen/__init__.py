@@ -28,10 +28,11 @@ def this_node(asked: Request, name: str = "") -> NodeReport:
     from k0sruntime import gate
     from k0sruntime.clock import now
     from k0sruntime.seen.describe import describe
+    from k0sruntime.seen.document import fit_to_travel
     from k0sruntime.seen.look import look, refusal
     from k0sruntime.seen.name import name_of
 
     seen = look(asked)
     seen = replace(seen, refused=seen.refused or refusal(seen))
     findings = gate.judged(seen.prepared.composition, seen.node) if seen.prepared else ()
-    return describe(seen, name or name_of(seen.node), now(), findings)
+    return fit_to_travel(describe(seen, name or name_of(seen.node), now(), findings))

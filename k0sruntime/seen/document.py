@@ -7,7 +7,8 @@ a new schema. Credentials are masked before anything comes in here.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+import math
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -21,6 +22,10 @@ State = Literal["proved", "not proved", "failed", "held", "refused", "empty"]
 started. ``failed``: the last proof failed. ``held``: it runs on its last good configuration.
 ``refused``: the next ``up`` would be refused. ``empty``: nothing of ours is on the node.
 """
+
+
+KeyPath = Annotated[list[str], msgspec.Meta(min_length=1, max_length=64)]
+"""A key with the tables that it is in, from the outermost on; no configuration is that deep."""
 
 
 class Part(msgspec.Struct, frozen=True):
@@ -107,7 +112,7 @@ class Setting(Part, frozen=True):
 class Key(Part, frozen=True):
     """A key of the configuration: its value, who set it, and what that overrode."""
 
-    key: list[str]
+    key: KeyPath
     value: Any = None
     set_by: Setting = Setting()
     overrode: list[Setting] = []
@@ -116,7 +121,7 @@ class Key(Part, frozen=True):
 class Change(Part, frozen=True):
     """A key that the next ``up`` changes; ``None`` where it is not set."""
 
-    key: list[str]
+    key: KeyPath
     before: Any = None
     after: Any = None
 
@@ -256,6 +261,24 @@ class NodeReport(Part, frozen=True, kw_only=True):
     generations: list[Generation] = []
     """The latest first."""
     counts: Counts = Counts()
+
+
+def fit_to_travel(node: NodeReport) -> NodeReport:
+    """Return a node's document with only what JSON can carry.
+
+    A file's name may be no text, and TOML has numbers that JSON has not.
+    """
+    return msgspec.convert(_carried(msgspec.to_builtins(node)), NodeReport)
+
+
+def _carried(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode(errors="replace").decode()
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if isinstance(value, dict):
+        return {_carried(key): _carried(inner) for key, inner in value.items()}
+    return [_carried(inner) for inner in value] if isinstance(value, list) else value
 
 
 def plain(node: NodeReport) -> NodeReport:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import copy
 import hashlib
 import json
+import os
 import re
 import sys
 from collections import Counter
@@ -14,11 +16,13 @@ from typing import Any
 
 import msgspec
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from k0sruntime.cli.main import run
 from k0sruntime.errors import RefusedError
 from k0sruntime.seen import page, read
-from k0sruntime.seen.document import NodeReport
+from k0sruntime.seen.document import GPU, Machine, NodeReport
 
 EXAMPLE = Path(__file__).parent.parent.parent / "examples/fleet"
 AT = "2026-11-25T20:00:00+00:00"
@@ -203,6 +207,89 @@ def test_the_page_of_a_roll_back_tells_why() -> None:
     assert "Generation 2 failed its proof and was rolled back" in said
     assert "back to generation 1" in said
     assert "broken did not terminate successfully: exit status 1" in said
+
+
+def test_gpus_are_told_with_their_drivers() -> None:
+    gpu = GPU(address="0000:41:00.0", vendor=0x10DE, device_class=0x0302, driver="nvidia", driver_version="580.1")  # fmt: skip
+    node = msgspec.structs.replace(example(1), machine=Machine(gpus=[gpu]))
+    assert "GPU 0000:41:00.0 vendor 10de, nvidia 580.1" in Reader(page.html([node], AT)).said
+
+
+def test_what_json_cannot_carry_travels_all_the_same(tmp_path: Path, capsys: Any) -> None:
+    dropins = tmp_path / "etc/k0s/containerd.d"
+    dropins.mkdir(parents=True)
+    (dropins / "vendor.toml").write_text(
+        'version = 3\n[plugins."com.acme"]\nnumber = nan\nborn = 1979-05-27T07:32:00Z\n'
+    )
+    file = tmp_path / "etc/k0sruntime/config.toml"
+    file.parent.mkdir(parents=True)
+    file.write_text('[node]\nmode = "managed"\nk0s = "1.36"\n')
+    here = ["report", "--sandbox", str(tmp_path), "--no-providers"]
+    assert run([*here, "--name", os.fsdecode(b"n\xff"), "--json"]) == 0
+    document = tmp_path / "n.json"
+    document.write_text(capsys.readouterr().out)
+    node = read.read(str(document))
+    assert node.name == "n?"
+    assert {key.key[-1]: key.value for key in node.keys if "com.acme" in key.key} == {
+        "number": "nan",
+        "born": "1979-05-27T07:32:00Z",
+    }
+    assert run(here) == 0
+    assert "1979-05-27" in Reader(capsys.readouterr().out).said
+
+
+def test_an_image_root_has_a_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc/hostname").write_text("golden-image\n")
+    assert run(["report", "--root", str(tmp_path), "--no-providers", "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert (document["name"], document["containerd"]) == ("golden-image", None)
+
+
+PLAIN = st.none() | st.booleans() | st.integers() | st.text(max_size=8)
+ANY = st.recursive(PLAIN, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3), max_leaves=6)  # fmt: skip
+
+
+def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """Return the path of every value in a document."""
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()  # fmt: skip
+    return [*([path] if path else []), *(p for key, v in inner for p in places(v, (*path, key)))]
+
+
+DOCUMENT = json.loads((EXAMPLE / "worker-5.json").read_text())
+
+
+@settings(max_examples=25, deadline=None)
+@given(place=st.sampled_from(places(DOCUMENT)), value=ANY, gone=st.booleans())
+def test_a_document_that_is_wrong_somewhere_is_refused_or_shown(
+    tmp_path_factory: pytest.TempPathFactory, place: tuple[Any, ...], value: Any, gone: bool
+) -> None:
+    document = copy.deepcopy(DOCUMENT)
+    inner = document
+    for key in place[:-1]:
+        inner = inner[key]
+    if gone:
+        del inner[place[-1]]
+    else:
+        inner[place[-1]] = value
+    path = tmp_path_factory.mktemp("fuzz") / "n.json"
+    path.write_text(json.dumps(document))
+    try:
+        nodes = read.read_all([str(path)])
+    except RefusedError:
+        return
+    Reader(page.html([*nodes, example(1)], AT))
+
+
+@pytest.mark.parametrize("depth", [100, 500, 900, 980, 2000])
+def test_a_value_that_is_deep_is_refused_or_shown(tmp_path: Path, depth: int) -> None:
+    path = tmp_path / "n.json"
+    deep = "[" * depth + "]" * depth
+    path.write_text(
+        '{"kind":"NodeReport","schema":1,"name":"","at":"","state":"empty",'
+        f'"keys":[{{"key":["a"],"value":{deep}}}]}}'
+    )
+    assert run(["report", str(path)]) in (0, 3)
 
 
 def test_without_jinja_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -49,6 +49,7 @@ SHOTS = (
     Shot("report-node-light", ("worker-5",), 1180, 1000),
     Shot("report-node-dark", ("worker-4",), 1180, 1180, scheme="dark", at="#pending"),
     Shot("report-tree", ("worker-3",), 1180, 900, at="#configuration"),
+    Shot("report-history", ("worker-5",), 900, 420, at="#history"),
     Shot("report-phone", ("worker-7",), 390, 1000),
     Shot("report-print", ("worker-5",), 720, 1018, scheme="dark", media="print"),
 )

@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from k0sruntime import json_keys
+from k0sruntime.clock import now
 from k0sruntime.errors import Problem, RefusedError
 from k0sruntime.installed import record_of
 from k0sruntime.ledger import State
@@ -140,6 +141,7 @@ def _next_ledger(plan: Plan, ledger: Ledger, paths: Paths) -> Ledger:
         programs=programs,
         runtime_classes=plan.runtime_classes,
         cri=plan.cri,
+        at=ledger.at if plan.generation == ledger.generation else now(),
     )
 
 

@@ -161,11 +161,7 @@ def refuse(composition: Composition, node: Node[Any]) -> tuple[str, ...]:
     """
     refuse_incoherent(composition, node)
     refuse_leftovers(composition, node)
-    target = target_of(composition, node, machine=node.paths.root == "/")
-    if target is None or composition.mode == "remote":
-        return ()
-    files = AsComposed(node.files, {file.path: file.content for file in composition.files})
-    findings = lint.check(subject_of(composition, node.paths), target, files)
+    findings = judged(composition, node)
     found = [finding for finding in findings if _blocks(finding)]
     if found:
         raise RefusedError(*(problem(finding) for finding in found))
@@ -205,6 +201,15 @@ def not_judged(composition: Composition, node: Node[Any]) -> tuple[str, ...]:
     if node.paths.root != "/":
         notes.append("whether programs of handlers are there was not judged: they may come later")
     return tuple(notes)
+
+
+def judged(composition: Composition, node: Node[Any]) -> tuple[Finding, ...]:
+    """Return what lint says of a composition on its node; nothing where another CRI serves."""
+    target = target_of(composition, node, machine=node.paths.root == "/")
+    if target is None or composition.mode == "remote":
+        return ()
+    files = AsComposed(node.files, {file.path: file.content for file in composition.files})
+    return lint.check(subject_of(composition, node.paths), target, files)
 
 
 def _blocks(finding: Finding) -> bool:

@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, Any
 from k0sruntime.errors import Problem, RefusedError
 from k0sruntime.json_keys import Before
 from k0sruntime.plan import Ledger, OwnedFile, Running, digest
+from k0sruntime.rolled_back import RolledBack
 from k0sruntime.whose_cri import CRIOf
 
 if TYPE_CHECKING:
@@ -142,9 +143,13 @@ class State:
 
     def save(self, ledger: Ledger) -> None:
         """Write the ledger, and the generation that it stands for."""
-        content = ledger_json(ledger)
-        write_atomically(f"{self.folder}/generations/{ledger.generation}.json", content)
-        write_atomically(f"{self.folder}/ledger.json", content)
+        self.record_generation(ledger)
+        write_atomically(f"{self.folder}/ledger.json", ledger_json(ledger))
+
+    def record_generation(self, ledger: Ledger) -> None:
+        """Write a generation without making it the present one."""
+        path = f"{self.folder}/generations/{ledger.generation}.json"
+        write_atomically(path, ledger_json(ledger))
 
     def generation(self, number: int) -> Ledger | None:
         """Return a recorded generation, or ``None``.
@@ -341,9 +346,15 @@ def ledger_from(document: Mapping[str, Any]) -> Ledger:
         dict(document.get("programs", {})),
         dict(document.get("runtime_classes", {})),
         CRIOf(**document.get("cri", {})),
+        str(document.get("at", "")),
+        _rolled_back(document.get("rolled_back")),
     )
 
 
+def _rolled_back(found: Mapping[str, Any] | None) -> RolledBack | None:
+    return RolledBack(found["at"], found["to"], tuple(found["reasons"])) if found else None
+
+
 def as_proved(ledger: Ledger) -> Ledger:
-    """Return the ledger with its proof passed."""
-    return replace(ledger, proved=True)
+    """Return the ledger with its proof passed: nothing gives it up any more."""
+    return replace(ledger, proved=True, rolled_back=None)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from k0sruntime.binaries import Installation
     from k0sruntime.compose import Composition, DesiredFile
     from k0sruntime.json_keys import Before
+    from k0sruntime.rolled_back import RolledBack
 
 Verdict = Literal["start", "bounce", "stop", "none"]
 
@@ -63,6 +64,10 @@ class Ledger:
     """The RuntimeClass that each handler is offered as: containerd's files do not tell it."""
     cri: CRIOf = field(default_factory=CRIOf)
     """Whose CRI the node had."""
+    at: str = field(default="", compare=False)
+    """When it was applied, in ISO 8601; empty in records that do not tell."""
+    rolled_back: RolledBack | None = field(default=None, compare=False)
+    """Why it was given up, if it was."""
 
 
 @dataclass(frozen=True)

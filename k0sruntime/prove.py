@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from k0sruntime import last_proof
 from k0sruntime.collect import for_provider
 from k0sruntime.errors import Problem
 from k0sruntime.proof import Proven, Target, failures
@@ -86,6 +87,7 @@ def prove(
         if socket and (wrong := unfit(node.paths.on_disk(socket), cri, owner)):
             raise NotProvedError([wrong])
         proofs = verify(target, node, cri, checks)
+    last_proof.save(node.paths, socket or node.paths.socket, proofs)
     failed = failures(proofs)
     if failed:
         where = socket or node.paths.socket

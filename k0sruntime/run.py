@@ -10,7 +10,7 @@ import contextlib
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from k0sruntime import gate, kubectl, last_good, next_start, supervisor
+from k0sruntime import counts, gate, kubectl, last_good, next_start, supervisor
 from k0sruntime.bounce import Done, start_and_prove
 from k0sruntime.compose.k0s_unit import PROFILE
 from k0sruntime.contributions import Check
@@ -104,6 +104,7 @@ def _run_managed(prepared: Prepared, story: Story, watched: Watched) -> Done:
         return Done(notes=(reason, *notes))
     if watched.touched():
         managed.wait(node, managed.ticks(), prepared.node_settings.bounce_seconds, story)
+        counts.add(node.paths, bounces=1)
     else:
         managed.settle(node, prepared.node_settings.bounce_seconds, story)
     with story.stage("verify") as tell:

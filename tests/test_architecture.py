@@ -40,6 +40,8 @@ PURE = [
     "hosts_folders.py",
     "coherence.py",
     "units.py",
+    "rolled_back.py",
+    *(f"seen/{name}.py" for name in ("document", "describe", "fleet", "tree", "metrics")),
     *(str(path.relative_to(PACKAGE)) for path in (PACKAGE / "compose").rglob("*.py")),
     *(str(path.relative_to(PACKAGE)) for path in (PACKAGE / "pulls").rglob("*.py")),
     *(

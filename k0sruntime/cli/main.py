@@ -20,6 +20,7 @@ COMMANDS = {
     "plan": "Show what up would do, and why.",
     "fetch": "Get all programs that the settings name in advance.",
     "status": "Show what runs, what is owned, and what the last proof said.",
+    "report": "Make one page of the node, or of a whole fleet, for a browser.",
     "supervise": "Stay with the containerd that up has started.",
     "verify": "Prove the running node once more, changing nothing.",
     "providers": "List the providers: where they come from, and what they do here.",

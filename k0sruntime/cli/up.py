@@ -181,8 +181,8 @@ def _stay(asked: Request, story: Story, show: Callable[[Outcome], None]) -> int:
         supervise,
         supervisor,
     )
-    from k0sruntime.bounce import now
     from k0sruntime.cli import render_error
+    from k0sruntime.clock import now
     from k0sruntime.errors import K0sRuntimeError
     from k0sruntime.sd_notify import notify
 

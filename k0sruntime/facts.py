@@ -7,7 +7,6 @@ with a time limit; they answer while other things go on.
 from __future__ import annotations
 
 import os
-import platform
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -91,7 +90,7 @@ def observe_node(
         None,
         files,
         paths=paths,
-        arch=platform.machine(),
+        arch=host.machine(paths.root),
         containerd=containerd,
         k0s=k0s,
         k0s_installed=installed.version if installed else None,

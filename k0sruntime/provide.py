@@ -53,7 +53,7 @@ def fetch(
     """
     settings = own.downloads
     fetcher = Fetcher(
-        Cache(cache_folder(request, own)),
+        Cache(request.only or cache_folder(request, own)),
         offline=request.offline or settings.offline,
         ca=settings.ca,
         progress=story.progress,

@@ -167,6 +167,18 @@ def offline_option(function: F) -> F:
     )(function)
 
 
+def bundle_option(function: F) -> F:
+    """Add the option of commands that take everything out of a bundle."""
+    return click.option(
+        "--bundle",
+        metavar="FILE",
+        type=click.Path(dir_okay=False, exists=True),
+        envvar="K0SRUNTIME_BUNDLE",
+        show_envvar=True,
+        help="Take settings, images and programs out of this archive; see k0sruntime bundle.",
+    )(function)
+
+
 def paths(sandbox: str | None, root: str | None) -> Paths:
     """Return the node's paths for ``--sandbox`` or ``--root``.
 

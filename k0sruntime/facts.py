@@ -56,7 +56,7 @@ def ask_programs(paths: Paths, settings: NodeSettings) -> Programs:
         (containerd, known or begin([paths.on_disk(containerd), "--version"], VERSION_SECONDS))
         if containerd
         else None,
-        begin(_status_command(k0s, paths), STATUS_SECONDS) if k0s and paths.root == "/" else None,
+        begin(_status_command(k0s, paths), STATUS_SECONDS) if k0s and not paths.elsewhere else None,
     )
 
 
@@ -74,7 +74,7 @@ def observe_node(
         RefusedError: a containerd or k0s that the operator named does not answer.
     """
     files = RealFiles(paths)
-    no_kvm = host.kvm_problem(paths.root)
+    no_kvm = "" if paths.elsewhere else host.kvm_problem(paths.root)
     installed = _k0s(programs, settings)
     asked: Mode | None = mode or (None if settings.mode == "auto" else settings.mode)
     mode = asked or _mode(paths, installed)
@@ -98,12 +98,12 @@ def observe_node(
         mode=mode,
         scheme=None if settings.scheme == "auto" else settings.scheme,
         search_path=programs.search,
-        gpus=_gpus(files),
-        kernel=host.kernel(paths.root),
+        gpus=() if paths.elsewhere else _gpus(files),
+        kernel=None if paths.elsewhere else host.kernel(paths.root),
         kvm=files.exists(host.KVM) and not no_kvm,
         kvm_problem=no_kvm,
-        cgroups=_cgroups(files),
-        can_lower_oom_score=_has_capability(CAP_SYS_RESOURCE) if paths.root == "/" else True,
+        cgroups=2 if paths.elsewhere else _cgroups(files),
+        can_lower_oom_score=paths.elsewhere or _has_capability(CAP_SYS_RESOURCE),
         probe_image=settings.probe_image,
         offline=settings.downloads.offline,
         os_release=_os_release(files),
@@ -129,7 +129,7 @@ def _mode(paths: Paths, k0s: Program | None) -> Mode:
 
 
 def _search_path(paths: Paths, settings: NodeSettings) -> tuple[str, ...]:
-    path = os.environ.get("PATH", DEFAULT_PATH) if paths.root == "/" else DEFAULT_PATH
+    path = DEFAULT_PATH if paths.elsewhere else os.environ.get("PATH", DEFAULT_PATH)
     before = State(paths).running()
     known = before.search_path if before else ()
     folders = (*settings.path, paths.bin, *path.split(":"), *known)

@@ -1,6 +1,7 @@
 """Writing a bundle: the same content gives the same bytes.
 
-What lies there stays until the new one is whole. No owner, no time and no order of a file system gets into the archive.
+What lies there stays until the new one is whole. No owner, no time and no order of a file system
+gets into the archive.
 """
 
 from __future__ import annotations

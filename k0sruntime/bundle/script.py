@@ -86,7 +86,7 @@ for path in sorted(there & set(wheels)):
             found.update(data)
     if found.hexdigest() != wheels[path]:
         wrong.append("%s is damaged" % path)
-sys.exit("\n".join(wrong))
+sys.exit("\n".join(wrong) or None)
 CHECK
 
 made=''

@@ -191,7 +191,9 @@ def paths(sandbox: str | None, root: str | None) -> Paths:
         raise click.UsageError("--sandbox and --root exclude each other.")
     if sandbox:
         return Paths.in_sandbox(os.path.abspath(sandbox))
-    return Paths(root=os.path.abspath(root)) if root else Paths(settings=_settings_file())
+    return (
+        Paths(root=os.path.abspath(root), image=True) if root else Paths(settings=_settings_file())
+    )
 
 
 def _settings_file() -> str:

@@ -114,8 +114,11 @@ class Cache:
                         partial.write(data)
                     partial.commit()
         for entry in _files(f"{other.folder}/documents"):
-            with refused_io(self.folder), open(entry.path, "rb") as file:
-                write_atomically(f"{self.folder}/documents/{entry.name}", file.read())
+            target = f"{self.folder}/documents/{entry.name}"
+            with refused_io(target), open(entry.path, "rb") as file:
+                content = file.read()
+                if not os.path.isfile(target) or digest_of(target, "sha256") != _sha256(content):
+                    write_atomically(target, content)
 
     def _document(self, url: str) -> str:
         return f"{self.folder}/documents/{hashlib.sha256(url.encode()).hexdigest()}"
@@ -175,6 +178,10 @@ class Partial:
             os.replace(self.path, self._target)
             sync_folder(os.path.dirname(self._target))
         return self._target
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
 def _files(folder: str) -> list[os.DirEntry[str]]:

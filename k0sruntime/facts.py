@@ -15,7 +15,7 @@ from k0sruntime.errors import Problem, RefusedError
 from k0sruntime.ledger import State
 from k0sruntime.node import GPU, Node, Paths, Program, Version
 from k0sruntime.processes import alive, identity
-from k0sruntime.programs import Asked, begin
+from k0sruntime.programs import Asked, ask, begin
 from k0sruntime.real_files import RealFiles
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def observe_node(
     """
     files = RealFiles(paths)
     no_kvm = "" if paths.elsewhere else host.kvm_problem(paths.root)
-    installed = _k0s(programs, settings)
+    installed = _k0s(programs, settings, paths)
     asked: Mode | None = mode or (None if settings.mode == "auto" else settings.mode)
     mode = asked or _mode(paths, installed)
     service = None
@@ -85,7 +85,7 @@ def observe_node(
         paths = replace(paths, data=data)
         programs = _elsewhere(programs, files, settings, paths)
     k0s = installed._replace(version=service.version) if installed and service else installed
-    containerd = _containerd(programs, settings)
+    containerd = _containerd(programs, settings, paths)
     return Node(
         None,
         files,
@@ -136,21 +136,31 @@ def _search_path(paths: Paths, settings: NodeSettings) -> tuple[str, ...]:
     return tuple(dict.fromkeys(folder for folder in folders if folder.startswith("/")))
 
 
-def _k0s(programs: Programs, settings: NodeSettings) -> Program | None:
+def _k0s(programs: Programs, settings: NodeSettings, paths: Paths) -> Program | None:
     if settings.k0s:
         version = Version.parse(settings.k0s)  # the settings refuse what is none
         return Program("", version) if version else None
     if programs.k0s is None:
         return None
-    version = _version(programs.k0s[1])
-    return Program(programs.k0s[0], version) if version else None
+    path, asked = programs.k0s
+    version = _version(asked) or _version_inside(paths, path, "version")
+    if version is None and paths.root != "/":  # standalone mode would be the wrong guess
+        raise RefusedError(
+            Problem(
+                "the image's k0s does not run on this machine, so its version is not known",
+                place=path,
+                remedy='Name its line in the settings: [node] k0s = "1.36".',
+            )
+        )
+    return Program(path, version) if version else None
 
 
-def _containerd(programs: Programs, settings: NodeSettings) -> Program | None:
+def _containerd(programs: Programs, settings: NodeSettings, paths: Paths) -> Program | None:
     if programs.containerd is None:
         return None
     path, answer = programs.containerd
     version = answer if isinstance(answer, Version) else _version(answer)
+    version = version or _version_inside(paths, path, "--version")
     if version is None and settings.containerd:
         raise RefusedError(
             Problem(
@@ -176,6 +186,14 @@ def _first(files: RealFiles, search: Iterable[str], name: str) -> str:
 
 def _version(asked: Asked) -> Version | None:
     answer = asked.answer()
+    return Version.parse(answer.output) if answer.status == 0 else None
+
+
+def _version_inside(paths: Paths, path: str, argument: str) -> Version | None:
+    """Ask a program of an image for its version with the image's own libraries."""
+    if paths.root == "/":
+        return None
+    answer = ask(["chroot", paths.root, path, argument], VERSION_SECONDS)
     return Version.parse(answer.output) if answer.status == 0 else None
 
 

@@ -99,6 +99,8 @@ if TYPE_CHECKING:
     "listed",
     metavar="FILE",
     type=click.Path(exists=True, dir_okay=False),
+    envvar="K0SRUNTIME_BUNDLE_LIST",
+    show_envvar=True,
     help="Show what a bundle holds, and check it; nothing is written.",
 )
 @json_option

@@ -18,7 +18,7 @@ COMMANDS = {
     "down": "Stop what we started and remove what we own, nothing else.",
     "plan": "Show what up would do, and why.",
     "fetch": "Get all programs that the settings name in advance.",
-    "bundle": "Pack all that a node without a network needs into one archive.",
+    "bundle": "Pack wheels, programs, images and settings for a site without a network.",
     "status": "Show what runs, what is owned, and what the last proof said.",
     "supervise": "Stay with the containerd that up has started.",
     "verify": "Prove the running node once more, changing nothing.",

@@ -22,7 +22,7 @@ API_VERSION = 12
 
 PROGRAMS = ("/usr/local/bin/k0s", "/usr/bin/k0s", "/usr/lib/systemd/systemd", "/bin/sh")
 """Programs of which a Linux image has at least one."""
-MOST_LINKS = 8
+MOST_STEPS = 64
 
 
 def machine(root: str) -> str:
@@ -36,13 +36,20 @@ def machine(root: str) -> str:
 
 
 def _in_root(root: str, path: str) -> str:
-    """Return where a path of the image lies, with its links followed as the image sees them."""
-    for _ in range(MOST_LINKS):
-        on_disk = posixpath.join(root, path.lstrip("/"))
-        if not os.path.islink(on_disk):
+    """Return where a path of the image lies, with every link followed as the image sees it."""
+    found, left = "/", path.strip("/").split("/")
+    for _ in range(MOST_STEPS):
+        if not left:
             break
-        path = posixpath.normpath(posixpath.join(posixpath.dirname(path), os.readlink(on_disk)))
-    return posixpath.join(root, path.lstrip("/"))
+        step = posixpath.normpath(posixpath.join(found, left.pop(0)))
+        on_disk = posixpath.join(root, step.lstrip("/"))
+        if os.path.islink(on_disk):
+            target = os.readlink(on_disk)
+            found = "/" if target.startswith("/") else found
+            left = [*target.strip("/").split("/"), *left]
+        else:
+            found = step
+    return posixpath.join(root, found.lstrip("/"))
 
 
 def kernel(root: str) -> Version | None:

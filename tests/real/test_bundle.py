@@ -19,12 +19,14 @@ from typing import Any
 
 import pytest
 
+from tests.console import blocks, typed
 from tests.real.conftest import CONTAINERDS, IMAGE, LAB, ROOT, RealNode, mounts, processes
-from tests.real.releases import SHIM, TARBALL, Mirror, archive, lay, programs
+from tests.real.releases import SHIM, Mirror, lay, programs
 
 pytestmark = pytest.mark.real
 
 DATE = "20260817.0"
+FILES = ("runsc", SHIM)
 PLUGINS = ("dockerd", "gvisor", "mirrors", "nvidia")
 SETTINGS = f"""
 [node]
@@ -39,22 +41,13 @@ network = "none"
 
 [gvisor.release]
 date = "{DATE}"
+layout = "files"
 source = "{{source}}"
 
 [mirrors."docker.io"]
 endpoints = ["https://mirror.example:5000"]
 headers = {{{{ Authorization = "Bearer zq7" }}}}
 """
-
-
-@dataclass
-class Site:
-    """Where there is a network: the bundle that was made there, and what was said."""
-
-    bundle: Path
-    document: dict[str, Any]
-    asked: list[str]
-    folder: Path
 
 
 @dataclass
@@ -83,100 +76,157 @@ def ok(*command: object, **environment: str) -> str:
     return done.stdout
 
 
-@pytest.fixture(scope="module")
-def links(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Our own wheels, which are on no index."""
-    target = tmp_path_factory.mktemp("links")
+def typed_at(folder: Path, lines: list[str], *, network: bool, **environment: str) -> str:
+    """Type lines of the documentation into a shell, and return what is printed."""
+    base = {k: v for k, v in os.environ.items() if not k.startswith("K0SRUNTIME_")}
+    path = f"{Path(sys.executable).parent}:{LAB}/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+    done = subprocess.run(
+        [*([] if network else ["unshare", "-n"]), "sh", "-ec", "\n".join(lines)],
+        capture_output=True,
+        text=True,
+        timeout=110,
+        cwd=folder,
+        env={**base, "PATH": path, "K0SRUNTIME_SUPERVISOR": "false", **environment},
+        check=False,
+    )
+    assert done.returncode == 0, f"{done.stderr}\n{done.stdout}"
+    return done.stdout
+
+
+def packed(folder: Path) -> tuple[Path, list[str]]:
+    """Pack as the documentation says: programs over HTTP, wheels by pip, images; return it.
+
+    The second result is what the server of programs was asked for.
+    """
+    (folder / "home/var/lib/k0s/images").mkdir(parents=True)
+    shutil.copy(LAB / "images/probe.tar", folder / "home/var/lib/k0s/images")
+    shutil.copy(LAB / "images/probe.tar", folder / "pause.tar")
+    lay(folder / "releases", DATE, {name: programs()[name] for name in FILES})
     sources = [ROOT, *(ROOT / "plugins" / name for name in PLUGINS)]
     pip = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"]
-    ok(*pip, "--wheel-dir", target, *sources)
-    return target
+    ok(*pip, "--wheel-dir", folder / "dist", *sources)
+    with Mirror(folder / "releases") as mirror:
+        (folder / "node.toml").write_text(SETTINGS.format(source=mirror.url))
+        lines = typed(blocks("air-gap.md", "console")[0])
+        there = {"K0SRUNTIME_SANDBOX": f"{folder}/home", "K0SRUNTIME_CACHE": f"{folder}/cache"}
+        said = typed_at(folder, lines, network=True, **there)
+        assert "zq7" not in said
+        return folder / "site.tar", [name for name, _ in mirror.asked]
 
 
-@pytest.fixture(scope="module")
-def site(links: Path, tmp_path_factory: pytest.TempPathFactory) -> Site:
-    """Programs over HTTP, wheels by pip, an image of the folder and one that is named."""
-    folder = tmp_path_factory.mktemp("site")
-    release = folder / "releases"
-    lay(release, DATE, {TARBALL: archive(programs())})
-    home = folder / "home"
-    images = home / "var/lib/k0s/images"
-    images.mkdir(parents=True)
-    shutil.copy(LAB / "images/probe.tar", images)
-    with Mirror(release) as mirror:
-        settings = folder / "node.toml"
-        settings.write_text(SETTINGS.format(source=mirror.url))
-        out = folder / "site.tar"
-        said = ok(
-            *(sys.executable, "-m", "k0sruntime", "bundle", out, "--sandbox", home, "--json"),
-            *("--settings", settings, "--find-links", links, "--cache", folder / "cache"),
-        )
-        return Site(out, json.loads(said), [name for name, _ in mirror.asked], folder)
+def holds_all(bundle: Path) -> None:
+    """See that a bundle holds all that the node needs, and keeps what nobody else may see."""
+    document = json.loads(
+        ok(sys.executable, "-m", "k0sruntime", "bundle", "--list", bundle, "--json")
+    )
+    paths = [entry["path"] for entry in document["entries"]]
+    assert [p for p in paths if p[:7] == "images/"] == ["images/pause.tar", "images/probe.tar"]
+    assert "settings/config.toml" in paths
+    for name in ("k0sruntime", "k0sruntime_gvisor", "grpcio", "pip"):
+        assert any(path.startswith(f"wheels/{name}-") for path in paths), name
+    (gvisor,) = document["programs"]
+    assert (gvisor["provider"], gvisor["version"]) == ("gvisor", DATE)
+    assert [p.split("/")[1] for p in gvisor["files"]] == ["sha512", "documents"] * 2
+    assert f"{sys.version_info[0]}.{sys.version_info[1]}" in document["python"]
+    assert bundle.stat().st_mode & 0o777 == 0o600, "the settings hold a credential"
+    with tarfile.open(bundle) as tar:
+        assert tar.getmember("settings/config.toml").mode == 0o600
 
 
-@pytest.fixture(scope="module")
-def program(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """k0sruntime out of the wheels alone, made where there is no network."""
-    folder = tmp_path_factory.mktemp("bare")
-    ok("tar", "-xf", site.bundle, "-C", folder, "manifest.json", "install.sh", "wheels")
-    target = folder / "opt/k0sruntime"
-    said = ok("unshare", "-n", "sh", folder / "install.sh", target, PYTHON=sys.executable)
-    assert f"next: {target}/bin/k0sruntime up --bundle FILE --offline" in said
-    return target / "bin/k0sruntime"
+def verdicts(document: dict[str, Any]) -> dict[str, str]:
+    return {proof["handler"] or proof["name"]: proof["verdict"] for proof in document["proofs"]}
 
 
 @pytest.fixture
-def bare(folder: Path, program: Path) -> Iterator[BareNode]:
+def bare(folder: Path, tmp_path: Path) -> Iterator[BareNode]:
     """A node with containerd 2 and nothing else."""
-    made = BareNode(folder, CONTAINERDS["2.1"], program=program)
+    made = BareNode(folder, CONTAINERDS["2.1"], program=tmp_path / "opt/bin/k0sruntime")
     yield made
     made.run("down", "--pods", "--force", "--purge")
     assert not processes(folder), "the test left processes behind"
     assert not mounts(folder), "the test left mounts behind"
 
 
-def test_it_holds_all_that_the_node_needs(site: Site) -> None:
-    document = site.document
-    paths = [entry["path"] for entry in document["entries"]]
-    assert [p for p in paths if p.startswith("images/")] == ["images/probe.tar"]
-    assert "settings/config.toml" in paths
-    for name in ("k0sruntime", "k0sruntime_gvisor", "grpcio", "pip"):
-        assert any(path.startswith(f"wheels/{name}-") for path in paths), name
-    assert site.asked == [f"{TARBALL}.sha512", TARBALL], "over HTTP, and once"
-    (gvisor,) = document["programs"]
-    assert (gvisor["provider"], gvisor["version"]) == ("gvisor", DATE)
-    assert [p.split("/")[1] for p in gvisor["files"]] == ["sha512", "documents"]
-    assert f"{sys.version_info[0]}.{sys.version_info[1]}" in document["python"]
-    assert site.bundle.stat().st_mode & 0o777 == 0o600, "the settings hold a credential"
-    with tarfile.open(site.bundle) as tar:
-        assert tar.getmember("settings/config.toml").mode == 0o600
-    assert "zq7" not in json.dumps(document)
+@pytest.mark.timeout(300)
+def test_a_bare_node_without_a_network_from_nothing_to_proved_handlers_and_back(
+    bare: BareNode, tmp_path: Path
+) -> None:
+    """The commands are those of docs/air-gap.md; what is below is without any interface."""
+    (tmp_path / "site").mkdir()
+    bundle, asked = packed(tmp_path / "site")
+    assert asked == [f"{name}{end}" for name in FILES for end in (".sha512", "")], "over HTTP"
+    holds_all(bundle)
 
-
-def test_up_needs_nothing_else_and_proves_every_handler(bare: BareNode, site: Site) -> None:
-    document = bare.ok("up", "--bundle", str(site.bundle), "--offline")
-    verdicts = {proof["handler"] or proof["name"]: proof["verdict"] for proof in document["proofs"]}
-    for name in ("runc", "crun", "runsc", "the kernel under runsc is gVisor's"):
-        assert verdicts[name] == "pass", document
+    (tmp_path / "carried").mkdir()
+    bundle = shutil.copy(bundle, tmp_path / "carried")
+    shutil.rmtree(tmp_path / "site")
+    lines = [
+        line.replace("/opt/k0sruntime", f"{tmp_path}/opt")
+        for line in typed(blocks("air-gap.md", "console")[2])
+    ]
+    there = {"PYTHON": sys.executable, "K0SRUNTIME_SANDBOX": str(bare.folder)}
+    said = typed_at(tmp_path / "carried", lines, network=False, **there)
+    assert f"the bundle's settings were laid to {bare.settings}" in said
+    assert "zq7" not in said
     assert bare.settings.stat().st_mode & 0o777 == 0o600
-    assert bare.settings.read_text().count("zq7") == 1
-    assert (bare.folder / "var/lib/k0s/images/probe.tar").exists()
-    assert f"the bundle's settings were laid to {bare.settings}" in document["notes"]
+    assert (bare.folder / "var/lib/k0s/images/pause.tar").exists()
+
     before = bare.files()
-    again = bare.ok("up", "--bundle", str(site.bundle), "--offline")
-    assert (again["ran"], bare.files()) == ("adopted", before), "a second one changes nothing"
+    document = bare.ok("up", "--bundle", str(bundle), "--offline")
+    for name in ("runc", "crun", "runsc", "the kernel under runsc is gVisor's"):
+        assert verdicts(document)[name] == "pass", document
+    assert (document["ran"], bare.files()) == ("adopted", before), "a second one changes nothing"
+    os.unlink(bundle)
     assert bare.ok("up", "--offline")["ran"] == "adopted", "nor does one without the bundle"
     fetched = bare.ok("fetch", "--offline")
-    assert [file["version"] for file in fetched["files"]] == [DATE], "it is in the node's cache"
+    assert [file["version"] for file in fetched["files"]] == [DATE] * 2, "the node's cache has it"
 
-
-def test_the_way_back_has_its_programs_without_the_bundle(bare: BareNode, site: Site) -> None:
-    bare.ok("up", "--bundle", str(site.bundle), "--offline")
     (installed,) = (bare.folder / "var/lib/k0sruntime/bin/gvisor").iterdir()
     bare.settings.write_text(bare.settings.read_text().partition("[gvisor]")[0])
     bare.ok("up", "--offline")
     shutil.rmtree(installed)
-    document = bare.ok("rollback", "1")
-    verdicts = {proof["handler"] or proof["name"]: proof["verdict"] for proof in document["proofs"]}
-    assert verdicts["runsc"] == "pass"
-    assert (installed / SHIM).exists()
+    assert verdicts(bare.ok("rollback", "1"))["runsc"] == "pass"
+    assert (installed / SHIM).exists(), "out of the cache"
+
+
+def test_a_containerd_that_runs_imports_what_the_next_bundle_brings(
+    node_2: RealNode, tmp_path: Path
+) -> None:
+    first = node_2.ok("up")
+    ctr = [LAB / "bin/ctr", "-a", node_2.socket, "-n", "k8s.io", "images"]
+    ok(*ctr, "rm", "--sync", IMAGE)
+    shutil.copy(LAB / "images/probe.tar", tmp_path / "again.tar")
+    bundle = tmp_path / "images.tar"
+    node_2.ok(
+        "bundle", str(bundle), "--no-wheels", "--no-images", "--image", f"{tmp_path}/again.tar"
+    )
+    document = node_2.ok("up", "--bundle", str(bundle), "--offline")
+    assert document["running"]["pid"] == first["running"]["pid"], "without a bounce"
+    assert IMAGE in ok(*ctr, "ls", "-q")
+
+
+def test_a_proof_that_fails_takes_back_what_the_bundle_laid(
+    node_2: RealNode, tmp_path: Path
+) -> None:
+    """The new handler's runtime says no to every sandbox: the old generation is back and proved."""
+    node_2.ok("up")
+    before = node_2.files()
+    images = sorted(os.listdir(node_2.folder / "var/lib/k0s/images"))
+    bad = tmp_path / "bad"
+    bad.write_text("#!/bin/sh\nexit 1\n")
+    bad.chmod(0o755)
+    settings = tmp_path / "node.toml"
+    settings.write_text(f'{node_2.settings.read_text()}\n[node.handlers.bad]\nbinary = "{bad}"\n')
+    shutil.copy(LAB / "images/probe.tar", tmp_path / "again.tar")
+    pack = ["--no-wheels", "--no-images", "--image", f"{tmp_path}/again.tar"]
+    first, second = tmp_path / "first.tar", tmp_path / "second.tar"
+    node_2.ok("bundle", str(first), *pack)
+    node_2.ok("bundle", str(second), *pack, "--settings", str(settings))
+    node_2.settings.unlink()
+    node_2.ok("up", "--bundle", str(first), "--offline")
+    (node_2.folder / "var/lib/k0s/images/again.tar").unlink()
+    done = node_2.run("up", "--bundle", str(second), "--offline")
+    assert done.returncode == 6, done.stderr
+    assert node_2.files() == before, "the settings of the first bundle are back as well"
+    assert sorted(os.listdir(node_2.folder / "var/lib/k0s/images")) == images
+    assert node_2.ok("up")["ran"] == "adopted"

@@ -12,6 +12,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,7 +21,7 @@ from typing import Any
 import pytest
 
 from k0sruntime.facts import CAP_SYS_RESOURCE, _has_capability
-from tests.real.conftest import IMAGE, LAB
+from tests.real.conftest import IMAGE, LAB, ROOT
 from tests.real.releases import SHIM, lay, programs
 
 pytestmark = pytest.mark.real
@@ -46,7 +47,10 @@ network = "none"
 date = "{DATE}"
 source = "{{source}}"
 """
-FROM_HERE = ("usr", "root", "work", "home", "tmp", "proc", "sys", "dev")
+NEEDED = (ROOT, LAB, LAB / "bin/containerd", sys.executable, sys.prefix, tempfile.gettempdir())
+FROM_HERE = {"usr", "proc", "sys", "dev", *(os.path.realpath(p).split("/")[1] for p in NEEDED)} | {
+    str(path).split("/")[1] for path in NEEDED
+}
 """What the booted image has of this machine: its libraries, this checkout, its Python, the lab."""
 BOOT = """
 set -e
@@ -109,7 +113,7 @@ def booted(root: Path) -> Iterator[Booted]:
         if not (root / name).is_symlink():
             (root / name).symlink_to(f"usr/{name}")
     (root / "run").mkdir(exist_ok=True)
-    script = BOOT.format(folders=" ".join(FROM_HERE))
+    script = BOOT.format(folders=" ".join(sorted(FROM_HERE)))
     process = subprocess.Popen(["unshare", "--mount", "sh", "-c", script, "boot", str(root)])
     try:
         deadline = time.monotonic() + 20
@@ -198,6 +202,24 @@ def test_the_first_boot_rewrites_nothing_and_proves_every_handler(root: Path) ->
         assert state_of(root) == before
         status = node.ok("status", *WITHOUT)
         assert [(g["generation"], g["proved"]) for g in status["generations"]] == [(1, True)]
+
+
+def test_in_a_container_build_the_image_is_the_very_root(root: Path) -> None:
+    """``--root /`` composes what ``--root DIR`` does from outside, and starts nothing."""
+    settings = root / "etc/k0sruntime/config.toml"
+    settings.write_text(settings.read_text().partition("[gvisor]")[0])
+    assert k0sruntime("up", "--root", root, *WITHOUT).returncode == 0
+    outside = {path: at[2:] for path, at in state_of(root).items()}
+    shutil.rmtree(root / "etc/k0s")
+    shutil.rmtree(root / "var/lib/k0sruntime")
+    with booted(root) as node:
+        built = node.ok("up", "--root", "/", *WITHOUT)
+        assert (built["ran"], built["running"], built["generation"]) == ("", None, 1)
+        assert {path: at[2:] for path, at in state_of(root).items()} == outside
+        assert node.inside("test", "-e", "/run/k0sruntime").returncode == 1
+        before = state_of(root)
+        up = node.ok("up", *WITHOUT)
+        assert (up["ran"], up["applied"], state_of(root)) == ("started", False, before)
 
 
 def test_a_node_that_is_not_as_its_image_thought_is_told_by_the_plan(root: Path) -> None:

@@ -56,6 +56,7 @@ def fetch(
         Cache(request.only or cache_folder(request, own)),
         offline=request.offline or settings.offline,
         ca=settings.ca,
+        bundle=bool(request.only),
         progress=story.progress,
     )
     found: dict[str, list[tuple[Download, str, str]]] = {}

@@ -7,9 +7,11 @@ import re
 from dataclasses import dataclass
 from importlib.util import find_spec
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from k0sruntime import in_advance, provide
+from msgspec.structs import replace
+
+from k0sruntime import in_advance, masking, provide, toml
 from k0sruntime.__about__ import __version__
 from k0sruntime.bundle import script, wheels
 from k0sruntime.bundle.manifest import IMAGE_NAME, SCRIPT, SETTINGS, Manifest, Program
@@ -18,7 +20,7 @@ from k0sruntime.cache import Cache
 from k0sruntime.errors import Problem, RefusedError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from k0sruntime.in_advance import Wanted
     from k0sruntime.stages import Request, Story
@@ -82,15 +84,38 @@ def make(
         with story.stage("pack") as tell:
             manifest, digest = pack(manifest, contents, out, story.progress)
             tell(f"{len(manifest.entries)} files")
-    return manifest, digest, needed.notes
+    return manifest, digest, (*needed.notes, *_left_to_the_node(needed.settings_text))
+
+
+def _left_to_the_node(settings: bytes) -> list[str]:
+    """Tell which files the settings name: none of them is in the bundle."""
+    paths = sorted(set(_paths(masking.table(toml.load(settings, "settings")))))
+    if not paths:
+        return []
+    return [f"not in the bundle, and named by the settings: {', '.join(paths)}"]
+
+
+def _paths(found: Any) -> Iterator[str]:
+    """Yield all absolute paths in a configuration; secrets are masked by now."""
+    if isinstance(found, dict):
+        for inner in found.values():
+            yield from _paths(inner)
+    elif isinstance(found, list):
+        for inner in found:
+            yield from _paths(inner)
+    elif isinstance(found, str) and re.fullmatch(r"/[^\s/]\S*", found):
+        yield found
 
 
 def _programs(
     request: Request, needed: Wanted, story: Story
 ) -> tuple[list[Content], list[Program]]:
     """Fetch the programs, and return their files and the vendors' checksum documents."""
-    found = provide.fetch(request, needed.settings, needed.installations, story)
-    cache = Cache(provide.cache_folder(request, needed.settings))
+    # The node's cache and its lack of a network are in these settings, and not this machine's.
+    downloads = replace(needed.settings.downloads, offline=request.offline, cache="")
+    here = replace(needed.settings, downloads=downloads)
+    found = provide.fetch(request, here, needed.installations, story)
+    cache = Cache(provide.cache_folder(request, here))
     contents: dict[str, Content] = {}
     programs = []
     for item in needed.installations:
@@ -138,8 +163,6 @@ def _wheels(
     choice: Choice, needed: Wanted, manifest: Manifest, folder: str, story: Story
 ) -> tuple[Manifest, list[Content]]:
     """Get the wheels and see that they are whole; return the manifest that knows of them."""
-    import msgspec
-
     wanted = wheels.Wanted(
         requirements(needed.distributions),
         choice.pythons,
@@ -155,9 +178,7 @@ def _wheels(
         tell(f"{len(names)}, for Python {', '.join(pythons)} on {needed.arch}")
     text = script.text(pythons, needed.arch, wanted.requirements)
     contents = [Content(f"wheels/{name}", f"{folder}/{name}") for name in names]
-    manifest = msgspec.structs.replace(
-        manifest, python=pythons, requirements=list(wanted.requirements)
-    )
+    manifest = replace(manifest, python=pythons, requirements=list(wanted.requirements))
     return manifest, [*contents, Content(SCRIPT, text.encode())]
 
 

@@ -186,3 +186,5 @@ def _show(
     words = ", ".join(f"{name} {version}" for name, version in manifest.distributions.items())
     click.echo(f"packed    with {words}")
     click.echo(f"sha256    {digest}\nfile      {path}, {size / 1e6:.1f} MB")
+    for note in notes:
+        click.echo(f"note: {note}")

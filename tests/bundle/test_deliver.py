@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
+import subprocess
 import tarfile
 from pathlib import Path
 
 import pytest
 
+from k0sruntime.bundle import placed
+from k0sruntime.bundle.archive import opened
 from k0sruntime.cli.main import run
+from k0sruntime.node import Paths
+from tests.real.releases import Mirror
 
-from .conftest import DATE, SETTINGS, Node, Site, lay_release
+from .conftest import DATE, SETTINGS, SHIM, Node, Site, lay_release
 
 NEXT = "20260721.0"
 
@@ -61,7 +67,7 @@ def test_no_other_cache_is_read(
     own = ["--settings", str(node.settings), "--cache", str(tmp_path / "cache")]
     before = node.files()
     assert node.up(poor, *own) == 3
-    assert "--offline opens no socket" in capsys.readouterr().err
+    assert "it is not in the bundle, and --offline opens no socket" in capsys.readouterr().err
     assert node.files() == before
     shutil.rmtree(site.releases)
     node.settings.write_text(text)
@@ -150,8 +156,6 @@ def test_what_is_refused_leaves_settings_and_images_as_they_were(
     before = node.files()
     release = site.releases / NEXT / os.uname().machine
     lay_release(site.releases, NEXT, os.uname().machine)
-    import hashlib
-
     content = b"#!/bin/sh\necho no way >&2\nexit 3\n"
     (release / "runsc").write_bytes(content)
     (release / "runsc.sha512").write_text(f"{hashlib.sha512(content).hexdigest()}  runsc\n")
@@ -229,3 +233,96 @@ def test_programs_of_the_bundle_never_lie_in_the_archives_own_places(site: Site)
     with tarfile.open(site.pack()) as tar:
         folders = {member.name.split("/")[0] for member in tar}
     assert folders == {"manifest.json", "programs", "images", "settings"}
+
+
+def test_no_socket_is_opened(
+    site: Site, node: Node, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import socket
+
+    text = site.settings.read_text()
+    bundle = site.pack()
+    site.settings.write_text(text.replace(str(site.releases), "https://vendor.example/releases"))
+    poor = site.folder / "poor.tar"
+    assert site.bundle(poor, "--no-wheels", "--offline") == 3, "packed where there is no network"
+
+    class Local(socket.socket):
+        """Of this machine: containerd's and the supervisor's are asked."""
+
+        def __init__(self, family: int = -1, *more: object, **others: object) -> None:
+            assert family == socket.AF_UNIX, "a socket was opened"
+            super().__init__(family, *more, **others)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(socket, "socket", Local)
+    assert node.up(bundle) == 0
+
+
+def test_that_the_node_has_no_network_does_not_hold_for_where_it_is_packed(
+    site: Site, node: Node, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Settings of such nodes say so, and name a cache of theirs."""
+    downloads = '[node.downloads]\noffline = true\ncache = "/nowhere/else"\n'
+    with Mirror(site.releases) as mirror:
+        text = SETTINGS.format(date=DATE, source=mirror.url)
+        site.settings.write_text(text + downloads)
+        pinned = []
+        for name in ("runsc", SHIM):
+            content = (site.releases / DATE / os.uname().machine / name).read_bytes()
+            pinned.append(
+                f'"{os.uname().machine}/{name}" = "{hashlib.sha512(content).hexdigest()}"'
+            )
+        site.settings.write_text(
+            "\n".join([text, "[gvisor.release.sha512]", *pinned, "", downloads])
+        )
+        bundle = site.pack()
+        assert [name for name, _ in mirror.asked] == ["runsc", SHIM]
+    assert "not in the bundle, and named by the settings: /nowhere/else" in capsys.readouterr().out
+    own = node.folder / "own-cache"
+    assert node.up(bundle, "--cache", str(own)) == 0
+    assert list((own / "sha512").iterdir())
+
+
+def test_killed_between_settings_and_the_rest_the_next_one_goes_on(site: Site, node: Node) -> None:
+    bundle = site.pack()
+    paths = Paths.in_sandbox(str(node.folder))
+    with opened(str(bundle)) as archive:
+        archive.check()
+        laid = placed.begin(paths)
+        laid.settings(archive, "")
+        laid.image(archive, archive.manifest.below("images")[0])
+    assert node.settings.exists(), "and nobody takes anything back"
+    assert node.up(a_newer(site)) == 0, "what was laid counts as a bundle's, and not as a person's"
+    assert NEXT in node.settings.read_text()
+
+
+@pytest.mark.real
+def test_a_full_disk_is_refused_and_nothing_is_changed(
+    site: Site, node: Node, capsys: pytest.CaptureFixture[str]
+) -> None:
+    site.image.write_bytes(os.urandom(2 << 20))
+    bundle = site.pack()
+    full = node.folder / "var/lib/k0s"
+    full.mkdir(parents=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", full], check=True)
+    try:
+        capsys.readouterr()
+        assert node.up(bundle) == 3
+        assert "No space left on device; nothing was changed" in capsys.readouterr().err
+        assert node.files() == {}
+        assert not list(full.iterdir()), "no half image fills the disk"
+    finally:
+        subprocess.run(["umount", full], check=True)
+
+
+@pytest.mark.real
+def test_a_folder_of_images_on_a_disk_of_its_own(site: Site, node: Node) -> None:
+    node.images.mkdir(parents=True)
+    subprocess.run(["mount", "-t", "tmpfs", "tmpfs", node.images], check=True)
+    try:
+        assert node.up(site.pack()) == 0
+        assert [path.name for path in node.images.iterdir()] == ["pause.tar"]
+        assert node.up(a_newer(site)) == 0
+        assert (node.images / "pause.tar").read_bytes() == b"another image"
+        assert [path.name for path in node.images.iterdir()] == ["pause.tar"]
+    finally:
+        subprocess.run(["umount", node.images], check=True)

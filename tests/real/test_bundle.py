@@ -101,7 +101,8 @@ def packed(folder: Path) -> tuple[Path, list[str]]:
     (folder / "home/var/lib/k0s/images").mkdir(parents=True)
     shutil.copy(LAB / "images/probe.tar", folder / "home/var/lib/k0s/images")
     shutil.copy(LAB / "images/probe.tar", folder / "pause.tar")
-    lay(folder / "releases", DATE, {name: programs()[name] for name in FILES})
+    for arch in ("x86_64", "aarch64"):
+        lay(folder / "releases", DATE, {name: programs()[name] for name in FILES}, arch)
     sources = [ROOT, *(ROOT / "plugins" / name for name in PLUGINS)]
     pip = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"]
     ok(*pip, "--wheel-dir", folder / "dist", *sources)
@@ -111,7 +112,14 @@ def packed(folder: Path) -> tuple[Path, list[str]]:
         there = {"K0SRUNTIME_SANDBOX": f"{folder}/home", "K0SRUNTIME_CACHE": f"{folder}/cache"}
         said = typed_at(folder, lines, network=True, **there)
         assert "zq7" not in said
-        return folder / "site.tar", [name for name, _ in mirror.asked]
+        asked = [name for name, _ in mirror.asked]
+        # For other nodes: as if our distributions were on the index.
+        there |= {"PIP_FIND_LINKS": f"{folder}/dist"}
+        said = typed_at(folder, typed(blocks("air-gap.md", "console")[1]), network=True, **there)
+        assert "for       aarch64, Python 3.12" in said
+        assert "cp312-cp312-manylinux" in said
+        assert "x86_64" not in said.partition("for  ")[0]
+        return folder / "site.tar", asked
 
 
 def holds_all(bundle: Path) -> None:

@@ -253,7 +253,7 @@ def change(request: Request, prepared: Prepared, story: Story) -> Outcome:
 
 def recover(paths: Paths, story: Story) -> None:
     """Undo what a killed command has left, before anything else is done."""
-    if paths.root == "/" and processes.running(paths) is None:
+    if not paths.elsewhere and processes.running(paths) is None:
         from k0sruntime.modes import standalone
 
         found = standalone.find_again(paths)

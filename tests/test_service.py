@@ -125,6 +125,18 @@ def test_a_program_that_the_image_lacks_is_told(
     assert "in the image yet" in capsys.readouterr().err
 
 
+@pytest.mark.real
+def test_systemd_itself_says_that_it_is_enabled(image: Path) -> None:
+    assert run(["install-service", "--root", str(image), "--init", "systemd"]) == 0
+    done = subprocess.run(
+        ["systemctl", f"--root={image}", "is-enabled", "k0sruntime.service"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.stdout, done.returncode) == ("enabled\n", 0), done.stderr
+
+
 def test_nobody_needs_it_enabled(image: Path) -> None:
     command = ["install-service", "--root", str(image), "--init", "systemd", "--no-enable"]
     assert run(command) == 0

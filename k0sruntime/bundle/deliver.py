@@ -63,7 +63,7 @@ def up(bundle: str, request: Request, story: Story) -> Outcome:
                 with _unpacked(archive, _fresh(request.paths)) as folder:
                     notes += _lay(archive, request, laid, story)
                     outcome = pipeline.converge(replace(request, only=folder), story)
-                    notes += tuple(_kept(folder, request))
+                    notes += (*_kept(folder, request), *_rests(outcome, laid))
             except BaseException:
                 laid.take_back()
                 raise
@@ -149,6 +149,12 @@ def _lay(archive: Archive, request: Request, laid: Placed, story: Story) -> tupl
     from k0sruntime.modes import images as imports
 
     return tuple(imports.import_bundles(bare_node(request)[0], laid.images))
+
+
+def _rests(outcome: Outcome, laid: Placed) -> Iterator[str]:
+    """Tell where nothing imports the images: k0s does not with another CRI, nor do we."""
+    if laid.images and outcome.composition and outcome.composition.mode == "remote":
+        yield f"nothing imports {', '.join(laid.images)}: another runtime serves the CRI"
 
 
 def _kept(folder: str, request: Request) -> Iterator[str]:

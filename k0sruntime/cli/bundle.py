@@ -136,6 +136,8 @@ def _choice(options: dict[str, Any]) -> Any:
     pythons = options.pop("pythons")
     if wheels and none:
         raise click.UsageError("--wheels and --no-wheels exclude each other.")
+    if not re.fullmatch(r"\w*", options["arch"]):
+        raise click.UsageError(f"--arch {options['arch']}: write one such as aarch64.")
     for python in pythons:
         if not re.fullmatch(r"3\.\d{2}", python):
             raise click.UsageError(f"--python-version {python}: write one such as 3.12.")

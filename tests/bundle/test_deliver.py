@@ -9,10 +9,11 @@ import shutil
 import subprocess
 import tarfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from k0sruntime.bundle import placed
+from k0sruntime.bundle import deliver, placed
 from k0sruntime.bundle.archive import opened
 from k0sruntime.cli.main import run
 from k0sruntime.node import Paths
@@ -326,3 +327,12 @@ def test_a_folder_of_images_on_a_disk_of_its_own(site: Site, node: Node) -> None
         assert [path.name for path in node.images.iterdir()] == ["pause.tar"]
     finally:
         subprocess.run(["umount", node.images], check=True)
+
+
+@pytest.mark.parametrize(("mode", "told"), [("remote", True), ("managed", False)])
+def test_images_that_nothing_imports_are_told(mode: str, told: bool) -> None:
+    """k0s imports none where another runtime serves the CRI, and that one is not ours."""
+    laid = placed.Placed(Paths(), images=["/var/lib/k0s/images/pause.tar"])
+    outcome = SimpleNamespace(composition=SimpleNamespace(mode=mode))
+    found = list(deliver._rests(outcome, laid))  # type: ignore[arg-type]
+    assert bool(found) is told

@@ -164,7 +164,9 @@ def test_a_python_without_pip_is_told(
     assert "the Python that runs this has no pip" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("more", [["--python-version", "3.x"], ["--wheels", "/", "--no-wheels"]])
+@pytest.mark.parametrize(
+    "more", [["--python-version", "3.x"], ["--wheels", "/", "--no-wheels"], ["--arch", "a b"]]
+)
 def test_what_contradicts_itself_is_usage(site: Site, more: list[str]) -> None:
     assert site.bundle(site.folder / "w.tar", *more) == 2
 

@@ -222,6 +222,20 @@ def test_in_a_container_build_the_image_is_the_very_root(root: Path) -> None:
         assert (up["ran"], up["applied"], state_of(root)) == ("started", False, before)
 
 
+def test_a_first_proof_that_fails_is_told_and_the_next_up_goes_on(root: Path) -> None:
+    """The node lacks what no image can bring it: here a hosts file."""
+    settings = root / "etc/k0sruntime/config.toml"
+    settings.write_text(settings.read_text().partition("[gvisor]")[0])
+    assert k0sruntime("up", "--root", root, *WITHOUT).returncode == 0
+    (root / "etc/hosts").rename(root / "etc/hosts.later")
+    with booted(root) as node:
+        up = node.inside(sys.executable, "-m", "k0sruntime", "up", *WITHOUT)
+        assert (up.returncode, "open /etc/hosts" in up.stderr) == (6, True), up.stderr
+        assert not list((root / "etc/k0s").rglob("*.toml")), "there is nothing to go back to"
+        (root / "etc/hosts.later").rename(root / "etc/hosts")
+        assert verdicts(node.ok("up", *WITHOUT))["crun"] == "pass"
+
+
 def test_a_node_that_is_not_as_its_image_thought_is_told_by_the_plan(root: Path) -> None:
     """A foreign drop-in that came after the image was made is a change like any other."""
     settings = root / "etc/k0sruntime/config.toml"

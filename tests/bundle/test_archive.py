@@ -15,8 +15,7 @@ import pytest
 
 from k0sruntime.bundle.manifest import is_place
 from k0sruntime.cli.main import run
-
-from .conftest import OTHER, Node, Site
+from tests.bundle.conftest import OTHER, Node, Site
 
 Members = list[tuple[tarfile.TarInfo, bytes]]
 

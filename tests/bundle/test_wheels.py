@@ -14,8 +14,7 @@ from k0sruntime.bundle.closure import Target, missing, running, wheels_in
 from k0sruntime.bundle.contents import requirements
 from k0sruntime.bundle.wheels import Wanted, whole_for
 from k0sruntime.errors import RefusedError
-
-from .conftest import OTHER, Site, lay_wheel
+from tests.bundle.conftest import OTHER, Site, lay_wheel
 
 HERE = platform.machine()
 OURS = ("k0sruntime", "k0sruntime-gvisor")

@@ -21,7 +21,7 @@ from typing import Any
 import pytest
 
 from k0sruntime.facts import CAP_SYS_RESOURCE, _has_capability
-from tests.real.conftest import IMAGE, LAB, ROOT
+from tests.real.conftest import CONTAINERDS, IMAGE, LAB, ROOT
 from tests.real.releases import SHIM, lay, programs
 
 pytestmark = pytest.mark.real
@@ -204,8 +204,11 @@ def test_the_first_boot_rewrites_nothing_and_proves_every_handler(root: Path) ->
         assert [(g["generation"], g["proved"]) for g in status["generations"]] == [(1, True)]
 
 
-def test_in_a_container_build_the_image_is_the_very_root(root: Path) -> None:
+@pytest.mark.parametrize("version", list(CONTAINERDS))
+def test_in_a_container_build_the_image_is_the_very_root(root: Path, version: str) -> None:
     """``--root /`` composes what ``--root DIR`` does from outside, and starts nothing."""
+    for name in ("containerd", "ctr", "containerd-shim-runc-v2"):
+        shutil.copy(CONTAINERDS[version].parent / name, root / "opt/node/bin")
     settings = root / "etc/k0sruntime/config.toml"
     settings.write_text(settings.read_text().partition("[gvisor]")[0])
     assert k0sruntime("up", "--root", root, *WITHOUT).returncode == 0
@@ -218,8 +221,14 @@ def test_in_a_container_build_the_image_is_the_very_root(root: Path) -> None:
         assert {path: at[2:] for path, at in state_of(root).items()} == outside
         assert node.inside("test", "-e", "/run/k0sruntime").returncode == 1
         before = state_of(root)
+        assert node.inside("rm", "-rf", "/run/k0s").returncode == 0  # as a boot finds it
+        plan = node.ok("plan", *WITHOUT)
+        changed = [file["path"] for file in plan["files"] if file["action"] != "unchanged"]
+        merged = ["/run/k0s/containerd-cri.toml"]  # what containerd 1.x reads, and no boot keeps
+        assert changed == (merged if version == "1.7" else [])
         up = node.ok("up", *WITHOUT)
-        assert (up["ran"], up["applied"], state_of(root)) == ("started", False, before)
+        assert (up["ran"], up["applied"]) == ("started", bool(changed))
+        assert state_of(root) == before
 
 
 def test_a_first_proof_that_fails_is_told_and_the_next_up_goes_on(root: Path) -> None:

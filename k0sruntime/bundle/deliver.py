@@ -63,9 +63,11 @@ def up(bundle: str, request: Request, story: Story) -> Outcome:
                 with _unpacked(archive, _fresh(request.paths)) as folder:
                     notes += _lay(archive, request, laid, story)
                     outcome = pipeline.converge(replace(request, only=folder), story)
+                    laid.finish()  # from here on the node is what the bundle says
                     notes += (*_kept(folder, request), *_rests(outcome, laid))
             except BaseException:
-                laid.take_back()
+                for sentence in laid.take_back():
+                    story.say(sentence)
                 raise
             finally:
                 laid.finish()

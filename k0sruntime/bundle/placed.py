@@ -47,12 +47,16 @@ class Placed:
     notes: list[str] = field(default_factory=list)
     _undo: list[Callable[[], None]] = field(default_factory=list)
 
-    def take_back(self) -> None:
-        """Leave the node as it was before, as far as this is about."""
+    def take_back(self) -> list[str]:
+        """Leave the node as it was before, as far as this is about; return what could not be."""
+        failed = []
         for undo in reversed(self._undo):
-            with contextlib.suppress(OSError):
+            try:
                 undo()
+            except OSError as exc:
+                failed.append(f"{exc.filename} could not be taken back: {exc.strerror}")
         self._undo.clear()
+        return failed
 
     def finish(self) -> None:
         """Forget the way back."""
@@ -102,11 +106,12 @@ class Placed:
         """
         path = f"{self.paths.images}/{entry.name}"
         on_disk, staged = self.paths.on_disk(path), f"{self._staging}/{entry.name}"
-        ours: dict[str, str] = self.known.get("images", {})
+        ours: dict[str, list[str]] = self.known.get("images", {})
+        known = ours.get(path, [])
         found = _sha256(on_disk)
         if found == entry.sha256:
             return
-        if found and ours.get(path) != found:
+        if found and found not in known:
             message = f"another image file of this name is there: {entry.name}"
             remedy = "Move it away, or pack the image under another name."
             raise RefusedError(Problem(message, path, archive.path, remedy))
@@ -119,10 +124,10 @@ class Placed:
                 os.makedirs(os.path.dirname(aside), exist_ok=True)
                 _unlink(aside)
                 _link(on_disk, aside)
-                self._undo.append(lambda: os.replace(aside, on_disk))
+                self._undo.append(lambda: _rename(aside, on_disk))
             else:
                 self._undo.append(lambda: _put_back(on_disk, None, 0))
-            self._record("images", {**ours, path: entry.sha256})
+            self._record("images", {**ours, path: [*known, entry.sha256]})
             _rename(staged, on_disk)
         self.images.append(path)
 
@@ -141,8 +146,8 @@ def begin(paths: Paths) -> Placed:
     with contextlib.suppress(*NONSENSE):
         content = _read(f"{State(paths).folder}/{RECORD}.json") or b"{}"
         document = json.loads(content)
-        settings, images = list(document.get("settings", [])), dict(document.get("images", {}))
-        known = {"settings": settings, "images": images}
+        images = {path: list(sums) for path, sums in document.get("images", {}).items()}
+        known = {"settings": list(document.get("settings", [])), "images": images}
     return Placed(paths, known)
 
 

@@ -295,6 +295,22 @@ def test_killed_between_settings_and_the_rest_the_next_one_goes_on(site: Site, n
     assert NEXT in node.settings.read_text()
 
 
+def test_killed_before_an_image_takes_the_place_of_the_last_one(
+    site: Site, node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert node.up(site.pack()) == 0
+    newer = a_newer(site)
+    with opened(str(newer)) as archive, monkeypatch.context() as killed:
+        archive.check()
+        killed.setattr(placed, "_rename", lambda *_: None)
+        placed.begin(Paths.in_sandbox(str(node.folder))).image(
+            archive, archive.manifest.below("images")[0]
+        )
+    assert (node.images / "pause.tar").read_bytes() == b"an image"
+    assert node.up(newer) == 0, "it is a bundle's image all the same"
+    assert (node.images / "pause.tar").read_bytes() == b"another image"
+
+
 @pytest.mark.real
 def test_a_full_disk_is_refused_and_nothing_is_changed(
     site: Site, node: Node, capsys: pytest.CaptureFixture[str]
@@ -324,6 +340,11 @@ def test_a_folder_of_images_on_a_disk_of_its_own(site: Site, node: Node) -> None
         assert node.up(a_newer(site)) == 0
         assert (node.images / "pause.tar").read_bytes() == b"another image"
         assert [path.name for path in node.images.iterdir()] == ["pause.tar"]
+        site.image.write_bytes(b"a third")
+        vendor = node.dropin.with_name("vendor.toml")
+        vendor.write_text("version = 2\n[plugins.'io.containerd.grpc.v1.cri']\n")
+        assert node.up(site.pack("third.tar")) == 3, "k0s would not start with that file"
+        assert (node.images / "pause.tar").read_bytes() == b"another image", "it is back"
     finally:
         subprocess.run(["umount", node.images], check=True)
 

@@ -205,7 +205,7 @@ def not_judged(composition: Composition, node: Node[Any]) -> tuple[str, ...]:
 
 def judged(composition: Composition, node: Node[Any]) -> tuple[Finding, ...]:
     """Return what lint says of a composition on its node; nothing where another CRI serves."""
-    target = target_of(composition, node, machine=node.paths.root == "/")
+    target = target_of(composition, node, machine=not node.paths.elsewhere)
     if target is None or composition.mode == "remote":
         return ()
     files = AsComposed(node.files, {file.path: file.content for file in composition.files})

@@ -145,6 +145,9 @@ class Paths:
     cache: str = "/var/cache/k0sruntime"
     """Where fetched programs are kept, on this machine: never below ``root``."""
     logs: str = "/var/log"
+    image: bool = False
+    """An image is being made: of this machine's kernel, devices and limits nothing is the node's,
+    even where the image is this very root, as in a container build."""
     sandbox: str = ""
     """The folder given with ``--sandbox``; empty on a real node."""
 
@@ -162,6 +165,11 @@ class Paths:
             logs=f"{folder}/var/log",
             sandbox=folder,
         )
+
+    @property
+    def elsewhere(self) -> bool:
+        """The node is not this machine, of which nothing may be taken for the node's."""
+        return self.image or self.root != "/"
 
     def on_disk(self, path: str) -> str:
         """Return where the node's ``path`` lies on this machine."""

@@ -164,30 +164,39 @@ def up(request: Request, story: Story) -> Outcome:
         K0sRuntimeError: refused with nothing written, or rolled back; see ``errors.py``.
     """
     with locked(request.paths, request.lock_timeout, story.say):
-        recover(request.paths, story)
-        try:
-            prepared = prepare(request, story)
-            refuse_other_hands(prepared.plan)
-            _refuse_start(request, prepared)
-            if request.apply_k0s:
-                k0s_install.judge(prepared, story)
-            prepared = provide.provide(request, prepared, story)
-            if prepared.plan.empty and proved(prepared):
-                outcome = adopt(prepared, story)
-            else:
-                outcome = change(request, prepared, story)
-        except K0sRuntimeError:
-            supervised.ensure(request, bare_settings(request))  # whatever runs now is stayed with
-            raise
-        if prepared.composition.mode == "remote" and prepared.composition.stays:
-            supervised.ensure(request, prepared.node_settings)  # what runs, runs on as it is
-            return provide.tidied(request, prepared, outcome)
-        if request.start:
-            last_good.release(request.paths)
-        if request.start and request.remember:
-            request_record.save(request, prepared.settings_text, prepared.inputs)
-        outcome = provide.tidied(request, prepared, outcome)
-        return supervised.stayed_with(request, prepared.node_settings, outcome)
+        return converge(request, story)
+
+
+def converge(request: Request, story: Story) -> Outcome:
+    """Do what ``up`` does; the caller holds the node's lock.
+
+    Raises:
+        K0sRuntimeError: as ``up``.
+    """
+    recover(request.paths, story)
+    try:
+        prepared = prepare(request, story)
+        refuse_other_hands(prepared.plan)
+        _refuse_start(request, prepared)
+        if request.apply_k0s:
+            k0s_install.judge(prepared, story)
+        prepared = provide.provide(request, prepared, story)
+        if prepared.plan.empty and proved(prepared):
+            outcome = adopt(prepared, story)
+        else:
+            outcome = change(request, prepared, story)
+    except K0sRuntimeError:
+        supervised.ensure(request, bare_settings(request))  # whatever runs now is stayed with
+        raise
+    if prepared.composition.mode == "remote" and prepared.composition.stays:
+        supervised.ensure(request, prepared.node_settings)  # what runs, runs on as it is
+        return provide.tidied(request, prepared, outcome)
+    if request.start:
+        last_good.release(request.paths)
+    if request.start and request.remember:
+        request_record.save(request, prepared.settings_text, prepared.inputs)
+    outcome = provide.tidied(request, prepared, outcome)
+    return supervised.stayed_with(request, prepared.node_settings, outcome)
 
 
 def _refuse_start(request: Request, prepared: Prepared) -> None:
@@ -274,7 +283,7 @@ def change(request: Request, prepared: Prepared, story: Story) -> Outcome:
 def recover(paths: Paths, story: Story) -> None:
     """Undo what a killed command has left, before anything else is done."""
     service_copy.recover(paths, story)
-    if paths.root == "/" and processes.running(paths) is None:
+    if not paths.elsewhere and processes.running(paths) is None:
         from k0sruntime.modes import standalone
 
         found = standalone.find_again(paths)

@@ -53,9 +53,10 @@ def fetch(
     """
     settings = own.downloads
     fetcher = Fetcher(
-        Cache(cache_folder(request, own)),
+        Cache(request.only or cache_folder(request, own)),
         offline=request.offline or settings.offline,
         ca=settings.ca,
+        bundle=bool(request.only),
         progress=story.progress,
     )
     found: dict[str, list[tuple[Download, str, str]]] = {}

@@ -70,6 +70,8 @@ class Request:
     """Never open a socket to another machine: to fetch something, or to check it."""
     cache: str = ""
     """Folder of what was fetched, where it is not the machine's own."""
+    only: str = ""
+    """Folder of fetched files that counts instead of any cache: what a bundle has brought."""
     cri_socket: str = ""
     """CRI of another runtime, as ``--cri-socket`` of k0s has it."""
     remember: bool = True

@@ -91,10 +91,16 @@ ON_THE_NODE = [
     "rehearse --k0s 1.36 --dropins {etc}/containerd.d",
     "fetch",
     "fetch --json",
+    "bundle {etc}/site.tar --no-wheels",
+    "bundle {etc}/site.tar --no-wheels --json",
+    "bundle --list {etc}/site.tar",
+    "bundle --list {etc}/site.tar --json",
     "install-service --print",
     "status",
     "verify",
     "up",
+    "up --bundle {etc}/site.tar --offline",
+    "up --bundle {etc}/site.tar --dry-run --json",
     "up --json",
     "status --json",
     "status --prometheus -",
@@ -193,12 +199,37 @@ def test_what_was_written_is_what_the_settings_say(folder: Path) -> None:
     assert "zq7-bearer" in (dropins / "certs.d/docker.io/hosts.toml").read_text()
 
 
-@pytest.mark.parametrize("command", ["plan", "plan --json", "fetch --offline", "up --offline"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        *("plan", "plan --json", "fetch --offline", "up --offline"),
+        "bundle {etc}/site.tar --no-wheels",
+    ],
+)
 def test_the_source_of_a_release_is_masked(
     folder: Path, capfd: pytest.CaptureFixture[str], command: str
 ) -> None:
     (folder / "etc/k0sruntime/config.toml").write_text(SETTINGS + WITH_RELEASE)
     assert HUSH not in said(command, folder, capfd, on(folder, *WITHOUT))
+
+
+def test_a_bundle_whose_settings_the_node_has_not_shows_none_of_either(
+    folder: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    options = on(folder, *WITHOUT, "gvisor")
+    said("bundle {etc}/site.tar --no-wheels", folder, capfd, options)
+    file = folder / "etc/k0sruntime/config.toml"
+    file.write_text(SETTINGS.replace("zq7-pass", "zq7-other"))
+    found = said("up --bundle {etc}/site.tar --offline", folder, capfd, options)
+    assert "differ in [mirrors] docker.io" in found
+    assert HUSH not in found
+
+
+def test_the_archive_is_its_owners_alone(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    said("bundle {etc}/site.tar --no-wheels", folder, capfd, on(folder, *WITHOUT, "gvisor"))
+    archive = folder / "etc/k0s/site.tar"
+    assert HUSH.encode() in archive.read_bytes(), "it carries the settings"
+    assert archive.stat().st_mode & 0o077 == 0
 
 
 WRONG_URLS = [

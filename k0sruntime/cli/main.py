@@ -19,6 +19,7 @@ COMMANDS = {
     "down": "Stop what we started and remove what we own, nothing else.",
     "plan": "Show what up would do, and why.",
     "fetch": "Get all programs that the settings name in advance.",
+    "bundle": "Pack wheels, programs, images and settings for a site without a network.",
     "status": "Show what runs, what is owned, and what the last proof said.",
     "report": "Make one page of the node, or of a whole fleet, for a browser.",
     "supervise": "Stay with the containerd that up has started.",

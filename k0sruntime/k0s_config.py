@@ -33,14 +33,14 @@ def merged(text: str, profile: KubeletProfile, place: str) -> str:
             the profile cannot go in without changing something else.
     """
     bare = text.removeprefix(BOM)
-    documents = _load(bare, place)
+    documents = load(bare, place)
     number = _config(documents, place)
     wanted = copy.deepcopy(documents)
     if not _put(wanted[number], profile, place):
         return text
     try:
         result = _spliced(bare, number, documents[number], profile)
-        if _load(result, place) != wanted:
+        if load(result, place) != wanted:
             raise yaml_text.OddError("its layout")  # noqa: TRY301 - told as the others are
     except (yaml_text.OddError, RefusedError, IndexError) as exc:
         why = str(exc) if isinstance(exc, yaml_text.OddError) else "its layout"
@@ -149,7 +149,7 @@ def patch(text: str, profile: KubeletProfile, place: str) -> list[dict[str, Any]
     Raises:
         RefusedError: it is no YAML, or not k0s's configuration, or ruamel.yaml is not installed.
     """
-    documents = _load(text.removeprefix(BOM), place)
+    documents = load(text.removeprefix(BOM), place)
     config = documents[_config(documents, place)]
     value = _value(profile)
     profiles = _profiles(config, place)
@@ -201,15 +201,19 @@ def patch_command(operations: list[dict[str, Any]], kubectl: str = "k0s kubectl"
     return f"{kubectl} patch clusterconfig k0s -n kube-system --type=json -p '{text}'"
 
 
-def _load(text: str, place: str) -> list[Any]:
-    """Return the documents of a text as plain data."""
+def load(text: str, place: str) -> list[Any]:
+    """Return the documents of a YAML text as plain data.
+
+    Raises:
+        RefusedError: it is no YAML, or ruamel.yaml is not installed.
+    """
     try:
         from ruamel.yaml import YAML
         from ruamel.yaml.error import MarkedYAMLError, YAMLError
     except ImportError as exc:
         raise RefusedError(
             Problem(
-                "reading a k0s.yaml needs ruamel.yaml, which is not installed",
+                "reading YAML with its places needs ruamel.yaml, which is not installed",
                 place=place,
                 remedy="Install it: pip install 'k0sruntime[yaml]'",
             )

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 Kind = Literal["mapping", "sequence", "scalar", "alias"]
 PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_./-]*")
+LITERAL = re.compile(r"[\x21-\x7e][\x20-\x7e]*\n(?:(?:[\x20-\x7e]*[\x21-\x7e])?\n)*(?<!\n\n)")
+"""Lines that stand as they are behind ``|``: plain ASCII, no indentation at first, one end."""
 WORDS = ("null", "true", "false", "yes", "no", "on", "off", "y", "n")
 """What a reader of YAML 1.1 takes for no string."""
 
@@ -155,13 +157,23 @@ def block(value: Mapping[str, Any], indent: int, step: int, dash: int) -> list[s
             lines.append(head)
             for item in inner:
                 lines += item_lines(item, indent + dash, step, dash)
+        elif isinstance(inner, str) and LITERAL.fullmatch(inner):
+            deep = " " * (indent + step)
+            lines += [f"{head} |", *(f"{deep}{line}".rstrip() for line in inner.splitlines())]
         else:
             lines.append(f"{head} {flow(inner)}")
     return lines
 
 
-def item_lines(item: Mapping[str, Any], indent: int, step: int, dash: int) -> list[str]:
+def lines(value: Mapping[str, Any]) -> str:
+    """Return a mapping as a document of its own."""
+    return "".join(f"{line}\n" for line in block(value, 0, 2, 2))
+
+
+def item_lines(item: Any, indent: int, step: int, dash: int) -> list[str]:
     """Return an item of a list as lines; its dash stands at ``indent``."""
+    if not isinstance(item, dict):
+        return [f"{' ' * indent}- {flow(item)}"]
     first, *more = block(item, indent + 2, step, dash)
     return [f"{' ' * indent}- {first.lstrip(' ')}", *more]
 
@@ -192,7 +204,7 @@ class Splice:
         """The text's own line end."""
         return "\r\n" if "\r\n" in self.text else "\n"
 
-    def add(self, into: Found, value: Mapping[str, Any]) -> None:
+    def add(self, into: Found, value: Any) -> None:
         """Put keys into a mapping, or an item into a list.
 
         Raises:
@@ -208,6 +220,25 @@ class Splice:
         else:
             indent = self._column(first_dash(into, self.text))
             self._after(into.last, item_lines(value, indent, self.step, self.dash))
+
+    def cut_item(self, sequence: Found, index: int) -> None:
+        """Take an item out of a list; comments beside it go, those on lines of their own stay."""
+        item, items = sequence.children[index], sequence.children
+        if sequence.flow:
+            first, last = index == 0, index == len(items) - 1
+            start = item.start if first else items[index - 1].last
+            end = items[index + 1].start if first and not last else item.last
+        else:
+            dash = self.text.rfind("-", 0, item.start)
+            start, end = dash - self._column(dash), item.last
+            if self.text[end - 1 : end] != "\n":
+                line = self.text.find("\n", end)
+                end = len(self.text) if line < 0 else line + 1
+        self.text = self.text[:start] + self.text[end:]
+
+    def empty(self, found: Found) -> None:
+        """Make a key say nothing, whose value is an empty list."""
+        self._cut(found)
 
     def fill(self, key: Found, empty: Found, value: Any) -> None:
         """Put a value where a key says nothing."""

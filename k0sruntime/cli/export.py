@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @click.command(name="export")
-@click.argument("what", type=click.Choice(["k0s-config", "runtimeclasses"]))
+@click.argument("what", type=click.Choice(["k0s-config", "k0sctl", "runtimeclasses"]))
 @click.option(
     "--with-example-pod",
     is_flag=True,
@@ -33,7 +33,23 @@ if TYPE_CHECKING:
     type=click.Path(dir_okay=False),
     envvar="K0SRUNTIME_INTO",
     show_envvar=True,
-    help="Write the worker profile into this k0s.yaml; its comments are kept.",
+    help="Write into this k0s.yaml or k0sctl.yaml; all else in it is kept.",
+)
+@click.option(
+    "--host",
+    metavar="HOST",
+    multiple=True,
+    envvar="K0SRUNTIME_HOSTS",
+    show_envvar=True,
+    help="A host of the k0sctl.yaml by address or name; may be repeated  [default: all]",
+)
+@click.option(
+    "--files",
+    metavar="DIR",
+    type=click.Path(file_okay=False),
+    envvar="K0SRUNTIME_FILES",
+    show_envvar=True,
+    help="Write the hosts' files here and name them in the k0sctl.yaml  [default: contents in it]",
 )
 @click.option(
     "--patch",
@@ -58,20 +74,22 @@ def command(
     into: str | None,
     patch: bool,
     current: str | None,
+    host: tuple[str, ...],
+    files: str | None,
     **options: Any,
 ) -> int:
-    """Print what belongs to the cluster: the worker profile of k0s.yaml, or RuntimeClasses."""
+    """Print what belongs to the cluster: the worker profile of k0s.yaml, or RuntimeClasses.
+
+    For k0sctl: the files, hooks and flags of its hosts.
+    """
     from k0sruntime import pipeline
     from k0sruntime.compose import k0s, manifests
 
-    if with_example_pod and what != "runtimeclasses":
-        raise click.UsageError("--with-example-pod goes with runtimeclasses.")
-    if (into or patch or current) and what != "k0s-config":
-        raise click.UsageError("--into, --patch and --current go with k0s-config.")
-    if (into and patch) or (current and not patch):
-        raise click.UsageError(
-            "--into and --patch exclude each other; --current goes with --patch."
-        )
+    _check(what, with_example_pod, into, current, files, patch=patch, hosts=bool(host))
+    if what == "k0sctl":
+        from k0sruntime.cli import export_k0sctl
+
+        return export_k0sctl.run(request(**options), into, host, files)
     prepared = pipeline.prepare(request(**options), Silent())
     composition = prepared.composition
     if what == "runtimeclasses":
@@ -88,6 +106,33 @@ def command(
     else:
         click.echo(k0s.profile_fragment(profile))
     return 0
+
+
+def _check(
+    what: str,
+    with_example_pod: bool,
+    into: str | None,
+    current: str | None,
+    files: str | None,
+    *,
+    patch: bool,
+    hosts: bool,
+) -> None:
+    """Refuse options that do not go together."""
+    if with_example_pod and what != "runtimeclasses":
+        raise click.UsageError("--with-example-pod goes with runtimeclasses.")
+    if (patch or current) and what != "k0s-config":
+        raise click.UsageError("--patch and --current go with k0s-config.")
+    if (hosts or files) and what != "k0sctl":
+        raise click.UsageError("--host and --files go with k0sctl.")
+    if into and what == "runtimeclasses":
+        raise click.UsageError("--into goes with k0s-config and k0sctl.")
+    if hosts and not into:
+        raise click.UsageError("--host goes with --into: it names hosts of that file.")
+    if (into and patch) or (current and not patch):
+        raise click.UsageError(
+            "--into and --patch exclude each other; --current goes with --patch."
+        )
 
 
 def _merge(path: str, profile: KubeletProfile) -> None:

@@ -23,14 +23,16 @@ from k0sruntime import (
 )
 from k0sruntime.errors import K0sRuntimeError
 from k0sruntime.ledger import State
+from k0sruntime.node import Node
 from k0sruntime.plan import refuse_other_hands
 from k0sruntime.proof import from_records
+from k0sruntime.real_files import RealFiles
 from k0sruntime.stages import Silent
 
 if TYPE_CHECKING:
     from k0sruntime.counts import Counts
     from k0sruntime.last_good import Held
-    from k0sruntime.node import Node, Paths
+    from k0sruntime.node import Paths
     from k0sruntime.plan import Ledger, Running
     from k0sruntime.proof import Proven
     from k0sruntime.restore import Programs
@@ -92,7 +94,7 @@ def look(asked: Request) -> Seen:
         refused = exc
     running = processes.running(paths)
     seen = Seen(
-        prepared.node if prepared else own_settings.bare_node(asked)[0],
+        prepared.node if prepared else _bare_node(asked),
         observe.owned(paths),
         tuple((g, restore.programs(g, paths, cache)) for g in known if g),
         running,
@@ -106,6 +108,14 @@ def look(asked: Request) -> Seen:
         pid=running.pid if running else _k0s_containerd(paths),
     )
     return _with_proof(seen, paths)
+
+
+def _bare_node(asked: Request) -> Node[Any]:
+    """Return the node without its providers; without facts where asking for them is refused."""
+    try:
+        return own_settings.bare_node(asked)[0]
+    except K0sRuntimeError:
+        return Node(None, RealFiles(asked.paths), paths=asked.paths)
 
 
 def _k0s_containerd(paths: Paths) -> int:

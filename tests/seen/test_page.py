@@ -238,6 +238,21 @@ def test_what_json_cannot_carry_travels_all_the_same(tmp_path: Path, capsys: Any
     assert "1979-05-27" in Reader(capsys.readouterr().out).said
 
 
+def test_a_node_whose_containerd_is_broken_is_told_all_the_same(
+    tmp_path: Path, capsys: Any
+) -> None:
+    file = tmp_path / "etc/k0sruntime/config.toml"
+    file.parent.mkdir(parents=True)
+    file.write_text('[node]\nmode = "standalone"\ncontainerd = "/bin/false"\n')
+    here = ["--sandbox", str(tmp_path), "--no-providers"]
+    assert run(["report", *here, "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["state"] == "refused"
+    assert "does not answer --version" in document["problems"][0]["message"]
+    assert run(["status", *here, "--json"]) == 3
+    assert json.loads(capsys.readouterr().out)["kind"] == "Status"
+
+
 def test_an_image_root_has_a_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "etc").mkdir()
     (tmp_path / "etc/hostname").write_text("golden-image\n")

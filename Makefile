@@ -15,7 +15,7 @@ export ANSIBLE_HOME := $(CURDIR)/$(VENV)/ansible
 export ANSIBLE_COLLECTIONS_PATH := $(ANSIBLE_HOME)
 export PATH := $(CURDIR)/.lab/bin:$(PATH)
 
-.PHONY: help setup lab lab-all up down test test-pure lint format docs man bench clean
+.PHONY: help setup lab lab-all up down test test-pure lint format docs man screenshots bench clean
 
 help:  ## Show this list.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -75,6 +75,10 @@ format: $(VENV)/.dev  ## Format the code.
 
 man: $(VENV)/.ready  ## Write the man pages into build/man.
 	$(BIN)/python -m k0sruntime.cli.man build/man
+
+screenshots: $(VENV)/.dev  ## Make the pictures in docs/images anew.
+	$(PYTHON) -m lab browser
+	$(BIN)/python -m lab.screenshots
 
 bench: $(VENV)/.dev lab-all  ## Measure speed as ratios in one run.
 	$(BIN)/python -m bench

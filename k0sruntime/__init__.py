@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from k0sruntime.node import GPU as GPU
     from k0sruntime.node import Files as Files
     from k0sruntime.node import Node as Node
+    from k0sruntime.node import OtherCRI as OtherCRI
     from k0sruntime.node import Version as Version
     from k0sruntime.pulls import Resolution as Resolution
     from k0sruntime.pulls import ResolvedHost as ResolvedHost
@@ -75,6 +76,7 @@ _HOMES = {
     "Files": "node",
     "ForeignFile": "compose.foreign",
     "GPU": "node",
+    "OtherCRI": "node",
     "HandlerExtension": "contributions",
     "Host": "contributions",
     "HostsFile": "contributions",

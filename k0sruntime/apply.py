@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from k0sruntime import json_keys
+from k0sruntime.clock import now
 from k0sruntime.errors import Problem, RefusedError
 from k0sruntime.installed import record_of
 from k0sruntime.ledger import State
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
 
     from k0sruntime.node import Paths
     from k0sruntime.plan import Plan
+
+
+TAKEN_OUT = ("restore", "remove")
+"""What happens to another program's file when ours goes out of it."""
 
 
 @contextlib.contextmanager
@@ -89,13 +94,13 @@ def _keep_edited(changes: Sequence[Change], paths: Paths) -> None:
     Raises:
         RefusedError: such a file is a symbolic link, which would not come back.
     """
-    for change in changes:
-        if change.edited and os.path.islink(paths.on_disk(change.path)):
+    edited = [c for c in changes if c.edited and not c.kept and c.action not in TAKEN_OUT]
+    for change in edited:
+        if os.path.islink(paths.on_disk(change.path)):
             target = os.readlink(paths.on_disk(change.path))
             message = f"a symbolic link to {target}: it would become a file"
             remedy = "Put the file itself there, or name the target in the settings."
             raise RefusedError(Problem(message, change.path, "a foreign file", remedy))
-    edited = [change for change in changes if change.edited]
     contents = [(c.base, c.after.content if c.after else None) for c in edited]
     with refused_io(paths.on_disk(paths.state)):
         for content in (found for pair in contents for found in pair if found is not None):
@@ -106,6 +111,9 @@ def _next_ledger(plan: Plan, ledger: Ledger, paths: Paths) -> Ledger:
     files = {}
     for change in plan.changes:
         if change.after is None or change.action == "restore":
+            continue
+        if change.kept:
+            files[change.path] = ledger.files[change.path]
             continue
         known = ledger.files.get(change.path, OwnedFile("", "", 0))
         files[change.path] = replace(
@@ -133,6 +141,7 @@ def _next_ledger(plan: Plan, ledger: Ledger, paths: Paths) -> Ledger:
         programs=programs,
         runtime_classes=plan.runtime_classes,
         cri=plan.cri,
+        at=ledger.at if plan.generation == ledger.generation else now(),
     )
 
 

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import importlib
 from dataclasses import dataclass, replace
-from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
-from k0sruntime import supervisor
+from k0sruntime import counts, supervisor
+from k0sruntime.clock import now
 from k0sruntime.deferred import deferred
 from k0sruntime.errors import CRIError, K0sRuntimeError, Problem
 from k0sruntime.ledger import State
@@ -71,6 +71,7 @@ def start_and_prove(
         if running is not None and verdict == "bounce":
             importlib.import_module("k0sruntime.cri")  # while the old one still answers
             standalone.stop(node.paths, running)
+            counts.add(node.paths, bounces=1)
             running = None
         if running is None:
             running = _start(node, settings, target.effective, config)
@@ -83,11 +84,6 @@ def start_and_prove(
     running = replace(running, proofs=to_records(proofs, now()))
     State(node.paths).record_running(running)
     return Done(ran, running, tuple(proofs), tuple(notes))
-
-
-def now() -> str:
-    """Return the time in ISO 8601, to the second."""
-    return datetime.now(timezone.utc).isoformat(timespec="seconds")
 
 
 def _start(
@@ -103,6 +99,7 @@ def _start(
         beside.join(started.running.pid, stays.pid)
     from k0sruntime.cri import CRI  # a tenth of a second, spent while containerd boots
 
+    counts.add(node.paths, starts=1)
     with CRI(node.paths.socket) as cri:
         try:
             cri.wait(READY_SECONDS, lambda: started.process.poll() is None)

@@ -88,10 +88,37 @@ class Cache:
         with refused_io(self.folder):
             write_atomically(self._document(url), content)
 
+    def document_file(self, url: str) -> str:
+        """Return the path of a checksum document that was fetched before, or nothing."""
+        path = self._document(url)
+        return path if os.path.isfile(path) else ""
+
     def forget_document(self, url: str) -> None:
         """Forget a checksum document that turned out not to fit."""
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self._document(url))
+
+    def take_over(self, other: Cache) -> None:
+        """Copy all that another cache holds, which was checked; what is here already stays.
+
+        Raises:
+            RefusedError: the file system refuses.
+        """
+        for algorithm in ("sha512", "sha256"):
+            for entry in _files(f"{other.folder}/{algorithm}"):
+                if self.find(algorithm, entry.name):
+                    continue
+                with self.partial(algorithm, entry.name) as partial, open(entry.path, "rb") as file:
+                    partial.restart()
+                    while data := file.read(CHUNK):
+                        partial.write(data)
+                    partial.commit()
+        for entry in _files(f"{other.folder}/documents"):
+            target = f"{self.folder}/documents/{entry.name}"
+            with refused_io(target), open(entry.path, "rb") as file:
+                content = file.read()
+                if not os.path.isfile(target) or digest_of(target, "sha256") != _sha256(content):
+                    write_atomically(target, content)
 
     def _document(self, url: str) -> str:
         return f"{self.folder}/documents/{hashlib.sha256(url.encode()).hexdigest()}"
@@ -151,6 +178,10 @@ class Partial:
             os.replace(self.path, self._target)
             sync_folder(os.path.dirname(self._target))
         return self._target
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
 def _files(folder: str) -> list[os.DirEntry[str]]:

@@ -27,6 +27,7 @@ DEFAULT = "cgroupfs"
 """What a kubelet takes whose configuration says nothing."""
 RUNC = "io.containerd.runc.v2"
 VERDICT = "cgroup drivers agree"
+SERVES_NONE = "it serves no RuntimeConfig"
 TWO_HANDS = "two hands would manage one tree of cgroups, which fails under load"
 
 
@@ -55,6 +56,8 @@ class Drivers:
         profile: ``cgroupDriver`` of the worker profile; empty where it says nothing.
         kubelet: ``cgroupDriver`` of the kubelet that runs, out of its configuration file.
         makers: the low-level runtimes, or the daemon behind the CRI.
+        silent: why the CRI does not tell, as a clause.
+        failed: with what ``RuntimeConfig`` fails, if it does.
     """
 
     kubernetes: Version | None = None
@@ -62,6 +65,8 @@ class Drivers:
     profile: str = ""
     kubelet: str = ""
     makers: tuple[Told, ...] = ()
+    silent: str = SERVES_NONE
+    failed: str = ""
 
     @property
     def taken(self) -> str:
@@ -69,6 +74,12 @@ class Drivers:
         if self.cri and (self.kubernetes is None or self.kubernetes >= ASKS_CRI):
             return self.cri
         return self.profile or self.kubelet or DEFAULT
+
+    @property
+    def fatal(self) -> bool:
+        """The kubelet asks the CRI, and does not start with what it gets."""
+        asks = self.kubernetes is None or self.kubernetes >= ASKS_CRI
+        return bool(self.failed) and asks
 
     @property
     def why(self) -> str:
@@ -82,21 +93,24 @@ class Drivers:
 
 
 def table(drivers: Drivers) -> tuple[Check, ...]:
-    """Return the table: a row for everyone that says something, and the verdict at its end.
-
-    Nothing to compare gives no rows at all.
-    """
-    if not drivers.makers and not (drivers.cri or drivers.profile):
-        return ()
+    """Return the table: a row for everyone that says something, and the verdict at its end."""
     rows = [_row(told, drivers) for told in drivers.makers]
-    told = drivers.cri or "it does not tell: it serves no RuntimeConfig"
-    rows.append(Check(name="cgroup driver of the CRI", verdict="pass", detail=told))
+    rows.append(_cri(drivers))
     if drivers.profile:
         name = "cgroup driver of the profile"
         rows.append(Check(name=name, verdict="pass", detail=drivers.profile))
-    kubelet = f"{drivers.taken}: {drivers.why}"
-    rows.append(Check(name="cgroup driver of the kubelet", verdict="pass", detail=kubelet))
+    if not drivers.fatal:
+        kubelet = f"{drivers.taken}: {drivers.why}"
+        rows.append(Check(name="cgroup driver of the kubelet", verdict="pass", detail=kubelet))
     return (*rows, _verdict(drivers))
+
+
+def _cri(drivers: Drivers) -> Check:
+    name = "cgroup driver of the CRI"
+    if drivers.failed:
+        return Check(name=name, verdict="warn", detail=f"it fails when asked: {drivers.failed}")
+    told = drivers.cri or f"it does not tell: {drivers.silent}"
+    return Check(name=name, verdict="pass", detail=told)
 
 
 def _row(told: Told, drivers: Drivers) -> Check:
@@ -106,6 +120,8 @@ def _row(told: Told, drivers: Drivers) -> Check:
 
 
 def _verdict(drivers: Drivers) -> Check:
+    if drivers.fatal:
+        return _not_asked(drivers)
     wrong = [told for told in drivers.makers if told.driver != drivers.taken]
     behind = [told for told in drivers.makers if not told.name.startswith("handler ")]
     stale = [told for told in behind if drivers.cri and told.driver != drivers.cri]
@@ -128,7 +144,25 @@ def _verdict(drivers: Drivers) -> Check:
         detail = f"the CRI uses {drivers.cri}, the worker profile says {drivers.profile}"
         remedy = f"Take cgroupDriver out of the profile, or write {drivers.cri}."
         return Check(name=VERDICT, verdict="warn", detail=detail, remedy=remedy)
+    if not drivers.makers and not drivers.cri:
+        detail = f"the kubelet takes {drivers.taken}, and nobody says who makes cgroups how"
+        remedy = f"See that the runtime behind the CRI uses {drivers.taken}."
+        return Check(name=VERDICT, verdict="unknown", detail=detail, remedy=remedy)
     return Check(name=VERDICT, verdict="pass", detail=f"all take {drivers.taken}")
+
+
+def _not_asked(drivers: Drivers) -> Check:
+    """A kubelet goes on where ``RuntimeConfig`` is not served; with another error it ends.
+
+    Source: Kubernetes ``pkg/kubelet/kubelet.go``, which asks three times.
+    """
+    line = f"Kubernetes {_line(drivers.kubernetes)}" if drivers.kubernetes else "one from 1.31 on"
+    return Check(
+        name=VERDICT,
+        verdict="fail" if drivers.kubernetes else "warn",
+        detail=f"the kubelet of {line} does not start where RuntimeConfig fails ({drivers.failed})",
+        remedy="See the log of what serves the CRI, and restart it.",
+    )
 
 
 def _stops(told: Told, drivers: Drivers) -> bool:
@@ -158,25 +192,19 @@ def makers_of(runtimes: Iterable[tuple[str, Mapping[str, Any], bool]]) -> tuple[
     """Return the drivers of containerd's handlers, those of runc's shim.
 
     Args:
-        runtimes: name, table and whether it is ours, of handlers whose table says something.
+        runtimes: name, table and whether it is ours. Without a table of its own only runc is
+            known: containerd brings it, with cgroupfs.
     """
     found = []
     for name, table_, ours in runtimes:
         options = table_.get("options")
-        if not table_ or table_.get("runtime_type", RUNC) != RUNC:
+        if (not table_ and name != "runc") or table_.get(
+            "runtime_type", RUNC if name == "runc" else ""
+        ) != RUNC:
             continue
         systemd = isinstance(options, dict) and options.get("SystemdCgroup") is True
         found.append(Told(f"handler {name}", "systemd" if systemd else DEFAULT, ours))
     return tuple(found)
-
-
-def predicted(makers: Iterable[Told], default: str) -> str:
-    """Return what containerd 2's ``RuntimeConfig`` will answer: the default handler's driver.
-
-    Source: containerd ``internal/cri/server/runtime_config_linux.go``.
-    """
-    drivers = {told.name: told.driver for told in makers}
-    return drivers.get(f"handler {default}", DEFAULT)
 
 
 def kubelet_says(files: Files, paths: Paths) -> str:

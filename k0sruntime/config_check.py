@@ -15,15 +15,17 @@ from k0sruntime.apply import scratch_copy
 from k0sruntime.errors import Problem, RefusedError
 from k0sruntime.ledger import State
 from k0sruntime.loaded import MAIN, copy_of
-from k0sruntime.programs import begin
+from k0sruntime.programs import ask, begin
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from k0sruntime.compose import Composition
-    from k0sruntime.node import Node
+    from k0sruntime.node import Node, Paths
 
 DUMP_SECONDS = 15.0
+COPY = "check"
+"""The folder of the copy, among our volatile files."""
 
 
 @contextlib.contextmanager
@@ -33,18 +35,13 @@ def begun(composition: Composition, node: Node[Any]) -> Iterator[Callable[[], No
     Yields a function that waits for its verdict, so that files are staged meanwhile. It raises
     ``RefusedError`` with containerd's own words and the files' real names.
     """
-    if not _can_ask(node) or composition.mode != "standalone":
+    if not reads(composition, node):
         yield lambda: None
         return
     files, names = copy_of(composition)
-    with scratch_copy(files, f"{State(node.paths).run}/check") as folder:
+    with scratch_copy(files, f"{State(node.paths).run}/{COPY}") as folder:
         assert node.containerd is not None  # noqa: S101 - for the types
-        command = [
-            node.paths.on_disk(node.containerd.path),
-            f"--config={folder}/{MAIN}",
-            "config",
-            "dump",
-        ]
+        command = _command(node.paths, node.containerd.path, folder)
         asked = begin(command, DUMP_SECONDS)
 
         def approve() -> None:
@@ -58,11 +55,21 @@ def begun(composition: Composition, node: Node[Any]) -> Iterator[Callable[[], No
             asked.answer()
 
 
-def _can_ask(node: Node[Any]) -> bool:
-    """Tell whether the node's containerd runs on this machine; an image's may be for another."""
-    return node.containerd is not None and (
-        node.paths.root == "/" or node.arch == platform.machine()
-    )
+def _command(paths: Paths, containerd: str, folder: str) -> list[str]:
+    """Return what lets containerd read the copy; an image's may need its own libraries."""
+    direct, words = paths.on_disk(containerd), ["config", "dump"]
+    if paths.root == "/" or ask([direct, "--version"], DUMP_SECONDS).status == 0:
+        return [direct, f"--config={folder}/{MAIN}", *words]
+    return ["chroot", paths.root, containerd, f"--config={paths.own_run}/{COPY}/{MAIN}", *words]
+
+
+def reads(composition: Composition, node: Node[Any]) -> bool:
+    """Tell whether the node's containerd is asked.
+
+    It is where it is ours to start, and runs on this machine; an image's may be for another.
+    """
+    here = not node.paths.elsewhere or node.arch == platform.machine()
+    return composition.mode == "standalone" and node.containerd is not None and here
 
 
 def _problem(stderr: str, names: dict[str, str], node: Node[Any]) -> Problem:

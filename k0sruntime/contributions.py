@@ -192,8 +192,11 @@ class CRISocket:
     def __post_init__(self) -> None:
         """Check that it is an absolute Unix socket."""
         check_printable("CRI socket", self.url)
-        if not re.fullmatch(r"unix:///\S+", self.url) or "/../" in f"{self.url}/":
-            raise ValueError(f"CRI socket {self.url!r} must be unix:///an/absolute/path")
+        if not re.fullmatch(r"unix:///[^\s?#%]+", self.url) or "/../" in f"{self.url}/":
+            raise ValueError(
+                f"CRI socket {self.url!r} must be unix:///an/absolute/path, without ? # or %:"
+                " a kubelet dials the path alone, unescaped"
+            )
 
     @property
     def path(self) -> str:
@@ -217,6 +220,12 @@ class KubeletProfile:
         for key in self.FORBIDDEN:
             if key in self.values:
                 raise ValueError(f"profile {self.name!r} must not set {key!r}: k0s refuses it")
+        driver = self.values.get("cgroupDriver", "systemd")
+        if driver not in ("systemd", "cgroupfs"):
+            raise ValueError(
+                f"profile {self.name!r}: cgroupDriver is {driver!r}; a kubelet knows systemd and"
+                " cgroupfs"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)

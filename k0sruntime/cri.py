@@ -117,15 +117,21 @@ class CRI:
         found = json.loads(answer.info.get("config", "{}"))
         return found if isinstance(found, dict) else {}
 
-    def cgroup_driver(self) -> str:
-        """Return ``systemd`` or ``cgroupfs``; empty where the CRI does not tell."""
+    def cgroup_driver(self) -> tuple[str, str]:
+        """Return ``systemd`` or ``cgroupfs``; or an empty string, and why the CRI does not tell.
+
+        Raises:
+            CRIError: it fails where it is asked, which a kubelet does not start with.
+        """
         try:
             answer = self._call(self._runtime.RuntimeConfig, api.RuntimeConfigRequest())
-        except CRIError:
-            return ""
+        except CRIError as exc:
+            if exc.code != "UNIMPLEMENTED":
+                raise
+            return "", "it serves no RuntimeConfig"
         if not answer.HasField("linux"):
-            return ""
-        return "systemd" if answer.linux.cgroup_driver == 0 else "cgroupfs"
+            return "", "its RuntimeConfig has no part for Linux"
+        return "systemd" if answer.linux.cgroup_driver == 0 else "cgroupfs", ""
 
     def has_image(self, image: str) -> bool:
         """Tell whether an image is at hand, without pulling it."""

@@ -7,17 +7,17 @@ with a time limit; they answer while other things go on.
 from __future__ import annotations
 
 import os
-import platform
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from k0sruntime import host, k0s_service
+from k0sruntime import host, k0s_service, whose_cri
+from k0sruntime.compose import k0s_unit
 from k0sruntime.compose.schema import FIRST_NATIVE_K0S
 from k0sruntime.errors import Problem, RefusedError
 from k0sruntime.ledger import State
 from k0sruntime.node import GPU, Node, Paths, Program, Version
 from k0sruntime.processes import alive, identity
-from k0sruntime.programs import Asked, begin
+from k0sruntime.programs import Asked, ask, begin
 from k0sruntime.real_files import RealFiles
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def ask_programs(paths: Paths, settings: NodeSettings) -> Programs:
         (containerd, known or begin([paths.on_disk(containerd), "--version"], VERSION_SECONDS))
         if containerd
         else None,
-        begin(_status_command(k0s, paths), STATUS_SECONDS) if k0s and paths.root == "/" else None,
+        begin(_status_command(k0s, paths), STATUS_SECONDS) if k0s and not paths.elsewhere else None,
     )
 
 
@@ -76,8 +76,8 @@ def observe_node(
         RefusedError: a containerd or k0s that the operator named does not answer.
     """
     files = RealFiles(paths)
-    no_kvm = host.kvm_problem(paths.root)
-    installed = _k0s(programs, settings)
+    no_kvm = "" if paths.elsewhere else host.kvm_problem(paths.root)
+    installed = _k0s(programs, settings, paths)
     asked: Mode | None = mode or (None if settings.mode == "auto" else settings.mode)
     mode = asked or _mode(paths, installed)
     service = None
@@ -87,14 +87,14 @@ def observe_node(
         paths = replace(paths, data=data)
         programs = _elsewhere(programs, files, settings, paths)
     k0s = installed._replace(version=service.version) if installed and service else installed
-    containerd = _containerd(programs, settings)
+    containerd = _containerd(programs, settings, paths)
     if containerd and k0s and mode == "managed" and _of_another_line(containerd, k0s, paths):
         containerd = None
-    return Node(
+    node: Node[Any] = Node(
         None,
         files,
         paths=paths,
-        arch=platform.machine(),
+        arch=host.machine(paths.root),
         containerd=containerd,
         k0s=k0s,
         k0s_installed=installed.version if installed else None,
@@ -102,16 +102,18 @@ def observe_node(
         mode=mode,
         scheme=None if settings.scheme == "auto" else settings.scheme,
         search_path=programs.search,
-        gpus=_gpus(files),
-        kernel=host.kernel(paths.root),
+        gpus=() if paths.elsewhere else _gpus(files),
+        kernel=None if paths.elsewhere else host.kernel(paths.root),
         kvm=files.exists(host.KVM) and not no_kvm,
         kvm_problem=no_kvm,
-        cgroups=_cgroups(files),
-        can_lower_oom_score=_has_capability(CAP_SYS_RESOURCE) if paths.root == "/" else True,
+        cgroups=2 if paths.elsewhere else _cgroups(files),
+        can_lower_oom_score=paths.elsewhere or _has_capability(CAP_SYS_RESOURCE),
         probe_image=settings.probe_image,
         offline=settings.downloads.offline,
         os_release=_os_release(files),
     )
+    applied = State(paths).ledger().cri
+    return replace(node, other_cri=whose_cri.in_use(k0s_unit.find(node), applied, paths))
 
 
 def _elsewhere(
@@ -133,28 +135,38 @@ def _mode(paths: Paths, k0s: Program | None) -> Mode:
 
 
 def _search_path(paths: Paths, settings: NodeSettings) -> tuple[str, ...]:
-    path = os.environ.get("PATH", DEFAULT_PATH) if paths.root == "/" else DEFAULT_PATH
+    path = DEFAULT_PATH if paths.elsewhere else os.environ.get("PATH", DEFAULT_PATH)
     before = State(paths).running()
     known = before.search_path if before else ()
     folders = (*settings.path, paths.bin, *path.split(":"), *known)
     return tuple(dict.fromkeys(folder for folder in folders if folder.startswith("/")))
 
 
-def _k0s(programs: Programs, settings: NodeSettings) -> Program | None:
+def _k0s(programs: Programs, settings: NodeSettings, paths: Paths) -> Program | None:
     if settings.k0s:
         version = Version.parse(settings.k0s)  # the settings refuse what is none
         return Program("", version) if version else None
     if programs.k0s is None:
         return None
-    version = _version(programs.k0s[1])
-    return Program(programs.k0s[0], version) if version else None
+    path, asked = programs.k0s
+    version = _version(asked) or _version_inside(paths, path, "version")
+    if version is None and paths.root != "/":  # standalone mode would be the wrong guess
+        raise RefusedError(
+            Problem(
+                "the image's k0s does not run on this machine, so its version is not known",
+                place=path,
+                remedy='Name its line in the settings: [node] k0s = "1.36".',
+            )
+        )
+    return Program(path, version) if version else None
 
 
-def _containerd(programs: Programs, settings: NodeSettings) -> Program | None:
+def _containerd(programs: Programs, settings: NodeSettings, paths: Paths) -> Program | None:
     if programs.containerd is None:
         return None
     path, answer = programs.containerd
     version = answer if isinstance(answer, Version) else _version(answer)
+    version = version or _version_inside(paths, path, "--version")
     if version is None and settings.containerd:
         raise RefusedError(
             Problem(
@@ -189,6 +201,14 @@ def _first(files: RealFiles, search: Iterable[str], name: str) -> str:
 
 def _version(asked: Asked) -> Version | None:
     answer = asked.answer()
+    return Version.parse(answer.output) if answer.status == 0 else None
+
+
+def _version_inside(paths: Paths, path: str, argument: str) -> Version | None:
+    """Ask a program of an image for its version with the image's own libraries."""
+    if paths.root == "/":
+        return None
+    answer = ask(["chroot", paths.root, path, argument], VERSION_SECONDS)
     return Version.parse(answer.output) if answer.status == 0 else None
 
 

@@ -31,6 +31,7 @@ class Fetcher:
         cache: where they go.
         offline: never open a socket; folders are read all the same.
         ca: PEM file of the authorities to trust; empty: the usual ones.
+        bundle: the cache is what a bundle has brought.
         progress: told how far a file is, often.
         pause: how to wait before another attempt.
     """
@@ -41,11 +42,12 @@ class Fetcher:
         *,
         offline: bool = False,
         ca: str = "",
+        bundle: bool = False,
         progress: Callable[[str], None] = lambda _: None,
         pause: Callable[[float], None] = time.sleep,
     ) -> None:
         self._cache = cache
-        self._web = Web(offline=offline, ca=ca)
+        self._web = Web(offline=offline, ca=ca, bundle=bundle)
         self._progress = progress
         self._pause = pause
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from k0sruntime import coherence, lint
+from k0sruntime.compose import cgroups
 from k0sruntime.compose import schema as schema_
 from k0sruntime.compose.schema import FIRST_NATIVE_K0S
 from k0sruntime.errors import Problem, RefusedError
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 PRE_FLIGHT = ("K0R001", "K0R201", "K0R202", "K0R203")
 """Rules about what k0s's pre-flight checks refuse: broken TOML, another version, the old table."""
 OURS = "k0sruntime-"
+SYSTEMD_RUNS = "/run/systemd/system"
+"""A folder that is there where systemd runs (sd_booted(3))."""
 SCHEMA_2_X = 3
 """The schema of a containerd that answers ``RuntimeConfig``."""
 
@@ -82,16 +85,18 @@ def refuse_incoherent(composition: Composition, node: Node[Any]) -> None:
         return
     told = [(h.name, h.table, not h.owner.startswith("/")) for h in composition.handlers]
     makers = coherence.makers_of(told)
-    runtime, _ = schema_.cri_tables(composition.effective, composition.schema)
-    default = runtime.get("containerd", {}).get("default_runtime_name", "runc")
-    said = coherence.predicted(makers, str(default)) if composition.schema == SCHEMA_2_X else ""
+    said = _will_say(composition, node)
     profile = composition.profile.values if composition.profile else {}
     kubelet = coherence.kubelet_says(node.files, node.paths)
     others = node.k0s_service is not None and bool(node.k0s_service.flag("--profile"))
     if others and not profile and not kubelet and not said:
         return  # a profile of other hands says what the kubelet takes
     drivers = coherence.Drivers(
-        node.k0s.version, said, str(profile.get("cgroupDriver", "")), kubelet, makers
+        node.k0s.version,
+        said,
+        profile=str(profile.get("cgroupDriver", "")),
+        kubelet=kubelet,
+        makers=makers,
     )
     problems = [
         Problem(
@@ -105,6 +110,19 @@ def refuse_incoherent(composition: Composition, node: Node[Any]) -> None:
     ]
     if problems:
         raise RefusedError(*problems)
+
+
+def _will_say(composition: Composition, node: Node[Any]) -> str:
+    """Return the cgroup driver that containerd will tell the kubelet; empty where it tells none."""
+    if composition.schema != SCHEMA_2_X:
+        return ""
+    runtime, _ = schema_.cri_tables(composition.effective, composition.schema)
+    default = runtime.get("containerd", {}).get("default_runtime_name", cgroups.RUNC)
+    tables = {handler.name: handler.table for handler in composition.handlers}
+    systemd = cgroups.answered(tables, str(default))
+    if systemd is None:  # it looks whether systemd runs
+        systemd = node.files.exists(SYSTEMD_RUNS)
+    return "systemd" if systemd else coherence.DEFAULT
 
 
 def refuse_leftovers(composition: Composition, node: Node[Any]) -> None:
@@ -143,11 +161,7 @@ def refuse(composition: Composition, node: Node[Any]) -> tuple[str, ...]:
     """
     refuse_incoherent(composition, node)
     refuse_leftovers(composition, node)
-    target = target_of(composition, node, machine=node.paths.root == "/")
-    if target is None or composition.mode == "remote":
-        return ()
-    files = AsComposed(node.files, {file.path: file.content for file in composition.files})
-    findings = lint.check(subject_of(composition, node.paths), target, files)
+    findings = judged(composition, node)
     found = [finding for finding in findings if _blocks(finding)]
     if found:
         raise RefusedError(*(problem(finding) for finding in found))
@@ -157,6 +171,45 @@ def refuse(composition: Composition, node: Node[Any]) -> tuple[str, ...]:
         for finding in findings
         if finding.rule.code in OTHER_HANDS or finding.consequence == "silently ignored"
     )
+
+
+def judged_by(composition: Composition, node: Node[Any], *, read: bool) -> str:
+    """Return what has judged a composition, in a few words.
+
+    Args:
+        composition: what was judged.
+        node: the node.
+        read: the node's own containerd has read the files.
+    """
+    target = target_of(composition, node)
+    if composition.mode == "remote" or target is None:
+        return "no file of containerd's to check"
+    by = "and by containerd itself" if read else "no containerd has read them"
+    return f"checked by the rules for {target}, {by}"
+
+
+def not_judged(composition: Composition, node: Node[Any]) -> tuple[str, ...]:
+    """Return what nobody could judge here, and an operator must know of."""
+    if composition.mode == "remote":
+        return ()
+    notes = []
+    if node.containerd is None:
+        target = target_of(composition, node)
+        notes.append(
+            f"no containerd is here yet that could read the files: they were judged as {target}"
+        )
+    if node.paths.root != "/":
+        notes.append("whether programs of handlers are there was not judged: they may come later")
+    return tuple(notes)
+
+
+def judged(composition: Composition, node: Node[Any]) -> tuple[Finding, ...]:
+    """Return what lint says of a composition on its node; nothing where another CRI serves."""
+    target = target_of(composition, node, machine=not node.paths.elsewhere)
+    if target is None or composition.mode == "remote":
+        return ()
+    files = AsComposed(node.files, {file.path: file.content for file in composition.files})
+    return lint.check(subject_of(composition, node.paths), target, files)
 
 
 def _blocks(finding: Finding) -> bool:

@@ -158,15 +158,19 @@ class Provider(Generic[S]):
 
         Purity: as for ``contribute_dropin``.
         Result: at most one socket. No containerd is started, drop-ins have no effect, and the
-        host prints the k0s command line that points the kubelet there.
+        host prints the k0s command line that points the kubelet there. A socket that the node is
+        on already (``node.other_cri``) may be away for a moment: go on contributing it until the
+        operator says otherwise, or the next ``up`` takes the node off that runtime.
         Conflicts: a node has one CRI; two sockets are refused with both providers named, unless
         they are the same.
 
         Example::
 
             def cri_socket(self, node):
-                if node.files.is_socket("/run/cri-dockerd.sock"):
-                    yield CRISocket(url="unix:///run/cri-dockerd.sock")
+                path = "/run/cri-dockerd.sock"
+                on = node.other_cri is not None and node.other_cri.path == path
+                if on or node.files.is_socket(path):
+                    yield CRISocket(url=f"unix://{path}")
         """
         return ()
 

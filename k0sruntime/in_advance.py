@@ -7,7 +7,7 @@ which such facts are not known, and what one of them refuses beyond that is told
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from k0sruntime.binaries import installations
@@ -19,7 +19,7 @@ from k0sruntime.observe import read_settings
 from k0sruntime.own_settings import node_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from k0sruntime.binaries import Binary, Installation
     from k0sruntime.contributions import Contribution
@@ -38,6 +38,12 @@ class Wanted:
     installations: Sequence[Installation]
     settings: NodeSettings
     notes: tuple[str, ...] = ()
+    arch: str = ""
+    """The node's machine, as ``uname -m`` spells it."""
+    distributions: Mapping[str, str] = field(default_factory=dict)
+    """The host's and the providers' distributions, with their versions."""
+    settings_text: bytes = b""
+    """The settings file as it was read."""
 
 
 def wanted(request: Request, arch: str, story: Story) -> Wanted:
@@ -77,7 +83,9 @@ def wanted(request: Request, arch: str, story: Story) -> Wanted:
         for note in notes:
             story.say(note)
         tell(f"{len(parts)} binaries for {node.arch}")
-    return Wanted(installations(parts, node), own, tuple(notes))
+    distributions = {r.distribution: r.version for r in discovered.usable()}
+    parts_of_all = installations(parts, node)
+    return Wanted(parts_of_all, own, tuple(notes), node.arch, distributions, file.data)
 
 
 def _elsewhere(request: Request, own: NodeSettings, arch: str) -> Node[Any]:

@@ -1,146 +1,239 @@
-"""k0s's configuration with our worker profile in it: a file with its comments kept, or a patch.
+"""k0s's configuration with our worker profile in it: a file whose text is kept, or a patch.
 
-ruamel.yaml keeps comments, quotes and order; it is imported here alone, and only for this. Source
-of the format: k0s ``pkg/apis/k0s/v1beta1/workerprofile.go``. A merge patch of Kubernetes would
-replace the whole list of profiles, so the patch is one of RFC 6902, built on what is there.
+Source of the format: k0s ``pkg/apis/k0s/v1beta1/workerprofile.go``. A merge patch of Kubernetes
+would replace the whole list of profiles, so the patch is one of RFC 6902, built on what is there.
 """
 
 from __future__ import annotations
 
-import io
+import copy
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
+from k0sruntime import yaml_text
 from k0sruntime.errors import Problem, RefusedError
 
 if TYPE_CHECKING:
     from k0sruntime.contributions import KubeletProfile
+    from k0sruntime.yaml_text import Found, Splice
 
 KIND = "ClusterConfig"
+BOM = "\ufeff"
+GONE: Any = object()
+"""Stands for a key that is not there."""
 
 
 def merged(text: str, profile: KubeletProfile, place: str) -> str:
     """Return a ``k0s.yaml`` with the profile in it; the same text where it is there already.
 
+    Text is put in, and every other byte stays.
+
     Raises:
-        RefusedError: it is no YAML, or not k0s's configuration, or ruamel.yaml is not installed.
+        RefusedError: it is no YAML, or not k0s's configuration, or ruamel.yaml is not installed, or
+            the profile cannot go in without changing something else.
     """
-    yaml = _yaml(text, place)
-    documents = _load(yaml, text, place)
-    config = _config(documents, place)
-    if not _put(config, profile, place):
+    bare = text.removeprefix(BOM)
+    documents = _load(bare, place)
+    number = _config(documents, place)
+    wanted = copy.deepcopy(documents)
+    if not _put(wanted[number], profile, place):
         return text
-    out = io.StringIO()
-    yaml.dump_all(documents, out)
-    result = out.getvalue()
-    return result.removesuffix("...\n") if not text.rstrip().endswith("...") else result
+    try:
+        result = _spliced(bare, number, documents[number], profile)
+        if _load(result, place) != wanted:
+            raise yaml_text.OddError("its layout")  # noqa: TRY301 - told as the others are
+    except (yaml_text.OddError, RefusedError, IndexError) as exc:
+        why = str(exc) if isinstance(exc, yaml_text.OddError) else "its layout"
+        _by_hand(why, profile, place, exc)
+    return BOM * text.startswith(BOM) + result
+
+
+def _by_hand(why: str, profile: KubeletProfile, place: str, cause: Exception) -> NoReturn:
+    raise RefusedError(
+        Problem(
+            f"the profile cannot be put in without changing something else: {why}",
+            place=f"{place}: spec.workerProfiles",
+            remedy=f"Write it by hand: {yaml_text.flow(_value(profile))}",
+        )
+    ) from cause
+
+
+def _spliced(text: str, number: int, config: Any, profile: KubeletProfile) -> str:
+    """Put the profile into the text, as far down as something is there already."""
+    root = yaml_text.parsed(text)[number]
+    shared = yaml_text.aliases(root)
+    splice = yaml_text.Splice(text, *yaml_text.style(root, text))
+    value = _value(profile)
+    spec = _own(root, shared).get("spec")
+    if spec is None:
+        splice.add(root, {"spec": {"workerProfiles": [value]}})
+        return splice.text
+    if _own(spec, shared).null:
+        splice.fill(_key(root, "spec"), spec, {"workerProfiles": [value]})
+        return splice.text
+    profiles = spec.get("workerProfiles")
+    if profiles is None:
+        splice.add(spec, {"workerProfiles": [value]})
+    elif _own(profiles, shared).null:
+        splice.fill(_key(spec, "workerProfiles"), profiles, [value])
+    else:
+        names = [found.get("name") for found in config["spec"]["workerProfiles"]]
+        if profile.name in names:
+            index = names.index(profile.name)
+            _complete(splice, profiles.children[index], shared, profile, config, index)
+        else:
+            splice.add(profiles, value)
+    return splice.text
+
+
+def _complete(
+    splice: Splice,
+    item: Found,
+    shared: set[str],
+    profile: KubeletProfile,
+    config: Any,
+    index: int,
+) -> None:
+    """Put the values into a profile of that name."""
+    known = config["spec"]["workerProfiles"][index].get("values") or {}
+    changed = {k: v for k, v in _value(profile)["values"].items() if known.get(k, GONE) != v}
+    values = _own(item, shared).get("values")
+    if values is None:
+        splice.add(item, {"values": changed})
+    elif values.kind == "alias":
+        splice.merge(_key(item, "values"), values, changed)
+    elif _own(values, shared).null:
+        splice.fill(_key(item, "values"), values, changed)
+    else:
+        there = {key: found for key in changed if (found := values.get(key)) is not None}
+        if missing := {key: value for key, value in changed.items() if key not in there}:
+            splice.add(values, missing)  # below what is replaced, so that its place stays
+        for key in sorted(there, key=lambda key: -there[key].start):
+            if there[key].start > values.last and missing:
+                raise yaml_text.OddError("its layout")
+            splice.replace(there[key], changed[key])
+
+
+def _own(found: Found, shared: set[str]) -> Found:
+    """Return a value that nothing else shares.
+
+    Raises:
+        OddError: an alias stands for it, or others refer to it.
+    """
+    if found.kind == "alias":
+        raise yaml_text.OddError(f"*{found.text} stands for what is written elsewhere")
+    if found.anchor and found.anchor in shared:
+        raise yaml_text.OddError(f"*{found.anchor} refers to it from elsewhere")
+    return found
+
+
+def _key(mapping: Found, name: str) -> Found:
+    return next(key for key, _ in mapping.pairs() if key.text == name)
+
+
+def _value(profile: KubeletProfile) -> dict[str, Any]:
+    values = {key: _plain(profile.values[key]) for key in sorted(profile.values)}
+    return {"name": profile.name, "values": values}
+
+
+def _plain(value: Any) -> Any:
+    """Return a value as JSON has it."""
+    return json.loads(json.dumps(value))
 
 
 def patch(text: str, profile: KubeletProfile, place: str) -> list[dict[str, Any]]:
     """Return the JSON patch (RFC 6902) that brings the profile into a ClusterConfig as it is.
 
-    Its ``test`` operations fail where the list has changed since.
+    Its first operation is a ``test`` that fails where the list has changed since.
 
     Raises:
-        RefusedError: as for ``merged``.
+        RefusedError: it is no YAML, or not k0s's configuration, or ruamel.yaml is not installed.
     """
-    config = _config(_load(_yaml(text, place), text, place), place)
-    value = {"name": profile.name, "values": dict(profile.values)}
-    if "spec" not in config:
-        return [{"op": "add", "path": "/spec", "value": {"workerProfiles": [value]}}]
+    documents = _load(text.removeprefix(BOM), place)
+    config = documents[_config(documents, place)]
+    value = _value(profile)
     profiles = _profiles(config, place)
+    if config.get("spec") is None:
+        return [_as_now(config, "spec", ""), _add("/spec", {"workerProfiles": [value]})]
     if not profiles:
-        return [{"op": "add", "path": "/spec/workerProfiles", "value": [value]}]
+        test = _as_now(config["spec"], "workerProfiles", "/spec")
+        return [test, _add("/spec/workerProfiles", [value])]
+    test = _as_now(config["spec"], "workerProfiles", "/spec")
     for index, found in enumerate(profiles):
         if found.get("name") == profile.name:
-            return _patched(f"/spec/workerProfiles/{index}", found, profile)
-    return [{"op": "add", "path": "/spec/workerProfiles/-", "value": value}]
+            changes = _changes(f"/spec/workerProfiles/{index}/values", found, value["values"])
+            return [test, *changes] if changes else []
+    return [test, _add("/spec/workerProfiles/-", value)]
 
 
-def _patched(path: str, found: Any, profile: KubeletProfile) -> list[dict[str, Any]]:
-    values = found.get("values") or {}
-    changes: list[dict[str, Any]] = [
-        {"op": "add", "path": f"{path}/values/{_escaped(key)}", "value": value}
-        for key, value in sorted(profile.values.items())
-        if values.get(key) != value
-    ]
-    if not values and changes:
-        changes = [{"op": "add", "path": f"{path}/values", "value": dict(profile.values)}]
-    test = {"op": "test", "path": f"{path}/name", "value": profile.name}
-    return [test, *changes] if changes else []
+def _as_now(table: Any, key: str, above: str) -> dict[str, Any]:
+    """Return the test that a key is as it was read.
+
+    The patches of Kubernetes take a ``test`` for null where the key is not there.
+    """
+    return {"op": "test", "path": f"{above}/{key}", "value": table.get(key)}
+
+
+def _add(path: str, value: Any) -> dict[str, Any]:
+    return {"op": "add", "path": path, "value": value}
+
+
+def _changes(path: str, found: Any, wanted: dict[str, Any]) -> list[dict[str, Any]]:
+    known = found.get("values") or {}
+    changed = {key: value for key, value in wanted.items() if known.get(key, GONE) != value}
+    if not known:
+        return [_add(path, changed)] if changed else []
+    return [_add(f"{path}/{_escaped(key)}", value) for key, value in changed.items()]
 
 
 def _escaped(key: str) -> str:
     return key.replace("~", "~0").replace("/", "~1")
 
 
-def patch_command(operations: list[dict[str, Any]]) -> str:
-    """Return the command line that applies a patch to the cluster's configuration."""
-    text = json.dumps(operations).replace("'", "'\\''")
-    return f"k0s kubectl patch clusterconfig k0s -n kube-system --type=json -p '{text}'"
+def patch_command(operations: list[dict[str, Any]], kubectl: str = "k0s kubectl") -> str:
+    """Return the command line that applies a patch to the cluster's configuration.
+
+    Args:
+        operations: the patch.
+        kubectl: how the cluster was asked; that one is patched.
+    """
+    text = json.dumps(operations, default=str).replace("'", "'\\''")
+    return f"{kubectl} patch clusterconfig k0s -n kube-system --type=json -p '{text}'"
 
 
-def _yaml(text: str, place: str) -> Any:
-    """Return a reader and writer that keeps everything as it stands in the text."""
+def _load(text: str, place: str) -> list[Any]:
+    """Return the documents of a text as plain data."""
     try:
         from ruamel.yaml import YAML
+        from ruamel.yaml.error import MarkedYAMLError, YAMLError
     except ImportError as exc:
         raise RefusedError(
             Problem(
-                "reading a k0s.yaml with its comments needs ruamel.yaml, which is not installed",
+                "reading a k0s.yaml needs ruamel.yaml, which is not installed",
                 place=place,
                 remedy="Install it: pip install 'k0sruntime[yaml]'",
             )
         ) from exc
-    yaml = YAML()
-    yaml.preserve_quotes = True
-    yaml.width = 1 << 16
-    yaml.explicit_start = text.startswith("---")
-    offset = _dash_offset(text)
-    yaml.indent(mapping=_mapping_indent(text), sequence=offset + 2, offset=offset)
-    return yaml
-
-
-def _dash_offset(text: str) -> int:
-    """Return how much deeper than its key the first list of the text stands."""
-    above = 0
-    for line in text.splitlines():
-        depth = len(line) - len(line.lstrip(" "))
-        if line.lstrip().startswith("- "):
-            return max(depth - above, 0)
-        if line.strip() and not line.lstrip().startswith("#"):
-            above = depth
-    return 0
-
-
-def _mapping_indent(text: str) -> int:
-    """Return how deep the first nested key stands."""
-    for line in text.splitlines():
-        depth = len(line) - len(line.lstrip(" "))
-        if depth and line.strip() and not line.lstrip().startswith(("#", "-")):
-            return depth
-    return 2
-
-
-def _load(yaml: Any, text: str, place: str) -> list[Any]:
-    from ruamel.yaml.error import MarkedYAMLError, YAMLError
-
     try:
-        return list(yaml.load_all(text))
+        return list(YAML(typ="safe", pure=True).load_all(text))
     except MarkedYAMLError as exc:
         mark = exc.problem_mark
         line = f":{mark.line + 1}" if mark else ""
         raise RefusedError(
             Problem(f"not YAML: {exc.problem}", f"{place}{line}", remedy="Correct the file.")
         ) from exc
-    except YAMLError as exc:
-        raise RefusedError(Problem(f"not YAML: {exc}", place, remedy="Correct the file.")) from exc
+    except (YAMLError, RecursionError, ValueError, TypeError, AttributeError) as exc:
+        said = " ".join(str(exc).split())[:200]
+        raise RefusedError(Problem(f"not YAML: {said}", place, remedy="Correct the file.")) from exc
 
 
-def _config(documents: list[Any], place: str) -> Any:
-    """Return the one document that is k0s's configuration."""
-    found = [d for d in documents if isinstance(d, dict) and d.get("kind", KIND) == KIND]
-    if len(found) != 1 or ("kind" not in found[0] and "spec" not in found[0] and found[0]):
+def _config(documents: list[Any], place: str) -> int:
+    """Return which document is k0s's configuration."""
+    found = [
+        n for n, d in enumerate(documents) if isinstance(d, dict) and d.get("kind", KIND) == KIND
+    ]
+    config = documents[found[0]] if len(found) == 1 else {}
+    if len(found) != 1 or ("kind" not in config and "spec" not in config and config):
         raise RefusedError(
             Problem(
                 f"no {KIND} of k0s is in it" if not found else f"it is not one {KIND} of k0s",
@@ -152,39 +245,44 @@ def _config(documents: list[Any], place: str) -> Any:
 
 
 def _profiles(config: Any, place: str) -> Any:
-    """Return the list of worker profiles, or ``None``."""
+    """Return the list of worker profiles, or ``None``.
+
+    Raises:
+        RefusedError: something of it has another shape than k0s reads.
+    """
     spec = config.get("spec")
-    profiles = spec.get("workerProfiles") if isinstance(spec, dict) else spec
-    shaped = isinstance(profiles, list) and all(isinstance(p, dict) for p in profiles)
-    if profiles is not None and not shaped:
-        raise RefusedError(
-            Problem(
-                "spec.workerProfiles must be a list of profiles, each with name and values",
-                place=f"{place}: spec.workerProfiles",
-                remedy="Correct the file: k0s does not start with it either.",
-            )
-        )
+    if not (spec is None or isinstance(spec, dict)):
+        raise _misshapen("spec must be a table", f"{place}: spec")
+    profiles = spec.get("workerProfiles") if spec else None
+    where = f"{place}: spec.workerProfiles"
+    if profiles is None:
+        return None
+    if not (isinstance(profiles, list) and all(isinstance(p, dict) for p in profiles)):
+        told = "spec.workerProfiles must be a list of profiles, each with name and values"
+        raise _misshapen(told, where)
+    for index, found in enumerate(profiles):
+        if not (found.get("values") is None or isinstance(found["values"], dict)):
+            told = f"values of the worker profile {found.get('name')!r} must be a table"
+            raise _misshapen(told, f"{where}[{index}].values")
+    names = [str(found.get("name")) for found in profiles]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise _misshapen(f"two worker profiles are called {twice[0]!r}", where)
     return profiles
 
 
-def _put(config: Any, profile: KubeletProfile, place: str) -> bool:
-    """Bring the profile in; tell whether that changed anything."""
-    from ruamel.yaml.comments import CommentedMap
+def _misshapen(message: str, place: str) -> RefusedError:
+    remedy = "Correct it: k0s does not start with it either."
+    return RefusedError(Problem(message, place, remedy=remedy))
 
+
+def _put(config: Any, profile: KubeletProfile, place: str) -> bool:
+    """Bring the profile into plain data; tell whether that changed anything."""
     profiles = _profiles(config, place)
-    if config.get("spec") is None:
-        config["spec"] = CommentedMap()
-    values = {key: profile.values[key] for key in sorted(profile.values)}
+    value = _value(profile)
     for found in profiles or ():
         if found.get("name") == profile.name:
-            if found.get("values") is None:
-                found["values"] = CommentedMap()
-            changed = {k: v for k, v in values.items() if found["values"].get(k) != v}
-            found["values"].update(changed)
-            return bool(changed)
-    added = CommentedMap(name=profile.name, values=CommentedMap(values))
-    if profiles:
-        profiles.append(added)
-    else:
-        config["spec"]["workerProfiles"] = [added]
+            known = found.get("values") or {}
+            found["values"] = {**known, **value["values"]}
+            return bool(found["values"] != known)
+    config["spec"] = {**(config.get("spec") or {}), "workerProfiles": [*(profiles or ()), value]}
     return True

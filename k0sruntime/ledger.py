@@ -6,6 +6,7 @@ Below ``/var/lib/k0sruntime``::
     generations/7.json      what generation 7 consisted of, and its verdict
     objects/<sha256>        contents, ours and those that we displaced (0600)
     journal.json            an apply that is under way, or was when it was killed
+    reload.json             who must still read a file again that we changed
 
 Below ``/run/k0sruntime`` lie the records that a new start of the machine ends: the containerd that
 we started, its supervisor, what holds the node back.
@@ -27,6 +28,7 @@ from typing import TYPE_CHECKING, Any
 from k0sruntime.errors import Problem, RefusedError
 from k0sruntime.json_keys import Before
 from k0sruntime.plan import Ledger, OwnedFile, Running, digest
+from k0sruntime.rolled_back import RolledBack
 from k0sruntime.whose_cri import CRIOf
 
 if TYPE_CHECKING:
@@ -141,9 +143,13 @@ class State:
 
     def save(self, ledger: Ledger) -> None:
         """Write the ledger, and the generation that it stands for."""
-        content = ledger_json(ledger)
-        write_atomically(f"{self.folder}/generations/{ledger.generation}.json", content)
-        write_atomically(f"{self.folder}/ledger.json", content)
+        self.record_generation(ledger)
+        write_atomically(f"{self.folder}/ledger.json", ledger_json(ledger))
+
+    def record_generation(self, ledger: Ledger) -> None:
+        """Write a generation without making it the present one."""
+        path = f"{self.folder}/generations/{ledger.generation}.json"
+        write_atomically(path, ledger_json(ledger))
 
     def generation(self, number: int) -> Ledger | None:
         """Return a recorded generation, or ``None``.
@@ -256,15 +262,15 @@ class State:
         content = json.dumps(asdict(running), indent=1, default=str).encode()
         write_volatile(f"{self.run}/containerd.json", content, 0o600)  # effective keys
 
-    def remember_profile(self, name: str) -> None:
-        """Note down the worker profile that another runtime needs, which goes when it goes."""
-        content = json.dumps({"profile": name}).encode()
+    def remember_profile(self, name: str, own: str) -> None:
+        """Note down the worker profile that another runtime needs, and k0s's own before it."""
+        content = json.dumps({"profile": name, "own": own}).encode()
         write_atomically(f"{self.folder}/k0s.json", content)
 
-    def remembered_profile(self) -> str:
-        """Return the worker profile that another runtime needed, or an empty string."""
+    def remembered_profile(self) -> tuple[str, str]:
+        """Return the worker profile that another runtime needed, and the own that comes back."""
         document = self._read(f"{self.folder}/k0s.json") or {}
-        return str(document.get("profile", ""))
+        return str(document.get("profile", "")), str(document.get("own", ""))
 
     def forget_profile(self) -> None:
         """Forget it: k0s is started without."""
@@ -340,9 +346,15 @@ def ledger_from(document: Mapping[str, Any]) -> Ledger:
         dict(document.get("programs", {})),
         dict(document.get("runtime_classes", {})),
         CRIOf(**document.get("cri", {})),
+        str(document.get("at", "")),
+        _rolled_back(document.get("rolled_back")),
     )
 
 
+def _rolled_back(found: Mapping[str, Any] | None) -> RolledBack | None:
+    return RolledBack(found["at"], found["to"], tuple(found["reasons"])) if found else None
+
+
 def as_proved(ledger: Ledger) -> Ledger:
-    """Return the ledger with its proof passed."""
-    return replace(ledger, proved=True)
+    """Return the ledger with its proof passed: nothing gives it up any more."""
+    return replace(ledger, proved=True, rolled_back=None)

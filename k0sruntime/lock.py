@@ -37,7 +37,13 @@ def locked(paths: Paths, timeout: float, waiting: Callable[[str], None]) -> Iter
         file.truncate(0)
         file.write(f"{os.getpid()}".encode())
         file.flush()
-        yield
+        try:
+            yield
+        finally:
+            if paths.image:  # nothing volatile of ours stays behind in it
+                with contextlib.suppress(OSError):
+                    os.unlink(file.name)
+                    os.rmdir(folder)
 
 
 def holder_of(paths: Paths) -> int:

@@ -14,9 +14,16 @@ if TYPE_CHECKING:
 MASK = "****"
 SECRET_KEYS = ("password", "auth", "identitytoken", "identity_token", "token", "registrytoken")
 """Keys of containerd's registry credentials (``registry.configs.*.auth``)."""
+_SECRET_ENDS = (
+    *("password", "passwd", "passphrase", "token", "secret", "auth", "auths", "credential"),
+    *("credentials", "apikey", "accesskey", "accesskeyid", "secretkey", "privatekey"),
+)
+"""How keys of other programs' secrets end, hyphens and capitals left out: ``splunk-token``."""
 SECRET_TABLES = ("header", "headers")
 """Tables whose values are sent to registries, credentials among them."""
 _SETTING = re.compile(rf"^([-+ ]?\s*(?:{'|'.join(SECRET_KEYS)})\s*=\s*)(?!\s*{{).+$", re.IGNORECASE)
+_GONE: Any = object()
+"""Stands for a value that is not there."""
 _LONGEST_WORD = 40
 _LEAST_PLAIN = 4
 """A secret that is shorter is looked for between quotes alone, so that prose stays whole."""
@@ -39,9 +46,14 @@ def value(path: Path, found: Any) -> Any:
     """Return a key's value as it may be shown; in a table, every value below it."""
     if isinstance(found, dict):
         return {key: value((*path, key), inner) for key, inner in found.items()}
-    if any(part.lower() in SECRET_TABLES for part in path[:-1]) or path[-1].lower() in SECRET_KEYS:
-        return found if found is None else MASK
+    if any(part.lower() in SECRET_TABLES for part in path[:-1]) or _is_secret(path[-1]):
+        return found if found is None or isinstance(found, bool) else MASK
     return _plain(found)
+
+
+def _is_secret(key: str) -> bool:
+    plain = re.sub(r"[-_. ]", "", key).lower()
+    return key.lower() in SECRET_KEYS or plain.endswith(_SECRET_ENDS)
 
 
 def table(document: Mapping[str, Any]) -> dict[str, Any]:
@@ -77,7 +89,7 @@ def source(found: str, document: Mapping[str, Any]) -> str:
 def _secrets(found: Any, *, secret: bool) -> Iterator[str]:
     if isinstance(found, dict):
         for key, inner in found.items():
-            leaf = key.lower() in SECRET_KEYS and not isinstance(inner, dict)
+            leaf = _is_secret(key) and not isinstance(inner, dict)
             yield from _secrets(inner, secret=secret or leaf or key.lower() in SECRET_TABLES)
     elif isinstance(found, list):
         for item in found:
@@ -112,6 +124,41 @@ def diff(found: str, *, whole: bool) -> str:
     lines = [_line(line, whole=whole) for line in found.splitlines()]
     shown = [line for line in lines if line is not None]
     return "\n".join(shown) + ("\n" if shown else "")
+
+
+def json_texts(before: bytes, after: bytes, *, private: bool) -> tuple[str, str] | None:
+    """Return two states of a JSON file as they may be shown; ``None`` where one is no JSON object.
+
+    Secrets are masked by what the file says, not by how it is written.
+
+    Args:
+        before: what lies there; empty for nothing.
+        after: what is to lie there.
+        private: only its owner may read it: then only what changes is shown, and that is ours.
+    """
+    try:
+        states = [json.loads(content) if content.strip() else {} for content in (before, after)]
+    except (ValueError, RecursionError):
+        return None
+    if not all(isinstance(state, dict) for state in states):
+        return None
+    kept = states[::-1] if private else [_GONE, _GONE]
+    shown = [_json(state, other, ()) for state, other in zip(states, kept, strict=True)]
+    texts = [json.dumps(state, indent=4, ensure_ascii=False) + "\n" for state in shown]
+    present = [bool(content.strip()) for content in (before, after)]
+    return texts[0] * present[0], texts[1] * present[1]
+
+
+def _json(found: Any, other: Any, path: Path) -> Any:
+    """Return a value as it may be shown; one that is the same in ``other`` is not."""
+    if path and _is_secret(path[-1]):
+        return found if found is None or isinstance(found, bool) else MASK
+    if isinstance(found, dict):
+        inner = other if isinstance(other, dict) else {}
+        return {
+            key: _json(item, inner.get(key, _GONE), (*path, key)) for key, item in found.items()
+        }
+    return MASK if found == other else value(path, found)
 
 
 def _line(line: str, *, whole: bool) -> str | None:

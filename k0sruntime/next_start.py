@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from k0sruntime import lint
 from k0sruntime.compose import k0s as k0s_
+from k0sruntime.compose.schema import FIRST_NATIVE_K0S
 from k0sruntime.lint.composed import subject_of
 from k0sruntime.lint.target import for_k0s
 
@@ -20,9 +21,21 @@ def warnings(node: Node[Any], composition: Composition) -> tuple[str, ...]:
     Another k0s may be installed than the one that runs: from 1.36 on its pre-flight checks refuse
     drop-ins that 1.35 needs. And a worker profile counts only when k0s is started with it.
     """
+    if composition.mode == "remote" and composition.stays:
+        return _kept(node)
     if composition.mode != "managed":
         return ()
     return (*_refused(node, composition), *_profile(node, composition))
+
+
+def _kept(node: Node[Any]) -> tuple[str, ...]:
+    """Tell that drop-ins which stay until k0s's restart are none that the other k0s takes."""
+    runs, installed = node.k0s.version if node.k0s else None, node.k0s_installed
+    if not runs or not installed or runs >= FIRST_NATIVE_K0S or installed < FIRST_NATIVE_K0S:
+        return ()
+    head = f"k0s {runs} runs, and {installed} is installed"
+    why = "its next start refuses the drop-ins that stay until then"
+    return (f"{head}: {why}; when k0s was told, stop it, run k0sruntime up, start it",)
 
 
 def _refused(node: Node[Any], composition: Composition) -> tuple[str, ...]:

@@ -76,6 +76,20 @@ class K0sService(NamedTuple):
         return found
 
 
+class OtherCRI(NamedTuple):
+    """The CRI of another runtime that a node is on."""
+
+    url: str
+    """As k0s has it behind ``remote:``."""
+    provider: str = ""
+    """Who contributed it to the generation that is applied; empty: others told k0s of it."""
+
+    @property
+    def path(self) -> str:
+        """The socket's path on the node."""
+        return self.url.removeprefix("unix://")
+
+
 class GPU(NamedTuple):
     """A graphics processor on the PCI bus, as ``/sys/bus/pci/devices`` tells of it."""
 
@@ -131,6 +145,9 @@ class Paths:
     cache: str = "/var/cache/k0sruntime"
     """Where fetched programs are kept, on this machine: never below ``root``."""
     logs: str = "/var/log"
+    image: bool = False
+    """An image is being made: of this machine's kernel, devices and limits nothing is the node's,
+    even where the image is this very root, as in a container build."""
     sandbox: str = ""
     """The folder given with ``--sandbox``; empty on a real node."""
 
@@ -148,6 +165,11 @@ class Paths:
             logs=f"{folder}/var/log",
             sandbox=folder,
         )
+
+    @property
+    def elsewhere(self) -> bool:
+        """The node is not this machine, of which nothing may be taken for the node's."""
+        return self.image or self.root != "/"
 
     def on_disk(self, path: str) -> str:
         """Return where the node's ``path`` lies on this machine."""
@@ -226,6 +248,11 @@ class Paths:
         return f"{self.sandbox}/etc/init.d"
 
     @property
+    def init_settings(self) -> str:
+        """The folder of what OpenRC's scripts read before they begin (openrc-run(8))."""
+        return f"{self.sandbox}/etc/conf.d"
+
+    @property
     def manifests(self) -> str:
         """k0s's folder of manifests, which a controller applies; a worker has none."""
         return f"{self.data}/manifests"
@@ -271,6 +298,9 @@ class Node(Generic[S_co]):
     """The version that the next start of k0s will be."""
     k0s_service: K0sService | None = None
     """The k0s that runs; ``None`` where none does, or where nobody asked."""
+    other_cri: OtherCRI | None = None
+    """The CRI of another runtime that k0s is told to use, or else that was applied last; it may be
+    away for a moment, and is left at the operator's word alone."""
     mode: Mode | None = None
     """The mode asked for by the operator; ``None``: decided from what is found."""
     scheme: Scheme | None = None

@@ -91,6 +91,9 @@ class NodeSettings(Settings, frozen=True):
     """CRI of another runtime, as k0s's flag has it: ``remote:unix:///run/crio/crio.sock``."""
     path: list[str] = []
     """Folders searched for programs before all others, and put first on containerd's PATH."""
+    restrict_oom_score_adj: bool | None = None
+    """Pods may not lower their ``oom_score_adj``; absent: where this machine cannot. An image for
+    machines that cannot (containers without CAP_SYS_RESOURCE) says so here."""
     pause_image: str = ""
     """Image of every pod's sandbox; empty: k0s's own."""
     probe_image: str = ""
@@ -118,7 +121,7 @@ class NodeSettings(Settings, frozen=True):
                 runtime_class=handler.runtime_class,
             )
         try:
-            url = cri_flag.endpoint(self.cri_socket)
+            url = cri_flag.asked(self.cri_socket)
         except ValueError as exc:
             raise ValueError(f"cri_socket = {self.cri_socket!r}: {exc}") from exc
         if url:
@@ -138,10 +141,11 @@ class NodeProvider(Provider[NodeSettings]):
                 images={"pinned_images": {"sandbox": node.settings.pause_image or PAUSE_IMAGE}},
                 reason="the pause image; k0s sets its own only where it runs containerd itself",
             )
-        if not node.can_lower_oom_score:
+        restrict = node.settings.restrict_oom_score_adj
+        if restrict or (restrict is None and not node.can_lower_oom_score):
             yield DropIn(
                 runtime={"restrict_oom_score_adj": True},
-                reason="this process lacks CAP_SYS_RESOURCE: runc could not lower oom_score_adj",
+                reason="without CAP_SYS_RESOURCE runc cannot lower oom_score_adj",
             )
         if node.paths.sandbox:
             yield _sandbox(node)

@@ -79,7 +79,8 @@ def existing(paths: Paths, ledger: Ledger) -> Existing:
     imports = {} if main is None or main_file.is_managed(main) else _imports(files, paths, main)
     state = State(paths)
     edited = {path: state.before(owned) for path, owned in ledger.files.items() if owned.edited}
-    return Existing(main, dropins, imports, state.remembered_profile(), edited)
+    profile, own = state.remembered_profile()
+    return Existing(main, dropins, imports, profile, edited, own)
 
 
 def foreign_here(paths: Paths) -> tuple[ForeignFile, ...]:

@@ -61,7 +61,7 @@ def _of_another(cri: CRIOf) -> Collected:
     """Return what the providers contributed, where the node had another runtime's CRI."""
     if not cri.socket:
         return Collected()
-    owner = Owner("the generation", "k0sruntime", __version__, "rollback")
+    owner = Owner(cri.provider or "the generation", "k0sruntime", __version__, "rollback")
     socket = Contribution(owner, CRISocket(url=cri.socket))
     profiles = [KubeletProfile(name=cri.profile, values=cri.values)] if cri.profile else []
     return Collected(

@@ -12,12 +12,15 @@ from typing import TYPE_CHECKING
 from k0sruntime import apply as apply_
 from k0sruntime import (
     inputs,
+    k0s_install,
     last_good,
+    owed,
     processes,
     provide,
     request_record,
     sandbox,
     service,
+    service_copy,
     supervised,
     transaction,
 )
@@ -134,8 +137,17 @@ def verify(request: Request, story: Story) -> Outcome:
         prepared.observed.ledger.generation,
         running=done.running,
         proofs=done.proofs,
-        notes=done.notes,
+        notes=(*done.notes, *_left_over(prepared)),
     )
+
+
+def _left_over(prepared: Prepared) -> tuple[str, ...]:
+    """Tell what was kept for a CRI that k0s has left by now."""
+    left = [c.path for c in prepared.plan.pending() if c.after is None or c.action == "restore"]
+    if prepared.composition.mode != "remote" or not left:
+        return ()
+    more = f" and {len(left) - 1} more" if left[1:] else ""
+    return (f"k0s has left its own containerd, and {left[0]}{more} is left over: k0sruntime up",)
 
 
 def composed_words(composition: Composition) -> str:
@@ -152,25 +164,39 @@ def up(request: Request, story: Story) -> Outcome:
         K0sRuntimeError: refused with nothing written, or rolled back; see ``errors.py``.
     """
     with locked(request.paths, request.lock_timeout, story.say):
-        recover(request.paths, story)
-        try:
-            prepared = prepare(request, story)
-            refuse_other_hands(prepared.plan)
-            _refuse_start(request, prepared)
-            prepared = provide.provide(request, prepared, story)
-            if prepared.plan.empty and proved(prepared):
-                outcome = adopt(prepared, story)
-            else:
-                outcome = change(request, prepared, story)
-        except K0sRuntimeError:
-            supervised.ensure(request, bare_settings(request))  # whatever runs now is stayed with
-            raise
-        if request.start:
-            last_good.release(request.paths)
-        if request.start and request.remember:
-            request_record.save(request, prepared.settings_text, prepared.inputs)
-        outcome = provide.tidied(request, prepared, outcome)
-        return supervised.stayed_with(request, prepared.node_settings, outcome)
+        return converge(request, story)
+
+
+def converge(request: Request, story: Story) -> Outcome:
+    """Do what ``up`` does; the caller holds the node's lock.
+
+    Raises:
+        K0sRuntimeError: as ``up``.
+    """
+    recover(request.paths, story)
+    try:
+        prepared = prepare(request, story)
+        refuse_other_hands(prepared.plan)
+        _refuse_start(request, prepared)
+        if request.apply_k0s:
+            k0s_install.judge(prepared, story)
+        prepared = provide.provide(request, prepared, story)
+        if prepared.plan.empty and proved(prepared):
+            outcome = adopt(prepared, story)
+        else:
+            outcome = change(request, prepared, story)
+    except K0sRuntimeError:
+        supervised.ensure(request, bare_settings(request))  # whatever runs now is stayed with
+        raise
+    if prepared.composition.mode == "remote" and prepared.composition.stays:
+        supervised.ensure(request, prepared.node_settings)  # what runs, runs on as it is
+        return provide.tidied(request, prepared, outcome)
+    if request.start:
+        last_good.release(request.paths)
+    if request.start and request.remember:
+        request_record.save(request, prepared.settings_text, prepared.inputs)
+    outcome = provide.tidied(request, prepared, outcome)
+    return supervised.stayed_with(request, prepared.node_settings, outcome)
 
 
 def _refuse_start(request: Request, prepared: Prepared) -> None:
@@ -191,7 +217,14 @@ def proved(prepared: Prepared) -> bool:
 
 
 def adopt(prepared: Prepared, story: Story) -> Outcome:
-    """Take over what runs already: nothing changes, nothing is bounced."""
+    """Take over what runs already: nothing changes, nothing is bounced.
+
+    Raises:
+        RefusedError: what other hands have done since would stop the next start.
+    """
+    from k0sruntime import gate
+
+    told = gate.refuse(prepared.composition, prepared.node)
     running = prepared.observed.running
     with story.stage("run") as tell:
         tell(f"adopted PID {running.pid}: nothing to do" if running else "nothing to do")
@@ -203,6 +236,7 @@ def adopt(prepared: Prepared, story: Story) -> Outcome:
         ran="adopted" if running else "",
         running=running,
         proofs=from_records(running.proofs) if running else (),
+        notes=told,
     )
 
 
@@ -224,9 +258,12 @@ def change(request: Request, prepared: Prepared, story: Story) -> Outcome:
         from k0sruntime.modes import managed
 
         told = gate.refuse(prepared.composition, prepared.node)
+        told += gate.not_judged(prepared.composition, prepared.node)
         watched = managed.Watched.now(request.paths)
         ledger = apply_.apply(prepared.plan, request.paths, prepared.observed.ledger, approve)
-        tell(f"checked; generation {ledger.generation}, {len(prepared.plan.pending())} files")
+        read = config_check.reads(prepared.composition, prepared.node)
+        by = gate.judged_by(prepared.composition, prepared.node, read=read)
+        tell(f"{by}; generation {ledger.generation}, {len(prepared.plan.pending())} files")
     done = Done()
     if request.start:
         done = run.run_and_prove(prepared, ledger, story, watched, checked=checked)
@@ -245,7 +282,8 @@ def change(request: Request, prepared: Prepared, story: Story) -> Outcome:
 
 def recover(paths: Paths, story: Story) -> None:
     """Undo what a killed command has left, before anything else is done."""
-    if paths.root == "/" and processes.running(paths) is None:
+    service_copy.recover(paths, story)
+    if not paths.elsewhere and processes.running(paths) is None:
         from k0sruntime.modes import standalone
 
         found = standalone.find_again(paths)
@@ -253,10 +291,17 @@ def recover(paths: Paths, story: Story) -> None:
             story.say(f"containerd, PID {found.pid}, is ours, and there was no record of it")
     if not transaction.unfinished(paths):
         transaction.undo(paths)  # there may be staged files without a journal
-        return
-    with story.stage("recover") as tell:
-        transaction.undo(paths)
-        tell("an unfinished apply was undone")
+    else:
+        with story.stage("recover") as tell:
+            transaction.undo(paths)
+            tell("an unfinished apply was undone")
+    if left := owed.owed(paths):
+        from k0sruntime.modes import remote
+
+        names = ", ".join(dict.fromkeys(spec.partition(":")[0] for spec in left))
+        story.say(f"{names} was not yet told to read its file again, and is now")
+        for note in remote.reload_owed(paths):
+            story.say(note)
 
 
 def down(request: Request, story: Story, *, pods: bool, purge: bool) -> Outcome:
@@ -264,7 +309,8 @@ def down(request: Request, story: Story, *, pods: bool, purge: bool) -> Outcome:
 
     The same pipeline with an empty desired state.
     """
-    from k0sruntime import run
+    from k0sruntime import report, run
+    from k0sruntime.modes import remote
 
     with locked(request.paths, request.lock_timeout, story.say):
         recover(request.paths, story)
@@ -275,8 +321,8 @@ def down(request: Request, story: Story, *, pods: bool, purge: bool) -> Outcome:
         notes = run.take_pods(request.paths, observed, story, remove=pods)
         with story.stage("apply") as tell:
             apply_.apply(planned, request.paths, ledger)
-            tell(f"{len(planned.pending())} files removed")
-        notes += run.reload(planned, request.paths)
+            tell(report.taken_back_words(planned))
+        notes += tuple(remote.reload_owed(request.paths))
         done = run.stop(request.paths, observed, story)
         last_good.forget(request.paths)
         notes += still_elsewhere(request)
@@ -300,8 +346,7 @@ def down(request: Request, story: Story, *, pods: bool, purge: bool) -> Outcome:
 def still_elsewhere(request: Request) -> tuple[str, ...]:
     """Tell where k0s is still started with another CRI, and what ends that."""
     node, _ = bare_node(request)
-    left = State(request.paths).remembered_profile()
-    told = k0s.own_again(node, "managed", None, left)
+    told = k0s.own_again(node, "managed", None, *State(request.paths).remembered_profile())
     if not told.words or not told.service:
         return ()
     head = f"k0s is still started with another CRI ({told.service.path or 'as it runs'})"

@@ -6,12 +6,13 @@ stopped and started once: it has no reload, and SIGHUP kills it.
 
 from __future__ import annotations
 
-import difflib
-import hashlib
-import posixpath
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
+from k0sruntime.changes import Action as Action  # noqa: PLC0414 - one place to import from
+from k0sruntime.changes import Change as Change  # noqa: PLC0414 - one place to import from
+from k0sruntime.changes import FileState as FileState  # noqa: PLC0414 - one place to import from
+from k0sruntime.changes import digest as digest  # noqa: PLC0414 - one place to import from
 from k0sruntime.compose.layers import dotted
 from k0sruntime.compose.main_file import is_managed
 from k0sruntime.errors import ConflictError, Problem, RefusedError
@@ -25,24 +26,9 @@ if TYPE_CHECKING:
     from k0sruntime.binaries import Installation
     from k0sruntime.compose import Composition, DesiredFile
     from k0sruntime.json_keys import Before
+    from k0sruntime.rolled_back import RolledBack
 
-Action = Literal["create", "update", "remove", "restore", "unchanged", "drift", "foreign"]
 Verdict = Literal["start", "bounce", "stop", "none"]
-
-
-@dataclass(frozen=True)
-class FileState:
-    """A file as it lies on disk."""
-
-    content: bytes
-    mode: int
-    owner: tuple[int, int] = field(default=(-1, -1), compare=False)
-    """User and group; -1 for whoever we run as. Told, so that what comes back is as it was."""
-
-    @property
-    def digest(self) -> str:
-        """SHA-256 of the content, in hex."""
-        return digest(self.content)
 
 
 @dataclass(frozen=True)
@@ -78,6 +64,10 @@ class Ledger:
     """The RuntimeClass that each handler is offered as: containerd's files do not tell it."""
     cri: CRIOf = field(default_factory=CRIOf)
     """Whose CRI the node had."""
+    at: str = field(default="", compare=False)
+    """When it was applied, in ISO 8601; empty in records that do not tell."""
+    rolled_back: RolledBack | None = field(default=None, compare=False)
+    """Why it was given up, if it was."""
 
 
 @dataclass(frozen=True)
@@ -123,41 +113,6 @@ class Observed:
 
 
 @dataclass(frozen=True)
-class Change:
-    """What happens to one file."""
-
-    path: str
-    action: Action
-    owner: str
-    before: FileState | None = None
-    after: FileState | None = None
-    loaded: bool = True
-    base: bytes | None = None
-    """For an edited file: what is left of it without us; ``None`` for nothing."""
-    edited: bool = False
-    reload: str = ""
-
-    @property
-    def is_dropin(self) -> bool:
-        """It changes a file of which k0s takes notice."""
-        folder = posixpath.basename(posixpath.dirname(self.path))
-        return folder == "containerd.d" and self.action not in ("unchanged", "drift", "foreign")
-
-    def diff(self) -> str:
-        """Return the change as a unified diff; empty where nothing changes."""
-        before = _text(self.before)
-        after = _text(self.after)
-        return "".join(
-            difflib.unified_diff(
-                before.splitlines(keepends=True),
-                after.splitlines(keepends=True),
-                f"{self.path} (on disk)" if self.before else "/dev/null",
-                f"{self.path} (composed)" if self.after else "/dev/null",
-            )
-        )
-
-
-@dataclass(frozen=True)
 class Bounce:
     """Whether containerd has to be started or bounced, and why."""
 
@@ -196,11 +151,6 @@ class Plan:
         return not left and self.bounce.verdict == "none"
 
 
-def digest(content: bytes) -> str:
-    """Return the SHA-256 of ``content``, in hex."""
-    return hashlib.sha256(content).hexdigest()
-
-
 def plan(composition: Composition, observed: Observed, *, force: bool = False) -> Plan:
     """Compare what the node shall have with what it has.
 
@@ -212,7 +162,9 @@ def plan(composition: Composition, observed: Observed, *, force: bool = False) -
     changes = [_desired(file, observed, force) for file in composition.files]
     wanted = {file.path for file in composition.files}
     changes += [
-        _unwanted(path, owned, observed, force)
+        _kept(path, owned, observed, force)
+        if keeps(composition, owned)
+        else _unwanted(path, owned, observed, force)
         for path, owned in observed.ledger.files.items()
         if path not in wanted and path in observed.files
     ]
@@ -233,6 +185,8 @@ def plan(composition: Composition, observed: Observed, *, force: bool = False) -
     missing = tuple(i for i in composition.installations if i.folder not in observed.installed)
     programs = tuple(i.folder for i in composition.installations)
     classes = {h.name: h.runtime_class for h in composition.handlers if h.runtime_class}
+    if composition.stays and composition.mode == "remote":
+        programs, classes = tuple(observed.ledger.programs), dict(observed.ledger.runtime_classes)
     return Plan(
         tuple(changes), keys, verdict, generation, unrecorded, missing, programs, classes, cri
     )
@@ -293,6 +247,22 @@ def _desired(file: DesiredFile, observed: Observed, force: bool) -> Change:
     return Change(*args)
 
 
+def keeps(composition: Composition, owned: OwnedFile) -> bool:
+    """Tell whether a file of ours stays though it is not wanted any more.
+
+    k0s is still on the CRI that is left: containerd's files stay on the way to another runtime,
+    and what is in that runtime's file on the way back.
+    """
+    return bool(composition.stays) and owned.edited != (composition.mode == "remote")
+
+
+def _kept(path: str, owned: OwnedFile, observed: Observed, force: bool) -> Change:
+    before = observed.files[path]
+    drift = before.digest != owned.digest and not owned.edited and not force
+    action: Action = "drift" if drift else "unchanged"
+    return Change(path, action, owned.owner, before, before, edited=owned.edited, kept=True)
+
+
 def _unwanted(path: str, owned: OwnedFile, observed: Observed, force: bool) -> Change:
     before = observed.files[path]
     if owned.edited:
@@ -310,7 +280,8 @@ def taken_out(path: str, owned: OwnedFile, before: FileState, known: Before | No
     left = without(path, before.content, known)
     after = replace(before, content=left) if left is not None else None
     action: Action = "restore" if after else "remove"
-    return Change(path, action, owned.owner, before, after, loaded=False, reload=owned.reload)
+    taken = Change(path, action, owned.owner, before, after, loaded=False)
+    return replace(taken, edited=True, reload=owned.reload)
 
 
 def bounce(
@@ -323,6 +294,8 @@ def bounce(
 
     Where k0s runs containerd the verdict is about ours alone; the reason tells what k0s will do.
     """
+    if composition.mode == "remote" and composition.stays:
+        return Bounce("none", f"{composition.stays}: what is there stays until it was restarted")
     if composition.mode != "standalone":
         reason = "another runtime serves the CRI"
         if composition.mode == "managed":
@@ -342,7 +315,3 @@ def bounce(
         more = f" and {len(keys) - 1} more" if len(keys) > 1 else ""
         return Bounce("bounce", f"the effective configuration changes: {first}{more}")
     return Bounce("none", "the effective configuration stays the same")
-
-
-def _text(state: FileState | None) -> str:
-    return state.content.decode(errors="replace") if state else ""

@@ -38,6 +38,11 @@ class Asked:
         if process is not None:  # an error may come before anybody waits for the answer
             self._end = weakref.finalize(self, _end, process)
 
+    @property
+    def pid(self) -> int:
+        """Its process; 0 where it could not be started."""
+        return self._process.pid if self._process else 0
+
     def answer(self) -> Answer:
         """Wait for the program's end and return what it said; the same when asked again."""
         if self._answer is None:
@@ -66,9 +71,16 @@ def _end(process: subprocess.Popen[str]) -> None:
 
 
 def begin(
-    command: Sequence[str], seconds: float, environment: Mapping[str, str] | None = None
+    command: Sequence[str],
+    seconds: float,
+    environment: Mapping[str, str] | None = None,
+    *,
+    session: bool = False,
 ) -> Asked:
-    """Start a program and go on; its answer is waited for later."""
+    """Start a program and go on; its answer is waited for later.
+
+    With ``session`` it has a session of its own, and signals of our terminal do not reach it.
+    """
     try:
         process = subprocess.Popen(
             command,
@@ -78,6 +90,7 @@ def begin(
             text=True,
             errors="replace",
             env=environment,
+            start_new_session=session,
         )
     except OSError as exc:
         return Asked(None, seconds, exc.strerror or str(exc))

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from k0sruntime import last_proof
 from k0sruntime.collect import for_provider
 from k0sruntime.errors import Problem
 from k0sruntime.proof import Proven, Target, failures
-from k0sruntime.sockets import socket_fault
+from k0sruntime.sockets import ready_fault, socket_fault
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -64,8 +65,17 @@ def _counting(prepared: Prepared) -> set[str]:
     return active & {owner.provider for owner in owners}
 
 
-def prove(node: Node[Any], target: Target, checks: Checks = (), socket: str = "") -> list[Proven]:
+def prove(
+    node: Node[Any], target: Target, checks: Checks = (), socket: str = "", owner: str = ""
+) -> list[Proven]:
     """Run all layers of the proof on a socket, the node's own by default.
+
+    Args:
+        node: the node.
+        target: what is to be proved.
+        checks: the providers' own.
+        socket: path of another runtime's socket.
+        owner: who named that one.
 
     Raises:
         NotProvedError: a layer failed.
@@ -74,17 +84,23 @@ def prove(node: Node[Any], target: Target, checks: Checks = (), socket: str = ""
     from k0sruntime.verify import verify
 
     with CRI(socket or node.paths.socket) as cri:
-        if socket and (wrong := socket_fault(node.paths.on_disk(socket), cri.runtime)):
-            raise NotProvedError([_unfit(wrong)])
+        if socket and (wrong := unfit(node.paths.on_disk(socket), cri, owner)):
+            raise NotProvedError([wrong])
         proofs = verify(target, node, cri, checks)
+    last_proof.save(node.paths, socket or node.paths.socket, proofs)
     failed = failures(proofs)
     if failed:
-        raise NotProvedError([failed_problem(proof) for proof in failed])
+        where = socket or node.paths.socket
+        raise NotProvedError([failed_problem(proof, where) for proof in failed])
     return proofs
 
 
-def _unfit(wrong: Problem) -> Problem:
-    return replace(wrong, message=f"the CRI socket does not do: {wrong.message}")
+def unfit(path: str, cri: CRI, owner: str) -> Problem | None:
+    """Return why the socket of another runtime does not do, or ``None``; ``owner`` named it."""
+    wrong = socket_fault(path, cri.runtime) or ready_fault(path, cri.conditions)
+    if wrong is None:
+        return None
+    return replace(wrong, message=f"the CRI socket does not do: {wrong.message}", culprit=owner)
 
 
 def summary(proofs: Sequence[Proven]) -> str:
@@ -95,14 +111,17 @@ def summary(proofs: Sequence[Proven]) -> str:
     return ", ".join(f"{count} {verdict}" for verdict, count in counts.items() if count)
 
 
-def failed_problem(proof: Proven) -> Problem:
-    """Return a failed verdict as a problem for the screen."""
+def failed_problem(proof: Proven, socket: str) -> Problem:
+    """Return a failed verdict as a problem for the screen; ``socket`` is what was asked."""
+    remedy = "Correct its settings, or leave it out with --without."
+    if proof.provider == "node":  # which cannot be left out
+        remedy = "See the runtime's log and mend what it names; k0sruntime verify tries again."
     what = f"{proof.check.name} of handler {proof.handler!r}" if proof.handler else proof.check.name
     return Problem(
         f"the proof failed: {what}: {proof.check.detail}",
-        place=f"handler {proof.handler}" if proof.handler else "the running CRI",
+        place=f"handler {proof.handler}" if proof.handler else f"the running CRI, {socket}",
         culprit=f"provider {proof.provider}"
         if not proof.provider.startswith("/")
         else proof.provider,
-        remedy=proof.check.remedy or "Correct its settings, or leave it out with --without.",
+        remedy=proof.check.remedy or remedy,
     )

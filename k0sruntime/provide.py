@@ -53,9 +53,10 @@ def fetch(
     """
     settings = own.downloads
     fetcher = Fetcher(
-        Cache(cache_folder(request, own)),
+        Cache(request.only or cache_folder(request, own)),
         offline=request.offline or settings.offline,
         ca=settings.ca,
+        bundle=bool(request.only),
         progress=story.progress,
     )
     found: dict[str, list[tuple[Download, str, str]]] = {}
@@ -174,7 +175,7 @@ def tidied(request: Request, prepared: Prepared, outcome: Outcome) -> Outcome:
     so what fails here is told, and fails nothing.
     """
     paths = prepared.node.paths
-    needed = {item.folder for item in prepared.composition.installations}
+    needed = set(prepared.plan.programs)
     try:
         needed |= _named(_before(State(paths)), paths)
         notes = install.prune(paths, needed)

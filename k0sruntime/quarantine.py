@@ -155,7 +155,7 @@ def _repairs(found: dict[str, FileState], request: Request) -> dict[str, Repair]
     schema = node_schema(node, node.mode or "standalone")
     target = for_node(replace(node, foreign=()))
     others = [file for file in foreign_here(request.paths) if file.path not in found]
-    systemd = cgroups.decided((), others, request.paths)
+    systemd = cgroups.decided((), others, request.paths, schema)
     repairs: dict[str, Repair] = {}
     problems: list[Problem] = []
     for path, state in found.items():

@@ -8,15 +8,17 @@ from typing import TYPE_CHECKING, Any
 from k0sruntime import masking, toml
 from k0sruntime.compose import k0s
 from k0sruntime.proof import to_records
+from k0sruntime.tables import handler_table as handler_table  # noqa: PLC0414 - one place to import from
+from k0sruntime.tables import other_proofs as other_proofs  # noqa: PLC0414 - one place to import from
+from k0sruntime.tables import table as table  # noqa: PLC0414 - one place to import from
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping
 
     from k0sruntime import documents
     from k0sruntime.compose import Composition
     from k0sruntime.node import Paths
     from k0sruntime.plan import Change, Plan, Running
-    from k0sruntime.proof import Proven
     from k0sruntime.records import Record
     from k0sruntime.stages import Outcome
 
@@ -29,15 +31,6 @@ MARKS = {
     "foreign": "!",
     "unchanged": " ",
 }
-
-
-def table(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Return rows as aligned lines; the first row is the head."""
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    ]
 
 
 def plan_document(
@@ -58,6 +51,7 @@ def plan_document(
                 path=change.path,
                 action=change.action,
                 owner=change.owner,
+                kept=change.kept,
                 before=change.before.digest if change.before else None,
                 after=change.after.digest if change.after else None,
                 diff=shown_diff(change),
@@ -96,14 +90,24 @@ def plan_document(
 
 
 def shown_diff(change: Change) -> str:
-    """Return what happens to a file as it may be shown."""
+    """Return a change as a unified difference that may be shown: secrets are masked."""
+    states = [state.content if state else b"" for state in (change.before, change.after)]
+    texts = masking.json_texts(*states, private=_private(change))
+    if texts is not None:
+        return change.diff(*texts)
     return masking.diff(change.diff(), whole=_secret(change))
 
 
-def _secret(change: Any) -> bool:
+def _private(change: Change) -> bool:
+    """Tell whether a file is its owner's alone, before or after."""
+    states = [state for state in (change.before, change.after) if state]
+    return any(not state.mode & 0o077 for state in states)
+
+
+def _secret(change: Change) -> bool:
     """Tell whether a file is its owner's alone, or holds credentials wherever it came from."""
     states = [state for state in (change.before, change.after) if state]
-    return any(not state.mode & 0o077 or _holds_secret(state.content) for state in states)
+    return _private(change) or any(_holds_secret(state.content) for state in states)
 
 
 def _holds_secret(content: bytes) -> bool:
@@ -115,7 +119,7 @@ def _holds_secret(content: bytes) -> bool:
 
 def plan_text(plan: Plan, composition: Composition) -> str:
     """Return a plan as a person reads it: files, differences, effective keys, verdict."""
-    lines = [f"{MARKS[c.action]} {c.action:<9} {c.path}  [{c.owner}]" for c in plan.changes]
+    lines = [f"{MARKS[c.action]} {_action(c):<9} {c.path}  [{c.owner}]" for c in plan.changes]
     lines += _fetched(plan)
     lines += [f"  recorded  {path}: equal already, ours from now on" for path in plan.unrecorded]
     for change in plan.pending():
@@ -128,6 +132,8 @@ def plan_text(plan: Plan, composition: Composition) -> str:
         lines += [f"  {overlap}" for overlap in composition.overlaps]
     lines += warning_lines(composition)
     lines += remote_lines(composition)
+    if composition.mode != "remote" and any(change.kept for change in plan.changes):
+        lines += ["", f"{composition.stays}: what is kept stays until k0s was restarted"]
     verdict = {"start": "start containerd", "none": "no bounce", "stop": "stop containerd"}
     said = verdict.get(plan.bounce.verdict, "one bounce")
     if composition.mode == "managed" and any(change.is_dropin for change in plan.changes):
@@ -136,6 +142,31 @@ def plan_text(plan: Plan, composition: Composition) -> str:
     if plan.empty:
         lines.append("Nothing to do.")
     return "\n".join(lines).lstrip("\n")
+
+
+def _action(change: Change) -> str:
+    return "kept" if change.kept and change.action == "unchanged" else change.action
+
+
+def taken_back(change: Change) -> str:
+    """Return what ``down`` did to a file: removed, put back, or left to its owner without us."""
+    if change.action != "restore":
+        return f"- removed {change.path}"
+    if change.edited:
+        return f"< took ours out of {change.path}; all else in it stays"
+    return f"< put back {change.path}, as it was before us"
+
+
+def taken_back_words(plan: Plan) -> str:
+    """Return what ``down`` does to all files in a few words, for the story."""
+    changes = plan.pending()
+    restored = sum(change.action == "restore" for change in changes)
+    words = [f"{_files(len(changes) - restored)} removed"]
+    return ", ".join([*words, *([f"{_files(restored)} put back"] if restored else [])])
+
+
+def _files(number: int) -> str:
+    return f"{number} file" if number == 1 else f"{number} files"
 
 
 def warning_lines(composition: Composition) -> list[str]:
@@ -168,11 +199,17 @@ def remote_lines(composition: Composition) -> list[str]:
     elif told.done:
         lines += ["", f"k0s is started with this already ({_where(told)})."]
     lines += [f"note: {note}" for note in told.notes]
+    if composition.stays and composition.socket:
+        lines.append(
+            f"note: {composition.stays}. containerd, its files and its supervisor stay as they are"
+            " until it was restarted; the k0sruntime up after that removes them."
+        )
     if composition.socket:
         lines.append("k0s then imports no image bundles and reads no drop-ins.")
     if composition.profile:
         lines += ["", "The cluster's configuration needs this worker profile:"]
         lines += [f"  {line}" for line in k0s.profile_fragment(composition.profile).splitlines()]
+        lines += [f"note: {note}" for note in k0s.unknown_fields(composition.profile)]
         lines.append(
             "k0sruntime export k0s-config --into k0s.yaml writes it there; where dynamic"
             " configuration is on, --patch prints a patch."
@@ -218,7 +255,7 @@ def up_document(outcome: Outcome, paths: Paths) -> str:
             k0s_flags=k0s.worker_flags(socket, profile) if composition else [],
             k0s=k0s_document(composition),
             profile=dict(profile.values) if profile else None,
-            notes=list(outcome.notes),
+            notes=[*k0s.unknown_fields(profile), *outcome.notes],
             plan=plan_document(outcome.plan, composition) if composition else None,
         )
     )
@@ -283,39 +320,6 @@ def _supervisor(pid: int) -> str:
     if pid:
         return f"PID {pid}: starts containerd again, follows the drop-ins"
     return "none: containerd is not started again when it ends"
-
-
-def handler_table(composition: Composition | None, proofs: Iterable[Proven]) -> list[str]:
-    """Return the table of handlers with their proofs."""
-    rows = [("HANDLER", "FROM", "RUNTIMECLASS", "PROOF")]
-    for handler in composition.handlers if composition else ():
-        verdicts = [p for p in proofs if p.handler == handler.name]
-        rows.append(
-            (
-                handler.name,
-                handler.owner,
-                handler.runtime_class or "-",
-                _proof(verdicts) or "not run",
-            )
-        )
-    return table(rows)
-
-
-def _proof(verdicts: Sequence[Proven]) -> str:
-    telling = [p for p in verdicts if p.check.verdict != "pass"] or list(verdicts)
-    return "; ".join(
-        f"{p.check.verdict}: {p.check.name} {p.check.detail}"
-        + (f" ({p.seconds:.2f} s)" if p.seconds else "")
-        for p in telling
-    )
-
-
-def other_proofs(proofs: Iterable[Proven]) -> list[str]:
-    """Return the verdicts that are about no single handler."""
-    rows = [
-        (p.check.verdict, p.provider, p.check.name, p.check.detail) for p in proofs if not p.handler
-    ]
-    return ["", *table([("VERDICT", "PROVIDER", "CHECK", "DETAIL"), *rows])] if rows else []
 
 
 def providers_text(records: Iterable[Record]) -> str:

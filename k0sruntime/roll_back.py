@@ -11,8 +11,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from k0sruntime import apply as apply_
-from k0sruntime import last_good, on_disk
+from k0sruntime import counts, last_good, on_disk
 from k0sruntime.bounce import start_and_prove
+from k0sruntime.clock import now
 from k0sruntime.deferred import deferred
 from k0sruntime.errors import K0sRuntimeError, Problem, RollbackFailedError, RolledBackError
 from k0sruntime.ledger import State
@@ -21,13 +22,14 @@ from k0sruntime.node import Program, Version
 from k0sruntime.plan import Ledger
 from k0sruntime.processes import identity
 from k0sruntime.prove import prove, summary, target_of
+from k0sruntime.rolled_back import RolledBack
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from k0sruntime.compose import Composition
     from k0sruntime.last_good import LastGood
-    from k0sruntime.node import Node
+    from k0sruntime.node import Node, Paths
     from k0sruntime.node_provider import NodeSettings
     from k0sruntime.plan import Running
     from k0sruntime.prove import NotProvedError
@@ -53,6 +55,7 @@ def roll_back(
     if prepared.composition.mode == "standalone":
         before = _last_proved(State(prepared.node.paths), before)
     story.say(f"going back to generation {before.generation}: {failure.problems[0].message}")
+    _record(prepared.node.paths, ledger, before, failure)
     ways = {"managed": _managed, "remote": _remote}
     way = ways.get(prepared.composition.mode, _standalone)
     try:
@@ -67,6 +70,21 @@ def roll_back(
         )
         raise RollbackFailedError(hands, *problems, *failure.problems) from exc
     raise RolledBackError(Problem(f"rolled back: {back}"), *failure.problems) from failure
+
+
+def _record(paths: Paths, ledger: Ledger, before: Ledger, failure: NotProvedError) -> None:
+    """Record why a generation is given up; a disk that is full must not stop the way back.
+
+    Where files of other hands failed the proof there is no generation to blame.
+    """
+    at = now()
+    counts.add(paths, roll_backs=1, at=at)
+    if ledger.generation == before.generation:
+        return
+    reasons = tuple(problem.message for problem in failure.problems)
+    told = RolledBack(at, before.generation, reasons)
+    with contextlib.suppress(OSError):
+        State(paths).record_generation(replace(ledger, rolled_back=told))
 
 
 def _last_proved(state: State, before: Ledger) -> Ledger:
@@ -98,6 +116,7 @@ def _standalone(prepared: Prepared, ledger: Ledger, before: Ledger, story: Story
     running = state.running()
     if running is not None:
         standalone.stop(paths, running)
+        counts.add(paths, bounces=1)
     _files(prepared, ledger, before, story)
     was = prepared.observed.running
     if last_good.load(paths) is None and (was is None or not was.proofs):
@@ -158,6 +177,7 @@ def _managed(prepared: Prepared, ledger: Ledger, before: Ledger, story: Story) -
     _files(prepared, ledger, before, story)
     if watched.touched():
         managed.wait(node, managed.ticks(), prepared.node_settings.bounce_seconds, story)
+        counts.add(node.paths, bounces=1)
     with story.stage("verify") as tell:
         proofs = prove(node, target_of(on_disk.composed(node, before)))
         tell(summary(proofs))
@@ -167,7 +187,6 @@ def _managed(prepared: Prepared, ledger: Ledger, before: Ledger, story: Story) -
 def _remote(prepared: Prepared, ledger: Ledger, before: Ledger, story: Story) -> str:
     """Put the files back; what ran before was not stopped."""
     _files(prepared, ledger, before, story)
-    reloads = [change.reload for change in prepared.plan.pending()]
-    for note in remote.reload(reloads, prepared.node.paths):
+    for note in remote.reload_owed(prepared.node.paths):
         story.say(note)
     return f"generation {before.generation} is back, and what ran before runs on"

@@ -15,10 +15,11 @@ from k0sruntime.lock import locked
 from k0sruntime.observe import observe
 from k0sruntime.own_settings import bare_node
 from k0sruntime.pipeline import composed_words, recover
-from k0sruntime.plan import plan
+from k0sruntime.plan import keeps, plan
 from k0sruntime.stages import Outcome, Prepared
 
 if TYPE_CHECKING:
+    from k0sruntime.compose import Composition
     from k0sruntime.node import Mode, Node
     from k0sruntime.node_provider import NodeSettings
     from k0sruntime.plan import Ledger
@@ -53,12 +54,14 @@ def rollback(request: Request, story: Story, generation: int | None) -> Outcome:
         watched = managed.Watched.now(request.paths)
         with story.stage("apply") as tell:
             derived = on_disk.derived(prepared.composition)
+            wanted = _with_kept(wanted, present, prepared.composition)
             after = apply_.go_back(wanted, request.paths, state, present, derived)
             tell(f"the files of generation {wanted.generation} are back")
         if not request.start:
             return Outcome(prepared.plan, prepared.composition, (), wanted.generation, True)
         done = run.run_and_prove(prepared, after, story, watched, present, checked)
-        last_good.release(request.paths)
+        if not (prepared.composition.mode == "remote" and prepared.composition.stays):
+            last_good.release(request.paths)
     return Outcome(
         prepared.plan,
         prepared.composition,
@@ -75,6 +78,17 @@ def rollback(request: Request, story: Story, generation: int | None) -> Outcome:
 def _mode(wanted: Ledger) -> Mode | None:
     """Return the mode of a generation; another runtime's comes of its socket."""
     return None if wanted.cri.socket else wanted.cri.mode
+
+
+def _with_kept(wanted: Ledger, present: Ledger, composition: Composition) -> Ledger:
+    """Add what stays of the present generation, for k0s is still on the CRI that is left."""
+    kept = {p: owned for p, owned in present.files.items() if keeps(composition, owned)}
+    if not kept:
+        return wanted
+    classes = {**present.runtime_classes, **wanted.runtime_classes}
+    programs = {**present.programs, **wanted.programs}
+    files = {**kept, **wanted.files}
+    return replace(wanted, files=files, programs=programs, runtime_classes=classes)
 
 
 def _prepare_from(

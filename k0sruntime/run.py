@@ -10,16 +10,16 @@ import contextlib
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from k0sruntime import gate, kubectl, last_good, next_start, supervisor
+from k0sruntime import counts, gate, kubectl, last_good, next_start, supervisor
 from k0sruntime.bounce import Done, start_and_prove
+from k0sruntime.compose.k0s_unit import PROFILE
 from k0sruntime.contributions import Check
 from k0sruntime.errors import CRIError, Problem, VerifyFailedError
 from k0sruntime.ledger import State, as_proved
 from k0sruntime.modes import managed, remote, standalone
 from k0sruntime.proof import Proven
-from k0sruntime.prove import NotProvedError, checks_of, prove, summary, target_of
+from k0sruntime.prove import NotProvedError, checks_of, prove, summary, target_of, unfit
 from k0sruntime.roll_back import roll_back
-from k0sruntime.sockets import socket_fault
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from k0sruntime.modes.managed import Watched
     from k0sruntime.node import Node, Paths
-    from k0sruntime.plan import Ledger, Observed, Plan, Running
+    from k0sruntime.plan import Ledger, Observed, Running
     from k0sruntime.stages import Prepared, Story
 
 
@@ -59,12 +59,13 @@ def run_and_prove(
     if mode == "remote":  # our containerd is stopped only when the other one has passed
         other = checked or _run_remote(prepared, ledger, before, story)
     if prepared.plan.bounce.verdict == "stop" and prepared.observed.running:
-        _send_supervisor_away(paths)
+        gone = _send_supervisor_away(paths)
         _stop(paths, prepared.observed.running, story)
         last_good.forget(paths)
+        other = replace(other, ran="stopped", notes=(*other.notes, *gone))
     if mode == "remote":
         return _remember(prepared, ledger, other)
-    for note in reload(prepared.plan, paths):
+    for note in remote.reload_owed(paths):
         story.say(note)
     try:
         if mode == "managed":
@@ -103,6 +104,7 @@ def _run_managed(prepared: Prepared, story: Story, watched: Watched) -> Done:
         return Done(notes=(reason, *notes))
     if watched.touched():
         managed.wait(node, managed.ticks(), prepared.node_settings.bounce_seconds, story)
+        counts.add(node.paths, bounces=1)
     else:
         managed.settle(node, prepared.node_settings.bounce_seconds, story)
     with story.stage("verify") as tell:
@@ -150,14 +152,24 @@ def prove_again(prepared: Prepared, story: Story) -> Done:
     with story.stage("verify") as tell:
         try:
             where = socket.path if socket else ""
-            proofs = prove(prepared.node, target_of(composition), checks_of(prepared), where)
+            checks, owner = checks_of(prepared), _who_named(prepared)
+            proofs = prove(prepared.node, target_of(composition), checks, where, owner)
         except NotProvedError as exc:
             raise VerifyFailedError(*exc.problems) from exc
         if socket:
             proofs += reported(prepared.node, proofs)
         tell(summary(proofs))
     notes = next_start.warnings(prepared.node, composition)
-    return Done(running=running, proofs=tuple(proofs), notes=notes)
+    ours = running if composition.mode == "standalone" else None
+    return Done(running=ours, proofs=tuple(proofs), notes=notes)
+
+
+def _who_named(prepared: Prepared) -> str:
+    """Return who named the socket of another runtime."""
+    owners = [item.owner for item in prepared.collected.sockets]
+    if owners and owners[0].provider == "node":
+        return "[node] cri_socket, or --cri-socket"
+    return str(owners[0]) if owners else ""
 
 
 def reported(node: Node[Any], proofs: Sequence[Proven]) -> list[Proven]:
@@ -210,28 +222,23 @@ def before_another(prepared: Prepared, story: Story) -> Done | None:
     """
     gate.refuse(prepared.composition, prepared.node)
     remote.refuse(prepared.composition.files)
-    if not any(change.reload for change in prepared.plan.pending()):
-        return prove_again(prepared, story)
+    if not any(change.edited or change.reload for change in prepared.plan.pending()):
+        return _prove_other(prepared, story)
     from k0sruntime.cri import CRI
 
     socket = prepared.composition.socket
     path = prepared.node.paths.on_disk(socket.path) if socket else ""
     with CRI(path) as cri:
-        wrong = socket_fault(path, cri.runtime)
+        wrong = unfit(path, cri, _who_named(prepared))
     if wrong:
         raise VerifyFailedError(wrong)
     return None
 
 
-def reload(plan: Plan, paths: Paths) -> tuple[str, ...]:
-    """Let other programs read the files again that a plan edited; return what to tell."""
-    return tuple(remote.reload((change.reload for change in plan.pending()), paths))
-
-
 def _run_remote(prepared: Prepared, ledger: Ledger, before: Ledger | None, story: Story) -> Done:
     """Let the other runtime read its file again, and prove it; its file goes back if that fails."""
     paths = prepared.node.paths
-    notes = reload(prepared.plan, paths)
+    notes = tuple(remote.reload_owed(paths))
     try:
         done = prove_again(prepared, story)
     except VerifyFailedError as exc:
@@ -242,12 +249,29 @@ def _run_remote(prepared: Prepared, ledger: Ledger, before: Ledger | None, story
     return replace(done, notes=(*notes, *done.notes))
 
 
+def _prove_other(prepared: Prepared, story: Story) -> Done:
+    """Prove another runtime; one that may have missed that its file changed is told once more."""
+    try:
+        return prove_again(prepared, story)
+    except VerifyFailedError:
+        readers = [file.reload for file in prepared.composition.files if file.reload]
+        if not readers:
+            raise
+        story.say("it may have missed its file: told to read it again")
+        for note in remote.reload(readers, prepared.node.paths):
+            story.say(note)
+        return prove_again(prepared, story)
+
+
 def _remember(prepared: Prepared, ledger: Ledger, done: Done) -> Done:
     """Record the generation as proved, and the worker profile that goes when this CRI goes."""
     state = State(prepared.node.paths)
     state.save(as_proved(ledger))
     if profile := prepared.composition.profile:
-        state.remember_profile(profile.name)
+        service = prepared.composition.k0s_told.service
+        named = service.flag(PROFILE) if service else ""
+        known, own = state.remembered_profile()
+        state.remember_profile(profile.name, own if named in (profile.name, known) else named)
     return done
 
 

@@ -25,6 +25,13 @@ PLACES: dict[Init, str] = {
     "openrc": "/etc/init.d/k0sruntime",
 }
 MARK = "# Written by k0sruntime install-service."
+ENABLED: dict[Init, str] = {
+    "systemd": "/etc/systemd/system/multi-user.target.wants/k0sruntime.service",
+    "openrc": "/etc/runlevels/default/k0sruntime",
+}
+"""The links that ``systemctl enable`` and ``rc-update add`` make."""
+PROGRAMS = ("/usr/local/bin/k0sruntime", "/usr/bin/k0sruntime", "/opt/k0sruntime/bin/k0sruntime")
+"""Where an image has k0sruntime; the last is where a bundle's ``install.sh`` puts it."""
 NEXT: dict[Init, str] = {
     "systemd": "systemctl daemon-reload && systemctl enable --now k0sruntime",
     "openrc": "rc-update add k0sruntime && rc-service k0sruntime start",

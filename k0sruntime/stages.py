@@ -70,12 +70,16 @@ class Request:
     """Never open a socket to another machine: to fetch something, or to check it."""
     cache: str = ""
     """Folder of what was fetched, where it is not the machine's own."""
+    only: str = ""
+    """Folder of fetched files that counts instead of any cache: what a bundle has brought."""
     cri_socket: str = ""
     """CRI of another runtime, as ``--cri-socket`` of k0s has it."""
     remember: bool = True
     """A person asked, not the supervisor: it is what a supervisor keeps the node at."""
     supervise: bool | None = None
     """Leave a supervisor behind; ``None``: as the settings say."""
+    apply_k0s: bool = False
+    """Run what k0s must be told."""
     start: bool = True
     """Start or bounce and prove; not so for an image root."""
     instead: Mapping[str, bytes | None] = field(default_factory=dict)

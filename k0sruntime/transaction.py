@@ -24,6 +24,7 @@ from k0sruntime.ledger import (
     write_atomically,
     write_synced,
 )
+from k0sruntime.owed import owe
 from k0sruntime.plan import FileState
 from k0sruntime.real_files import file_state
 from k0sruntime.refused import refused_io
@@ -81,6 +82,7 @@ def transact(
             approve()
             after = replace(after, folders=tuple(dict.fromkeys((*after.folders, *made))))
             _write_journal(state, before, after, steps, made)
+            owe(paths, _reloads(changes, before, after))
             for step in steps:
                 _switch(step)
             for folder in sorted({os.path.dirname(step.path) for step in steps}):
@@ -92,6 +94,17 @@ def transact(
         raise
     _discard(steps, ())
     return _without_empty_folders(after, state)
+
+
+def _reloads(changes: Sequence[Change], before: Ledger, after: Ledger) -> set[str]:
+    """Return who reads the changed files again, as either generation knows it."""
+    known = [
+        ledger.files[c.path]
+        for ledger in (before, after)
+        for c in changes
+        if c.path in ledger.files
+    ]
+    return {*(change.reload for change in changes), *(owned.reload for owned in known)}
 
 
 def _back_out(

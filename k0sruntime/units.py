@@ -11,7 +11,7 @@ import shlex
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from k0sruntime.node import Files
 
@@ -124,6 +124,20 @@ def script_command(data: bytes) -> list[str]:
         return [command, *shlex.split(arguments)]
     except ValueError:  # an open quote: the shell would not start it either
         return []
+
+
+def script_words(data: bytes, names: Iterable[str]) -> list[str]:
+    """Return the words of variables that a ``conf.d`` file sets, in the order of their names.
+
+    ``command_args_foreground`` follows ``command_args`` (openrc's ``supervise-daemon.sh``).
+    """
+    text, words = data.decode(errors="replace"), []
+    for name in names:
+        try:
+            words += shlex.split(_variable(text, name))
+        except ValueError:  # an open quote: the shell would not start it either
+            continue
+    return words
 
 
 def _variable(text: str, name: str) -> str:

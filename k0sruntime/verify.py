@@ -140,9 +140,16 @@ def _coherence(target: Target, node: Node[Any], cri: CRI, told: Sequence[Proven]
         for proof in told
         if proof.check.cgroup_driver
     ]
+    driver, silent, failed = "", "", ""
+    try:
+        driver, silent = cri.cgroup_driver()
+    except CRIError as exc:
+        failed = f"{exc.code}: {exc}"
     drivers = coherence.Drivers(
         kubernetes=node.k0s.version if node.k0s else None,
-        cri=cri.cgroup_driver(),
+        cri=driver,
+        silent=silent,
+        failed=failed,
         profile=target.cgroup_driver,
         kubelet=coherence.kubelet_says(node.files, node.paths),
         makers=(*behind, *coherence.makers_of(handlers_said(target.handlers))),

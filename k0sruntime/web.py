@@ -38,6 +38,7 @@ REMEDY = (
     "Name a mirror or a folder as the source; or run k0sruntime fetch --cache DIR where there is a"
     " network, carry DIR here, and name it with --cache."
 )
+PACK = "Pack another bundle with the settings that count here: k0sruntime bundle --settings FILE."
 
 
 class Passing(Exception):  # noqa: N818 - not an error yet
@@ -50,10 +51,12 @@ class Web:
     Args:
         offline: never open a socket.
         ca: PEM file of the authorities to trust; empty: the usual ones.
+        bundle: what is asked for was looked for in a bundle, and not in a cache.
     """
 
-    def __init__(self, *, offline: bool = False, ca: str = "") -> None:
+    def __init__(self, *, offline: bool = False, ca: str = "", bundle: bool = False) -> None:
         self._offline = offline
+        self._bundle = bundle
         self._ca = ca
         self._session: requests.Session | None = None
 
@@ -64,6 +67,8 @@ class Web:
             RefusedError: offline, refused by the server, or led to where nobody may go.
             Passing: it may work a moment later.
         """
+        if self._offline and self._bundle:
+            raise refused(url, "it is not in the bundle, and --offline opens no socket", PACK)
         if self._offline:
             raise refused(url, "it is not in the cache, and --offline opens no socket", REMEDY)
         where = url

@@ -15,7 +15,7 @@ import tempfile
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Literal
 
-from k0sruntime.bounce import now
+from k0sruntime.clock import now
 from k0sruntime.errors import Problem
 from k0sruntime.lock import holder_of
 

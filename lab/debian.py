@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 SOURCES = Path("/etc/apt")
+INSTALLED = re.compile(r"^Inst (\S+) (?:\[\S+\] )?\((\S+)", re.MULTILINE)
+"""A line of ``apt-get --simulate``."""
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 
 
@@ -134,6 +136,13 @@ class Apt:
         """Return what the suite says of a package: its control fields."""
         self.update()
         return run(["apt-cache", *self._options(), "show", package], package)
+
+    def lacking(self, package: str) -> list[str]:
+        """Return what an installation would bring, as ``name=version``: what the machine lacks."""
+        self.update()
+        command = ["apt-get", *self._options(), "--simulate", "--no-install-recommends"]
+        said = run([*command, "install", package], package)
+        return [f"{name}={version}" for name, version in INSTALLED.findall(said)]
 
     def unpack(self, package: str, target: Path, prefix: str = "") -> str:
         """Download a package and unpack it into ``target``; return its version."""

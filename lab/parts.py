@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lab import crun, probe_image, shells, stargz
+from lab import browser, crun, probe_image, shells, stargz
 from lab.debian import LabError, run
 
 if TYPE_CHECKING:
@@ -196,6 +196,19 @@ def stargz_(lab: Lab) -> Got:
     return Got(str(lab.bin / "containerd-stargz-grpc"), version, "debian forky, built")
 
 
+def browser_(lab: Lab) -> Got:
+    """A headless Chromium, in which the tests look at the page of ``k0sruntime report``."""
+    version = browser.get(lab)
+    return Got(str(lab.bin / browser.PROGRAM), version, f"debian {browser.SUITE}")
+
+
+def promtool(lab: Lab) -> Got:
+    """Prometheus' own checker of metrics."""
+    folder, version = lab.unpack("bookworm", "prometheus")
+    answer(lab.link(program_in(folder, "promtool")))
+    return Got(str(lab.bin / "promtool"), version, "debian bookworm")
+
+
 PARTS: dict[str, Callable[[Lab], Got]] = {
     "containerd": containerd,
     "runc": runc,
@@ -211,6 +224,8 @@ PARTS: dict[str, Callable[[Lab], Got]] = {
     "fish": fish,
     "mandoc": mandoc,
     "stargz": stargz_,
+    "browser": browser_,
+    "promtool": promtool,
 }
 """Every part by name."""
 

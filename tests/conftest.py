@@ -6,6 +6,10 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")  # how long an example takes says nothing on a shared machine
 
 ROOT = Path(__file__).parent.parent
 LAB = Path(os.environ.get("K0SRUNTIME_LAB", ROOT / ".lab"))

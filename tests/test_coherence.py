@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -74,8 +75,43 @@ def test_the_table_has_a_row_for_everyone_and_the_verdict_at_its_end() -> None:
     ]
 
 
-def test_where_nobody_says_anything_there_is_no_table() -> None:
-    assert table(Drivers(NEW)) == ()
+@pytest.mark.parametrize("silent", ["it serves no RuntimeConfig", "no part for Linux"])
+def test_where_nobody_says_anything_the_verdict_says_so(silent: str) -> None:
+    rows = table(Drivers(NEW, silent=silent))
+    assert [(row.name, row.verdict, row.detail) for row in rows] == [
+        ("cgroup driver of the CRI", "pass", f"it does not tell: {silent}"),
+        (
+            "cgroup driver of the kubelet",
+            "pass",
+            "cgroupfs: Kubernetes 1.36 is not told by the CRI, and takes what its configuration says",
+        ),
+        (
+            "cgroup drivers agree",
+            "unknown",
+            "the kubelet takes cgroupfs, and nobody says who makes cgroups how",
+        ),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("kubernetes", "makers", "said"),
+    [
+        (NEW, (), "fail"),
+        (NEW, (Told("docker", CGROUPFS),), "fail"),
+        (None, (Told("docker", CGROUPFS),), "warn"),
+        (OLD, (Told("docker", CGROUPFS),), "pass"),  # it does not ask
+    ],
+)
+def test_a_cri_that_fails_when_asked_has_its_row_and_a_verdict(
+    kubernetes: Version | None, makers: tuple[Told, ...], said: str
+) -> None:
+    rows = table(Drivers(kubernetes, makers=makers, failed="INTERNAL: broken"))
+    (row,) = [row for row in rows if row.name == "cgroup driver of the CRI"]
+    assert (row.verdict, row.detail) == ("warn", "it fails when asked: INTERNAL: broken")
+    assert rows[-1].verdict == said
+    if said != "pass":
+        assert "does not start where RuntimeConfig fails (INTERNAL: broken)" in rows[-1].detail
+        assert "restart it" in rows[-1].remedy
 
 
 def test_each_failure_says_what_to_do() -> None:
@@ -88,10 +124,12 @@ def test_each_failure_says_what_to_do() -> None:
 @pytest.mark.parametrize(
     ("handler", "driver"),
     [
-        ({"options": {"SystemdCgroup": True}}, SYSTEMD),
-        ({"options": {"BinaryName": "/x"}}, CGROUPFS),
+        ({"options": {"SystemdCgroup": True}, "runtime_type": coherence.RUNC}, SYSTEMD),
+        ({"options": {"BinaryName": "/x"}, "runtime_type": coherence.RUNC}, CGROUPFS),
         ({"runtime_type": "io.containerd.runsc.v1", "options": {}}, None),
         ({}, None),  # nothing is said of it in the files
+        ({"runtime_type": "io.containerd.runc.v2"}, CGROUPFS),
+        ({"options": {"SystemdCgroup": True}, "runtime_type": ""}, None),  # it names no shim
     ],
 )
 def test_only_handlers_of_runcs_shim_have_a_driver(
@@ -101,10 +139,8 @@ def test_only_handlers_of_runcs_shim_have_a_driver(
     assert [told.driver for told in found] == ([driver] if driver else [])
 
 
-def test_containerd_answers_with_the_default_handlers_driver() -> None:
-    makers = makers_of([("nvidia", {"options": {"SystemdCgroup": True}}, True)])
-    assert coherence.predicted(makers, "nvidia") == SYSTEMD
-    assert coherence.predicted(makers, "runc") == CGROUPFS
+def test_runc_is_known_without_a_table() -> None:
+    assert makers_of([("runc", {}, True)]) == (Told("handler runc", CGROUPFS),)
 
 
 @pytest.mark.parametrize(
@@ -139,17 +175,42 @@ def test_a_handler_that_disagrees_with_the_kubelet_is_refused_before_anything_is
     assert not (tmp_path / "etc/k0s").exists()
 
 
+RUNSC_IS_THE_DEFAULT = """version = 3
+[plugins."io.containerd.cri.v1.runtime".containerd]
+default_runtime_name = "runsc"
+[plugins."io.containerd.cri.v1.runtime".containerd.runtimes.runsc]
+runtime_type = "io.containerd.runsc.v1"
+"""
+
+
+def test_a_default_of_another_shim_leaves_it_to_the_next_that_decides(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shim = tmp_path / "bin/containerd-shim-runsc-v1"
+    shim.parent.mkdir()
+    shim.write_text("#!/bin/sh\n")
+    shim.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{shim.parent}:{os.environ['PATH']}")
+    node = tmp_path / "node"
+    path = node / "etc/k0s/containerd.d/gvisor.toml"
+    path.parent.mkdir(parents=True)
+    path.write_text(RUNSC_IS_THE_DEFAULT)
+    runc = "[node.handlers.runc.options]\nSystemdCgroup = true\n"
+    assert run(managed(node, "1.36", runc)) == 0
+    earlier = "[node.handlers.crun.options]\nSystemdCgroup = false\n"
+    assert run(managed(node, "1.36", runc + earlier)) == 3
+
+
 def test_handlers_that_agree_with_each_other_and_the_default_pass(tmp_path: Path) -> None:
     default = "[node.handlers.runc.options]\nSystemdCgroup = true\n"
     assert run(managed(tmp_path, "1.36", default)) == 0
 
 
 def test_the_kubelet_that_runs_may_have_been_told_already(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
 ) -> None:
-    # k0s has not unpacked its containerd yet, so nobody but the gate judges the handlers.
-    monkeypatch.setenv("PATH", "/usr/bin:/bin")
-    arguments = managed(tmp_path, "1.35")
+    runc = "[node.handlers.runc.options]\nSystemdCgroup = true\n"
+    arguments = managed(tmp_path, "1.35", runc)
     settings = tmp_path / "etc/k0sruntime/config.toml"
     wanted = settings.read_text()
     settings.write_text('[node]\nmode = "managed"\nk0s = "1.35"\n')

@@ -200,6 +200,11 @@ REFUSED |= {
         {"name": "a", "values": {"clusterDomain": "x"}},
         "'clusterDomain'",
     ),
+    "a cgroup driver that no kubelet has": (
+        KubeletProfile,
+        {"name": "a", "values": {"cgroupDriver": "nope"}},
+        "cgroupDriver is 'nope'",
+    ),
     "the static pods' URL": (
         KubeletProfile,
         {"name": "a", "values": {"staticPodURL": "x"}},

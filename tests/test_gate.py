@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
 
 from k0sruntime import DropIn, RuntimeHandler
+from k0sruntime.cli.main import run
 from k0sruntime.collect import Collected
 from k0sruntime.compose import Existing, compose
 from k0sruntime.contributions import Contribution, Owner
@@ -69,3 +73,52 @@ def test_runsc_under_selinux_is_stopped_before_anything_is_written(
         return
     with pytest.raises(RefusedError, match=r"K0R808 runsc-under-selinux: .*refuses SELinux"):
         refuse(composition, node)
+
+
+TABLE = 'plugins."io.containerd.cri.v1.runtime".containerd'
+DEADLY = f'version = 3\n[{TABLE}]\ndefault_runtime_name = "gone"\n'
+FLIP = f"version = 3\n[{TABLE}.runtimes.runc.options]\nSystemdCgroup = true\n"
+OTHER = "[node.handlers.crun.options]\nSystemdCgroup = false\n"
+
+
+@pytest.fixture(params=["--root", "--sandbox"])
+def without_containerd(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> list[str]:
+    """A node, or the image of one, whose k0s has not unpacked its containerd yet."""
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")
+    settings = tmp_path / "etc/k0sruntime/config.toml"
+    settings.parent.mkdir(parents=True)
+    settings.write_text('[node]\nmode = "managed"\nk0s = "1.36"\n')
+    (tmp_path / "etc/k0s/containerd.d").mkdir(parents=True)
+    return ["up", request.param, str(tmp_path), "--no-providers"]
+
+
+def test_the_line_of_k0s_judges_where_no_containerd_is_there(
+    without_containerd: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    foreign = tmp_path / "etc/k0s/containerd.d/vendor.toml"
+    foreign.write_text(DEADLY)
+    assert run(without_containerd) == 3
+    assert "K0R301 undefined-default-runtime" in capsys.readouterr().err
+    foreign.write_text(FLIP)
+    settings = tmp_path / "etc/k0sruntime/config.toml"
+    settings.write_text(settings.read_text() + OTHER)
+    assert run(without_containerd) == 0, "a foreign handler breaks its own pods alone"
+    settings.write_text(settings.read_text().replace("false", "true"))
+    foreign.unlink()
+    assert run(without_containerd) == 3
+    assert "handler crun systemd: pods would fail" in capsys.readouterr().err
+
+
+def test_what_nobody_has_checked_is_said(
+    without_containerd: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run([*without_containerd, "--json"]) == 0
+    said = capsys.readouterr()
+    assert "checked by the rules for k0s 1.36 with containerd 2.3.3, no containerd" in said.err
+    notes = json.loads(said.out)["notes"]
+    assert notes[0].startswith("no containerd is here yet that could read the files")
+    assert ("whether programs of handlers are there" in "".join(notes)) == (
+        "--root" in without_containerd
+    )

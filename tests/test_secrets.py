@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -90,12 +91,21 @@ ON_THE_NODE = [
     "rehearse --k0s 1.36 --dropins {etc}/containerd.d",
     "fetch",
     "fetch --json",
+    "bundle {etc}/site.tar --no-wheels",
+    "bundle {etc}/site.tar --no-wheels --json",
+    "bundle --list {etc}/site.tar",
+    "bundle --list {etc}/site.tar --json",
     "install-service --print",
     "status",
     "verify",
     "up",
+    "up --bundle {etc}/site.tar --offline",
+    "up --bundle {etc}/site.tar --dry-run --json",
     "up --json",
     "status --json",
+    "status --prometheus -",
+    "report",
+    "report --json",
     "verify --json",
     "supervise",
     "adopt {etc}/containerd.d/k0sruntime-left.toml",
@@ -189,12 +199,37 @@ def test_what_was_written_is_what_the_settings_say(folder: Path) -> None:
     assert "zq7-bearer" in (dropins / "certs.d/docker.io/hosts.toml").read_text()
 
 
-@pytest.mark.parametrize("command", ["plan", "plan --json", "fetch --offline", "up --offline"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        *("plan", "plan --json", "fetch --offline", "up --offline"),
+        "bundle {etc}/site.tar --no-wheels",
+    ],
+)
 def test_the_source_of_a_release_is_masked(
     folder: Path, capfd: pytest.CaptureFixture[str], command: str
 ) -> None:
     (folder / "etc/k0sruntime/config.toml").write_text(SETTINGS + WITH_RELEASE)
     assert HUSH not in said(command, folder, capfd, on(folder, *WITHOUT))
+
+
+def test_a_bundle_whose_settings_the_node_has_not_shows_none_of_either(
+    folder: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    options = on(folder, *WITHOUT, "gvisor")
+    said("bundle {etc}/site.tar --no-wheels", folder, capfd, options)
+    file = folder / "etc/k0sruntime/config.toml"
+    file.write_text(SETTINGS.replace("zq7-pass", "zq7-other"))
+    found = said("up --bundle {etc}/site.tar --offline", folder, capfd, options)
+    assert "differ in [mirrors] docker.io" in found
+    assert HUSH not in found
+
+
+def test_the_archive_is_its_owners_alone(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    said("bundle {etc}/site.tar --no-wheels", folder, capfd, on(folder, *WITHOUT, "gvisor"))
+    archive = folder / "etc/k0s/site.tar"
+    assert HUSH.encode() in archive.read_bytes(), "it carries the settings"
+    assert archive.stat().st_mode & 0o077 == 0
 
 
 WRONG_URLS = [
@@ -414,3 +449,51 @@ def test_a_running_cri_that_has_another_secret_is_told_without_both() -> None:
     found = list(_configured(target, RunningCRI()))
     assert "fail" in [proof.check.verdict for proof in found]
     assert HUSH not in str(found)
+
+
+DAEMON = {
+    "debug": False,
+    "log-driver": "splunk",
+    "log-opts": {"splunk-token": "zq7-splunk", "splunkApiKey": "zq7-key", "tag": "node"},
+    "auths": {"r.example": {"auth": "zq7-auth"}},
+    "password": "zq7-pass",
+    "nested": [{"client_secret": "zq7-list"}],
+    "proxies": {"http-proxy": "http://me:zq7@proxy.example"},
+    "runtimes": {"other": {"path": "/usr/bin/other"}},
+}
+ON_DOCKER = """
+[node]
+k0s = "1.36"
+[dockerd]
+enabled = "yes"
+daemon_json = "{path}"
+[dockerd.runtimes.crun]
+path = "/bin/sh"
+"""
+
+
+@pytest.mark.parametrize("mode", [0o644, 0o600])
+@pytest.mark.parametrize("indent", [None, 2])
+@pytest.mark.parametrize("command", ["plan", "plan --json", "up --dry-run", "up --dry-run --json"])
+def test_another_programs_json_file_is_shown_with_ours_and_without_its_secrets(
+    folder: Path, capfd: pytest.CaptureFixture[str], command: str, indent: int | None, mode: int
+) -> None:
+    path = folder / "etc/daemon.json"
+    path.write_text(json.dumps(DAEMON, indent=indent))
+    path.chmod(mode)
+    (folder / "etc/k0sruntime/config.toml").write_text(ON_DOCKER.format(path=path))
+    found = said(command, folder, capfd, on(folder, "--without", "gvisor", "--without", "nvidia"))
+    assert HUSH not in found
+    plain = found.replace("\\n", "\n").replace('\\"', '"')
+    assert re.search(r'^\+ +"path": "/bin/sh"', plain, re.MULTILINE), "our own are shown"
+    assert ('"path": "/usr/bin/other"' in plain) == (mode == 0o644)
+    assert "crun" in plain
+
+
+def test_a_switch_is_no_secret_whatever_it_is_called() -> None:
+    from k0sruntime import masking
+
+    assert masking.value(("a", "use-token"), found=True) is True
+    assert masking.value(("a", "use-token"), "zq7") == masking.MASK
+    assert masking.value(("a", "authorization-plugins"), ["opa"]) == ["opa"]
+    assert masking.value(("a", "tokens-per-second"), 5) == 5

@@ -65,3 +65,79 @@ def test_it_is_written_into_an_image_root(tmp_path: Path) -> None:
     assert run(["install-service", "--root", str(tmp_path), "--init", "systemd"]) == 0
     written = (tmp_path / "etc/systemd/system/k0sruntime.service").read_text()
     assert " up --foreground\n" in written
+
+
+@pytest.fixture
+def image(tmp_path: Path) -> Path:
+    """An image with k0sruntime where a bundle's install.sh puts it."""
+    program = tmp_path / "opt/k0sruntime/bin/k0sruntime"
+    program.parent.mkdir(parents=True)
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("init", "link", "place"),
+    [
+        (
+            "systemd",
+            "etc/systemd/system/multi-user.target.wants/k0sruntime.service",
+            "/etc/systemd/system/k0sruntime.service",
+        ),
+        ("openrc", "etc/runlevels/default/k0sruntime", "/etc/init.d/k0sruntime"),
+    ],
+)
+def test_in_an_image_it_is_enabled_and_runs_what_is_in_the_image(
+    image: Path, init: str, link: str, place: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for _ in range(2):
+        assert run(["install-service", "--root", str(image), "--init", init]) == 0
+    assert (image / link).readlink() == Path(place), "as the service manager's own command does"
+    said = capsys.readouterr()
+    assert f"enabled: /{link}" in said.out
+    assert "next:" not in said.out, "there is nothing to start"
+    assert "note:" not in said.err
+    text = (image / place.lstrip("/")).read_text()
+    assert "/opt/k0sruntime/bin/k0sruntime" in text
+    assert str(image) not in text
+
+
+def test_a_service_can_bring_a_node_to_what_a_bundle_says_at_every_boot(
+    image: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bundle = "/usr/share/k0sruntime/site.tar"
+    command = ["install-service", "--root", str(image), "--init", "systemd", "--bundle", bundle]
+    assert run(command) == 0
+    assert f"note: there is no {bundle} in the image yet" in capsys.readouterr().err
+    (image / "usr/share/k0sruntime").mkdir(parents=True)
+    (image / bundle.lstrip("/")).write_text("")
+    assert run(command) == 0
+    assert "note:" not in capsys.readouterr().err
+    unit = (image / "etc/systemd/system/k0sruntime.service").read_text()
+    assert f"k0sruntime up --foreground --bundle={bundle} --offline\n" in unit
+
+
+def test_a_program_that_the_image_lacks_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["install-service", "--root", str(tmp_path), "--init", "systemd"]) == 0
+    assert "in the image yet" in capsys.readouterr().err
+
+
+@pytest.mark.real
+def test_systemd_itself_says_that_it_is_enabled(image: Path) -> None:
+    assert run(["install-service", "--root", str(image), "--init", "systemd"]) == 0
+    done = subprocess.run(
+        ["systemctl", f"--root={image}", "is-enabled", "k0sruntime.service"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.stdout, done.returncode) == ("enabled\n", 0), done.stderr
+
+
+def test_nobody_needs_it_enabled(image: Path) -> None:
+    command = ["install-service", "--root", str(image), "--init", "systemd", "--no-enable"]
+    assert run(command) == 0
+    assert not (image / "etc/systemd/system/multi-user.target.wants").exists()

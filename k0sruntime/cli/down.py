@@ -28,19 +28,22 @@ from k0sruntime.cli.story import Stderr
 @json_option
 def command(*, pods: bool, purge: bool, as_json: bool, **options: Any) -> int:
     """Stop what we started and remove what we own, nothing else."""
-    from k0sruntime import documents, pipeline
+    from k0sruntime import documents, pipeline, report
 
     asked = request(**options)
     outcome = pipeline.down(asked, Stderr(), pods=pods, purge=purge)
-    removed = [change.path for change in outcome.plan.pending()]
+    changes = outcome.plan.pending()
+    removed = [change.path for change in changes if change.action != "restore"]
+    restored = [change.path for change in changes if change.action == "restore"]
     if as_json:
         notes = list(outcome.notes)
-        click.echo(documents.dumps(documents.Down(removed=removed, ran=outcome.ran, notes=notes)))
+        document = documents.Down(removed=removed, restored=restored, ran=outcome.ran, notes=notes)
+        click.echo(documents.dumps(document))
         return 0
-    for path in removed:
-        click.echo(f"- removed {path}")
+    for change in changes:
+        click.echo(report.taken_back(change))
     for note in outcome.notes:
         click.echo(f"note: {note}")
-    if not removed and not outcome.ran:
+    if not changes and not outcome.ran:
         click.echo("Nothing of ours is here.")
     return 0

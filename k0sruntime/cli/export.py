@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -13,6 +14,7 @@ from k0sruntime.cli.story import Silent
 
 if TYPE_CHECKING:
     from k0sruntime.contributions import KubeletProfile
+    from k0sruntime.plan import FileState
     from k0sruntime.stages import Prepared
 
 
@@ -93,7 +95,8 @@ def _merge(path: str, profile: KubeletProfile) -> None:
     from k0sruntime import k0s_config
     from k0sruntime.errors import Problem, RefusedError
     from k0sruntime.ledger import write_like
-    from k0sruntime.plan import Change, FileState
+    from k0sruntime.plan import Change
+    from k0sruntime.plan import FileState as State
     from k0sruntime.real_files import file_state
     from k0sruntime.refused import refused_io
 
@@ -101,39 +104,54 @@ def _merge(path: str, profile: KubeletProfile) -> None:
     if before is None:
         remedy = "Make it first: k0s config create > k0s.yaml"
         raise RefusedError(Problem("there is no such file", path, remedy=remedy))
-    try:
-        text = before.content.decode()
-    except UnicodeDecodeError as exc:
-        raise RefusedError(Problem(f"not UTF-8: {exc.reason}", path)) from exc
-    after = FileState(k0s_config.merged(text, profile, path).encode(), before.mode)
+    text = k0s_config.merged(_text(before.content, path), profile, path)
+    after = State(text.encode(), before.mode)
     if after == before:
         click.echo(f"{path} has the worker profile {profile.name} already")
         return
     with refused_io(path):
+        kept = _keep(path, before)
         write_like(path, after.content, before)
-    click.echo(Change(path, "update", "node", before, after).diff(), nl=False)
-    click.echo(f"wrote {path}; restart the controllers, then this worker")
+    shown = Change(path, "update", "node", before, after).diff().splitlines()
+    click.echo("\n".join(line for line in shown if not line.startswith(" ")))  # ours alone
+    click.echo(f"wrote {path}, and kept what was there as {kept}")
+    click.echo("restart the controllers, then this worker")
+
+
+def _keep(path: str, before: FileState) -> str:
+    """Keep what a file holds under a name of its own beside it; return that.
+
+    What was kept before is never overwritten.
+    """
+    from k0sruntime.ledger import write_synced
+
+    names = (f"{path}.before" + (f".{number}" if number else "") for number in range(1000))
+    kept = next(name for name in names if not os.path.lexists(name))
+    write_synced(kept, before.content, before.mode, before.owner)
+    return kept
 
 
 def _patch(prepared: Prepared, profile: KubeletProfile, current: str | None) -> None:
     from k0sruntime import k0s_config
 
-    operations = k0s_config.patch(_current(prepared, current), profile, current or "ClusterConfig")
+    text, program = _current(prepared, current)
+    operations = k0s_config.patch(text, profile, current or "ClusterConfig")
     if operations:
-        click.echo(k0s_config.patch_command(operations))
+        click.echo(k0s_config.patch_command(operations, shlex.join(program)))
     else:
         click.echo(f"# the cluster has the worker profile {profile.name} already")
 
 
-def _current(prepared: Prepared, current: str | None) -> str:
-    """Return the cluster's configuration as it is."""
+def _current(prepared: Prepared, current: str | None) -> tuple[str, list[str]]:
+    """Return the cluster's configuration as it is, and how kubectl is called for that cluster."""
     from k0sruntime import kubectl
     from k0sruntime.errors import Problem, RefusedError
 
     if current:
-        with click.open_file(current, encoding="utf-8") as file:
-            return str(file.read())
-    found, why = kubectl.get(prepared.node, "clusterconfig", "k0s", "--namespace=kube-system")
+        with click.open_file(current, "rb") as file:
+            return _text(file.read(), current), ["k0s", "kubectl"]
+    program = kubectl.command(prepared.node, asked=True)
+    found, why = kubectl.get(program, "clusterconfig", "k0s", "--namespace=kube-system")
     if found is None:
         raise RefusedError(
             Problem(
@@ -143,4 +161,14 @@ def _current(prepared: Prepared, current: str | None) -> str:
                 " > now.yaml, then export k0s-config --patch --current now.yaml",
             )
         )
-    return json.dumps(found)
+    return json.dumps(found), program
+
+
+def _text(content: bytes, path: str) -> str:
+    """Return a file's text with its line ends as they are."""
+    from k0sruntime.errors import Problem, RefusedError
+
+    try:
+        return content.decode()
+    except UnicodeDecodeError as exc:
+        raise RefusedError(Problem(f"not UTF-8: {exc.reason}", path)) from exc

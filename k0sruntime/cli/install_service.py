@@ -11,6 +11,9 @@ import click
 from k0sruntime.cli.options import node_options, request
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from k0sruntime.node import Paths
     from k0sruntime.stages import Request
 
 
@@ -31,23 +34,38 @@ if TYPE_CHECKING:
     show_envvar=True,
     help="Print the definition, write nothing.",
 )
-def command(*, init: Any, only_print: bool, **options: Any) -> int:
+@click.option(
+    "--enable/--no-enable",
+    default=None,
+    envvar="K0SRUNTIME_ENABLE",
+    show_envvar=True,
+    help="Enable it for the next boot  [default: in an image, yes]",
+)
+@click.option(
+    "--bundle",
+    metavar="FILE",
+    envvar="K0SRUNTIME_BUNDLE",
+    show_envvar=True,
+    help="Bring the node to what this bundle says at every boot; the path as the node sees it.",
+)
+def command(*, init: Any, only_print: bool, enable: bool | None, **options: Any) -> int:
     """Install the service that runs up --foreground at boot.
 
-    Stopping the service stops containerd and leaves pods alone.
+    Stopping the service stops containerd and leaves pods alone. In an image (--root) the service
+    is enabled, and runs the k0sruntime that is in the image.
     """
     from k0sruntime import service
     from k0sruntime.ledger import write_atomically
     from k0sruntime.real_files import RealFiles
     from k0sruntime.refused import refused_io
 
-    asked = request(**options)
+    asked = request(**{k: v for k, v in options.items() if k != "bundle"})
     chosen: service.Init = init or service.init_of(RealFiles(asked.paths))
-    text = service.text(chosen, _command_line(options))
+    text = service.text(chosen, _command_line(options, _program(asked.paths)))
     if only_print:
         click.echo(text, nl=False)
         return 0
-    if asked.paths.root == "/":
+    if not asked.paths.elsewhere:
         _refuse_managed(asked)
     place = service.PLACES[chosen]
     service.refuse(RealFiles(asked.paths), place, sandbox=asked.paths.sandbox)
@@ -55,8 +73,34 @@ def command(*, init: Any, only_print: bool, **options: Any) -> int:
         mode = 0o644 if chosen == "systemd" else 0o755
         write_atomically(asked.paths.on_disk(place), text.encode(), mode)
     click.echo(f"wrote {place}")
-    click.echo(f"next: {service.NEXT[chosen]}")
+    if enable if enable is not None else asked.paths.elsewhere:
+        with refused_io(service.ENABLED[chosen]):
+            _link(place, asked.paths.on_disk(service.ENABLED[chosen]))
+        click.echo(f"enabled: {service.ENABLED[chosen]}")
+    if not asked.paths.elsewhere:
+        click.echo(f"next: {service.NEXT[chosen]}")
+    for path in _not_there(text, options, asked.paths):
+        click.echo(f"note: there is no {path} in the image yet", err=True)
     return 0
+
+
+def _link(target: str, link: str) -> None:
+    """Make a link, in the place of whatever link is there."""
+    from k0sruntime.ledger import remove
+
+    os.makedirs(os.path.dirname(link), exist_ok=True)
+    if os.path.islink(link):
+        remove(link)
+    os.symlink(target, link)
+
+
+def _not_there(text: str, options: dict[str, Any], paths: Paths) -> list[str]:
+    """Return what the service names and an image lacks."""
+    from k0sruntime.real_files import RealFiles
+
+    named = [options["bundle"], options["settings"], *_program(paths)[:1]]
+    files = RealFiles(paths)
+    return [p for p in named if p and paths.elsewhere and p in text and not files.exists(p)]
 
 
 def _refuse_managed(asked: Request) -> None:
@@ -75,11 +119,26 @@ def _refuse_managed(asked: Request) -> None:
         )
 
 
-def _command_line(options: dict[str, Any]) -> list[str]:
-    """Return the command line of the service: this program, with the options given here."""
+def _program(paths: Paths) -> list[str]:
+    """Return how the node runs k0sruntime: as it runs here, or as it lies in the image."""
+    from k0sruntime import service
+    from k0sruntime.real_files import RealFiles
+
     program = os.path.abspath(sys.argv[0])
-    words = [program] if os.access(program, os.X_OK) else [sys.executable, "-m", "k0sruntime"]
-    words += ["up", "--foreground"]
+    if paths.root != "/":
+        if program.startswith(f"{paths.root}/"):
+            return [program.removeprefix(paths.root)]
+        there = [path for path in service.PROGRAMS if RealFiles(paths).is_executable(path)]
+        if there:
+            return there[:1]
+    return [program] if os.access(program, os.X_OK) else [sys.executable, "-m", "k0sruntime"]
+
+
+def _command_line(options: dict[str, Any], program: Sequence[str] = ("k0sruntime",)) -> list[str]:
+    """Return the command line of the service: the program, with the options given here."""
+    words = [*program, "up", "--foreground"]
+    if options.get("bundle"):
+        words += [f"--bundle={os.path.abspath(options['bundle'])}", "--offline"]
     for name in ("sandbox", "settings", "containerd"):
         if options[name]:
             words.append(f"--{name}={os.path.abspath(options[name])}")

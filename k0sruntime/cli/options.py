@@ -170,6 +170,18 @@ def offline_option(function: F) -> F:
     )(function)
 
 
+def bundle_option(function: F) -> F:
+    """Add the option of commands that take everything out of a bundle."""
+    return click.option(
+        "--bundle",
+        metavar="FILE",
+        type=click.Path(dir_okay=False, exists=True),
+        envvar="K0SRUNTIME_BUNDLE",
+        show_envvar=True,
+        help="Take settings, images and programs out of this archive; see k0sruntime bundle.",
+    )(function)
+
+
 def paths(sandbox: str | None, root: str | None) -> Paths:
     """Return the node's paths for ``--sandbox`` or ``--root``.
 
@@ -182,7 +194,9 @@ def paths(sandbox: str | None, root: str | None) -> Paths:
         raise click.UsageError("--sandbox and --root exclude each other.")
     if sandbox:
         return Paths.in_sandbox(os.path.abspath(sandbox))
-    return Paths(root=os.path.abspath(root)) if root else Paths(settings=_settings_file())
+    return (
+        Paths(root=os.path.abspath(root), image=True) if root else Paths(settings=_settings_file())
+    )
 
 
 def _settings_file() -> str:

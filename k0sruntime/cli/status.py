@@ -2,103 +2,86 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from k0sruntime.cli.options import json_option, node_options, request
-from k0sruntime.cli.story import Silent
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from k0sruntime import documents
-    from k0sruntime.errors import K0sRuntimeError, Problem
-    from k0sruntime.last_good import Held
+    from k0sruntime.errors import Problem
     from k0sruntime.node import GPU
-    from k0sruntime.plan import Ledger, Running
     from k0sruntime.restore import Programs
-    from k0sruntime.stages import Prepared, Request
+    from k0sruntime.seen.look import Seen
+    from k0sruntime.stages import Request
     from k0sruntime.supervisor import Supervisor
-
-
-@dataclass(frozen=True)
-class Seen:
-    """Everything that ``status`` tells."""
-
-    ledger: Ledger
-    generations: tuple[tuple[Ledger, Programs], ...]
-    running: Running | None
-    supervisor: Supervisor | None
-    held: Held | None
-    unfinished: bool
-    quarantined: tuple[str, ...] = ()
-    prepared: Prepared | None = None
-    refused: K0sRuntimeError | None = None
-
-    def changes(self, action: str) -> list[str]:
-        """Return the paths to which something of this kind would happen."""
-        changes = self.prepared.plan.changes if self.prepared else ()
-        return [change.path for change in changes if change.action == action]
-
-    def foreign(self) -> list[str]:
-        """Return the files of other hands that containerd loads."""
-        layers = self.prepared.composition.layers if self.prepared else ()
-        return [layer.path for layer in layers if layer.foreign]
 
 
 @click.command(name="status")
 @node_options
+@click.option(
+    "--prometheus",
+    metavar="FILE",
+    type=click.Path(dir_okay=False, allow_dash=True),
+    envvar="K0SRUNTIME_STATUS_PROMETHEUS",
+    show_envvar=True,
+    help="Write metrics to FILE, for node-exporter's textfile collector.",
+)
+@click.option(
+    "--watch",
+    is_flag=True,
+    envvar="K0SRUNTIME_STATUS_WATCH",
+    show_envvar=True,
+    help="Look again every two seconds, until Ctrl-C.",
+)
 @json_option
-def command(*, as_json: bool, **options: Any) -> int:
+def command(*, prometheus: str | None, watch: bool, as_json: bool, **options: Any) -> int:
     """Show what runs, what is owned, and what the last proof said. Changes nothing.
 
     What runs and what is ours is shown even where the settings or a drop-in are refused; the
     exit code then is that of the refusal.
     """
-    seen = _look(request(**options))
+    if watch and (as_json or prometheus):
+        raise click.UsageError("--watch excludes --json and --prometheus.")
+    asked = request(**options)
+    if prometheus:
+        return _metrics(asked, prometheus)
+    from k0sruntime.seen.look import look
+
+    if watch:
+        from k0sruntime.cli.watch import watch as watching
+
+        return watching(lambda: "\n".join(_lines(look(asked))))
+    seen = look(asked)
     click.echo(_document(seen) if as_json else "\n".join(_lines(seen)))
     return int(seen.refused.exit_code) if seen.refused else 0
 
 
-def _look(asked: Request) -> Seen:
-    from dataclasses import replace
+def _metrics(asked: Request, path: str) -> int:
+    """Write the metrics at once: a collector sees the old file or the new one."""
+    import os
 
-    from k0sruntime import (
-        last_good,
-        observe,
-        own_settings,
-        pipeline,
-        processes,
-        provide,
-        restore,
-        supervisor,
-        transaction,
-    )
-    from k0sruntime.errors import K0sRuntimeError
-    from k0sruntime.ledger import State
+    from k0sruntime import seen
+    from k0sruntime.ledger import write_atomically
+    from k0sruntime.refused import refused_io
+    from k0sruntime.seen import metrics
 
-    state = State(asked.paths)
-    known = [state.generation(number) for number in state.generations()]
-    cache = provide.cache_folder(asked, own_settings.bare_settings(asked))
-    seen = Seen(
-        observe.owned(asked.paths),
-        tuple((g, restore.programs(g, asked.paths, cache)) for g in known if g),
-        processes.running(asked.paths),
-        supervisor.recorded(asked.paths),
-        last_good.held(asked.paths),
-        transaction.unfinished(asked.paths),
-        observe.quarantined(asked.paths),
-    )
-    try:
-        return replace(seen, prepared=pipeline.prepare(asked, Silent()))
-    except K0sRuntimeError as exc:
-        return replace(seen, refused=exc)
+    text = metrics.text(seen.this_node(asked))
+    if path == "-":
+        click.echo(text, nl=False)
+        return 0
+    with refused_io(path):
+        write_atomically(os.path.abspath(path), text.encode())
+    return 0
 
 
 def _document(seen: Seen) -> str:
     from k0sruntime import documents, report
+    from k0sruntime.proof import to_records
 
     prepared, supervisor, held = seen.prepared, seen.supervisor, seen.held
     refused = seen.refused.problems if seen.refused else ()
@@ -108,9 +91,22 @@ def _document(seen: Seen) -> str:
             generation=seen.ledger.generation,
             proved=seen.ledger.proved,
             generations=[
-                documents.Generation(generation=g.generation, proved=g.proved, programs=programs)
+                documents.Generation(
+                    generation=g.generation,
+                    at=g.at,
+                    proved=g.proved,
+                    programs=programs,
+                    rolled_back=documents.RolledBack(
+                        at=g.rolled_back.at,
+                        to=g.rolled_back.to,
+                        reasons=list(g.rolled_back.reasons),
+                    )
+                    if g.rolled_back
+                    else None,
+                )
                 for g, programs in seen.generations
             ],
+            counts=documents.Counts(**asdict(seen.counts)),
             gpus=[documents.GPU(**gpu._asdict()) for gpu in prepared.node.gpus] if prepared else [],
             running=report.running_document(seen.running),
             supervisor=documents.Supervisor(**asdict(supervisor), alive=supervisor.alive)
@@ -121,9 +117,9 @@ def _document(seen: Seen) -> str:
             foreign=seen.foreign(),
             quarantined=list(seen.quarantined),
             drift=seen.changes("drift"),
-            pending=not prepared.plan.empty if prepared else None,
+            pending=seen.pending,
             unfinished=seen.unfinished,
-            proofs=report.proof_documents(seen.running.proofs if seen.running else ()),
+            proofs=report.proof_documents(to_records(seen.proofs, seen.proved_at)),
             problems=_problems(refused),
         )
     )
@@ -138,7 +134,6 @@ def _problems(problems: Iterable[Problem]) -> list[documents.Problem]:
 def _lines(seen: Seen) -> Iterable[str]:
     from k0sruntime import report
     from k0sruntime.cli import render_error
-    from k0sruntime.proof import from_records
 
     prepared, running = seen.prepared, seen.running
     mode = prepared.composition.mode if prepared else "refused"
@@ -146,7 +141,8 @@ def _lines(seen: Seen) -> Iterable[str]:
         f"containerd {running.version}, PID {running.pid}" if running else "no containerd of ours"
     )
     yield f"{mode}: {state}, generation {seen.ledger.generation}"
-    if prepared is None or prepared.composition.mode == "standalone":
+    composition = prepared.composition if prepared else None
+    if composition is None or composition.mode == "standalone" or composition.stays:
         yield from _supervisor(seen.supervisor)
     yield from (f"  gpu      {_gpu(gpu)}" for gpu in (prepared.node.gpus if prepared else ()))
     yield from (
@@ -158,16 +154,15 @@ def _lines(seen: Seen) -> Iterable[str]:
     )
     yield from (f"  drift    {path}: somebody edited it" for path in seen.changes("drift"))
     yield from _generations(seen)
-    if running and prepared:
-        proofs = from_records(running.proofs)
-        yield from ("", *report.handler_table(prepared.composition, proofs))
-        yield from report.other_proofs(p for p in proofs if p.provider != "node")
+    if prepared and (running or seen.proofs):
+        yield from ("", *report.handler_table(prepared.composition, seen.proofs))
+        yield from report.other_proofs(p for p in seen.proofs if p.provider != "node")
     if seen.unfinished:
         yield "An apply was killed half-way; the next up undoes it first."
     if seen.held:
         yield f"Since {seen.held.at} the node is held on its last good configuration:"
         yield from (line for problem in seen.held.problems for line in problem.lines())
-    if prepared and not prepared.plan.empty:
+    if seen.pending:
         yield "Changes are pending: see k0sruntime plan."
     if seen.refused:
         yield "What runs keeps running, but the next up would refuse:"
@@ -202,3 +197,5 @@ def _generations(seen: Seen) -> Iterator[str]:
         present = ", present" if generation.generation == seen.ledger.generation else ""
         state = ("proved" if generation.proved else "not proved") + present + PROGRAMS[programs]
         yield f"  generation {generation.generation}: {len(generation.files)} files, {state}"
+        if back := generation.rolled_back:
+            yield f"    rolled back to {back.to} at {back.at}: {'; '.join(back.reasons)}"

@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from k0sruntime.cli.options import change_options, fetch_options, json_option, node_options, request
+from k0sruntime.cli.options import (
+    bundle_option,
+    change_options,
+    fetch_options,
+    json_option,
+    node_options,
+    request,
+)
 from k0sruntime.cli.story import Stderr
 
 if TYPE_CHECKING:
@@ -20,6 +27,7 @@ if TYPE_CHECKING:
 @node_options
 @change_options
 @fetch_options
+@bundle_option
 @click.option(
     "--dry-run",
     is_flag=True,
@@ -83,6 +91,7 @@ def command(
     apply_k0s: bool,
     yes: bool,
     as_json: bool,
+    bundle: str | None,
     **options: Any,
 ) -> int:
     """Compose, check, write, start and prove the node's container runtime.
@@ -93,15 +102,19 @@ def command(
     """
     from dataclasses import replace
 
-    from k0sruntime import documents, pipeline, provide, report, sandbox
+    from k0sruntime import documents, provide, report, sandbox
+    from k0sruntime.bundle import deliver
 
-    if foreground and (options["root"] or last_good or dry_run):
-        raise click.UsageError("--foreground excludes --root, --last-good and --dry-run.")
+    _check_exclusive(
+        options["root"], bundle, foreground=foreground, last_good=last_good, dry_run=dry_run
+    )
     _check_apply(apply_k0s, yes, as_json, elsewhere=bool(options["root"] or foreground or dry_run))
-    asked = replace(request(**options), supervise=supervise, remember=not supervised)
+    asked = replace(
+        request(**options), supervise=supervise, remember=not supervised, apply_k0s=apply_k0s
+    )
     story = Stderr()
     if dry_run:
-        prepared = provide.asked(pipeline.prepare(asked, story))
+        prepared = provide.asked(deliver.way_to_plan(bundle)(asked, story))
         plan, composition = prepared.plan, prepared.composition
         unfinished = prepared.observed.unfinished
         document = report.plan_document(plan, composition, unfinished=unfinished)
@@ -110,13 +123,14 @@ def command(
     if last_good:
         return _last_good(asked, story, as_json=as_json)
     sandbox.mark_sandbox(asked.paths)
+    up = deliver.way_up(bundle)
 
     def show(outcome: Outcome) -> None:
         click.echo((report.up_document if as_json else report.up_text)(outcome, asked.paths))
 
     if foreground:
-        return _stay(asked, story, show)
-    outcome = pipeline.up(asked, story)
+        return _stay(asked, story, show, up)
+    outcome = up(asked, story)
     if not apply_k0s:
         show(outcome)
         return 0
@@ -132,6 +146,16 @@ def command(
     return 0
 
 
+def _check_exclusive(
+    root: str | None, bundle: str | None, *, foreground: bool, last_good: bool, dry_run: bool
+) -> None:
+    """Refuse what contradicts itself."""
+    if bundle and last_good:
+        raise click.UsageError("--bundle excludes --last-good.")
+    if foreground and (root or last_good or dry_run):
+        raise click.UsageError("--foreground excludes --root, --last-good and --dry-run.")
+
+
 def _check_apply(apply_k0s: bool, yes: bool, as_json: bool, *, elsewhere: bool) -> None:
     """Refuse what cannot be asked or answered, before anything is done."""
     if not apply_k0s:
@@ -144,17 +168,16 @@ def _check_apply(apply_k0s: bool, yes: bool, as_json: bool, *, elsewhere: bool) 
 
 def _apply_k0s(outcome: Outcome, asked: Request, story: Story, *, yes: bool) -> str:
     """Run what k0s must be told, after a yes; return what restarts k0s."""
-    from k0sruntime import k0s_install, own_settings
+    from k0sruntime import k0s_install
 
     told = outcome.composition.k0s_told if outcome.composition else None
     if told is None or not told.lines:
         story.say("k0s need not be told anything")
         return ""
-    k0s_install.refuse(told)
     if not yes and not click.confirm("Run it?", err=True):
         story.say("k0s was not told")
         return ""
-    return k0s_install.install(told, own_settings.bare_node(asked)[0], story)
+    return k0s_install.install(told, asked, story)
 
 
 def _last_good(asked: Request, story: Story, *, as_json: bool) -> int:
@@ -169,25 +192,39 @@ def _last_good(asked: Request, story: Story, *, as_json: bool) -> int:
     return 0
 
 
-def _stay(asked: Request, story: Story, show: Callable[[Outcome], None]) -> int:
+def _stay(
+    asked: Request,
+    story: Story,
+    show: Callable[[Outcome], None],
+    up: Callable[[Request, Story], Outcome],
+) -> int:
     """Be the supervisor; where ``up`` is refused, on what was last proved."""
-    from k0sruntime import last_good, own_settings, pipeline, revive, supervise, supervisor
-    from k0sruntime.bounce import now
+    from k0sruntime import (
+        last_good,
+        own_settings,
+        processes,
+        revive,
+        supervise,
+        supervisor,
+    )
     from k0sruntime.cli import render_error
+    from k0sruntime.clock import now
     from k0sruntime.errors import K0sRuntimeError
     from k0sruntime.sd_notify import notify
 
     orders = supervise.listen()
     with supervisor.place(asked.paths):
         try:
-            outcome = pipeline.up(asked, story)
+            outcome = up(asked, story)
         except K0sRuntimeError as exc:
             revive.or_last_good(asked, exc, story)
             last_good.hold(asked.paths, exc.problems, now())
             click.echo(render_error.text(exc), err=True)
         else:
             show(outcome)
-            if outcome.running is None:  # another runtime serves the CRI: nothing to stay with
+            if (
+                processes.running(asked.paths) is None
+            ):  # another runtime serves the CRI: nothing to stay with
                 supervisor.record(asked.paths, None)
                 notify("READY=1")
                 return 0

@@ -23,8 +23,10 @@ def command(*, as_json: bool, **options: Any) -> int:
     outcome = pipeline.verify(asked, Stderr())
     if as_json:
         proofs = report.proof_documents(to_records(outcome.proofs))
-        click.echo(documents.dumps(documents.Verify(proofs=proofs)))
+        click.echo(documents.dumps(documents.Verify(proofs=proofs, notes=list(outcome.notes))))
     else:
         click.echo("\n".join(report.handler_table(outcome.composition, outcome.proofs)))
         click.echo("\n".join(report.other_proofs(outcome.proofs)))
+        for note in outcome.notes:
+            click.echo(f"note: {note}")
     return 0

@@ -13,6 +13,7 @@ from k0sruntime.compose import (
     dropins,
     files,
     k0s,
+    leaving,
     main_file,
     manifests,
     merge_patch,
@@ -47,6 +48,7 @@ class Existing:
             containerd's order.
         profile: the worker profile that another runtime needed when the node last ran on one.
         edited: what we wrote into files of other programs, and what was there before.
+        own_profile: the worker profile that the service had before ``profile``.
     """
 
     main: bytes | None = None
@@ -54,6 +56,7 @@ class Existing:
     imports: Mapping[str, bytes] = field(default_factory=dict)
     profile: str = ""
     edited: Mapping[str, Before] = field(default_factory=dict)
+    own_profile: str = ""
 
     def instead(self, paths: Paths, files: Mapping[str, bytes | None]) -> Existing:
         """Return the same where files of other hands are others, or gone (``None``)."""
@@ -108,6 +111,10 @@ class Composition:
     """The main file lacks the marker: it is the operator's and is never written."""
     k0s_told: k0s.Told = field(default_factory=k0s.Told)
     """What k0s must be told, where it runs on another CRI, or shall leave one."""
+    socket_of: str = ""
+    """The provider that contributed the socket."""
+    stays: str = ""
+    """Why what the CRI that is left needs stays as it is: k0s is still on it. See ``leaving``."""
 
 
 def compose(node: Node[Any], collected: Collected, existing: Existing) -> Composition:
@@ -125,14 +132,30 @@ def compose(node: Node[Any], collected: Collected, existing: Existing) -> Compos
     schema = node_schema(node, mode)
     scheme = node_scheme(node, mode, schema)
     if socket:  # another runtime reads neither drop-ins nor hosts files
-        told = k0s.told(node, socket.value, profile, existing.profile)
+        told = k0s.told(
+            node,
+            socket.value,
+            profile,
+            existing.profile,
+            existing.own_profile,
+            [name for name in existing.dropins if name.endswith(".toml")],
+        )
         edited = files.edited_files(node, collected.parts, existing.edited)
         return Composition(
-            mode, schema, scheme, edited, socket=socket.value, profile=profile, k0s_told=told
+            mode,
+            schema,
+            scheme,
+            edited,
+            socket=socket.value,
+            profile=profile,
+            k0s_told=told,
+            socket_of=socket.owner.provider,
+            stays=leaving.still_on(node, socket.value),
         )
     installed = installations(collected.parts, node)
     others = files.hosts_files(node, collected.hosts) + files.config_files(node, collected.parts)
-    parts = cgroups.agreed(collected.parts, foreign_files(existing, node.paths), node.paths)
+    by_others = foreign_files(existing, node.paths)
+    parts = cgroups.agreed(collected.parts, by_others, node.paths, schema)
     ours = dropins.contributed(parts, schema, node.paths)
     foreign = dropins.read(node.paths.dropins, _without_equals(existing, ours), schema)
     _refuse_taken(ours, foreign)
@@ -169,7 +192,8 @@ def compose(node: Node[Any], collected: Collected, existing: Existing) -> Compos
         ),
         profile=profile,
         user_managed=result.user_managed,
-        k0s_told=k0s.own_again(node, mode, profile, existing.profile),
+        k0s_told=k0s.own_again(node, mode, profile, existing.profile, existing.own_profile),
+        stays=leaving.still_on(node, None),
     )
 
 

@@ -25,6 +25,8 @@ class File:
     action: str
     """``create``, ``update``, ``remove``, ``restore``, ``drift``, ``foreign`` or ``unchanged``."""
     owner: str
+    kept: bool
+    """It is not wanted any more, and stays until k0s has left the CRI that it is for."""
     before: str | None
     """SHA-256 of what lies there."""
     after: str | None
@@ -155,13 +157,38 @@ class LastGood(Document):
 
 
 @dataclass(frozen=True, kw_only=True)
+class RolledBack:
+    """Why a generation was taken back."""
+
+    at: str
+    """When, in ISO 8601."""
+    to: int
+    """The generation that was put back; 0 for the node before us."""
+    reasons: list[str]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Generation:
     """A recorded generation."""
 
     generation: int
+    at: str
+    """When it was applied, in ISO 8601."""
     proved: bool
     programs: str
     """``installed``, ``cached`` or ``gone``."""
+    rolled_back: RolledBack | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Counts:
+    """What is counted over the node's life."""
+
+    starts: int
+    bounces: int
+    roll_backs: int
+    last_roll_back: str
+    """In ISO 8601; empty where there was none."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -210,6 +237,7 @@ class Status(Document):
     generation: int
     proved: bool
     generations: list[Generation]
+    counts: Counts
     gpus: list[GPU]
     running: Containerd | None
     supervisor: Supervisor | None
@@ -231,6 +259,7 @@ class Verify(Document):
     """``verify --json``."""
 
     proofs: list[Proof]
+    notes: list[str]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -238,6 +267,8 @@ class Down(Document):
     """``down --json``."""
 
     removed: list[str]
+    restored: list[str]
+    """Files of other hands as they were before us."""
     ran: str
     notes: list[str]
 

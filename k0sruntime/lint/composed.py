@@ -6,7 +6,7 @@ import posixpath
 from typing import TYPE_CHECKING
 
 from k0sruntime.lint.subject import HOSTS_FILE, HostsFolder, Subject, parse
-from k0sruntime.lint.target import Target, machine_of
+from k0sruntime.lint.target import Target, for_k0s, machine_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -37,15 +37,20 @@ def target_of(
 ) -> Target | None:
     """Return what a composition is judged against; ``None`` where no containerd is known.
 
+    A managed node that k0s never started has no containerd yet: the k0s line tells which it brings.
+
     Args:
         composition: tells the mode; k0s's own checks count only where k0s runs containerd.
         node: tells the versions.
         machine: judge the machine as well; before binaries are installed that says nothing.
     """
-    if node.containerd is None:
-        return None
     k0s = node.k0s.version if node.k0s and composition.mode == "managed" else None
-    return Target(node.containerd.version, k0s, machine_of(node) if machine else None)
+    containerd = node.containerd.version if node.containerd else None
+    if containerd is None and k0s is not None:
+        containerd = for_k0s(str(k0s)).containerd
+    if containerd is None:
+        return None
+    return Target(containerd, k0s, machine_of(node) if machine else None)
 
 
 def _file(layer: Layer, paths: Paths) -> File:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 from k0sruntime.programs import ask
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from k0sruntime.node import Node
 
 IMPORT_SECONDS = 300.0
@@ -19,9 +21,14 @@ def bundles(node: Node[Any]) -> list[str]:
     return [f"{node.paths.images}/{name}" for name in names if name.endswith(SUFFIXES)]
 
 
-def import_bundles(node: Node[Any]) -> list[str]:
-    """Import all bundles with containerd's own ``ctr``; return what went wrong, as sentences."""
-    found = bundles(node)
+def import_bundles(node: Node[Any], only: Collection[str] | None = None) -> list[str]:
+    """Import bundles with containerd's own ``ctr``; return what went wrong, as sentences.
+
+    Args:
+        node: the node, whose containerd runs.
+        only: paths of the bundles to import; all of them where nothing is said.
+    """
+    found = [path for path in bundles(node) if only is None or path in only]
     if not found:
         return []
     beside = node.containerd.path.rpartition("/")[0] if node.containerd else ""

@@ -6,6 +6,7 @@ import os
 import signal
 from typing import TYPE_CHECKING
 
+from k0sruntime import owed
 from k0sruntime.apply import scratch_copy
 from k0sruntime.errors import Problem, RefusedError
 from k0sruntime.programs import ask
@@ -67,6 +68,13 @@ def reload(specs: Iterable[str], paths: Paths) -> list[str]:
             notes.append(f"{program} does not run ({pid_file}); it reads its file when it starts")
             continue
         os.kill(pid, signal.SIGHUP)
+    return notes
+
+
+def reload_owed(paths: Paths) -> list[str]:
+    """Let all read their files again whose files were changed; return what to tell."""
+    notes = reload(owed.owed(paths), paths)
+    owed.paid(paths)
     return notes
 
 

@@ -103,3 +103,22 @@ def test_a_lost_ledger_takes_the_same_file_over_again(facts: dict[str, Any]) -> 
     }
     again = composed(*by("nvidia", NVIDIA), existing=Existing(dropins={**foreign, **ours}), **facts)
     assert again.files == first.files
+
+
+def test_a_default_of_another_shim_does_not_decide_for_the_kubelet(facts: dict[str, Any]) -> None:
+    default = DropIn(runtime={"containerd": {"default_runtime_name": "runsc"}})
+    existing = Existing(dropins={"10-cgroups.toml": dropin(facts, value=True)})
+    parts = (*by("gvisor", RUNSC, default), *by("nvidia", NVIDIA))
+    assert options(composed(*parts, existing=existing, **facts)) is True
+
+
+def test_a_handler_of_another_hand_with_options_and_without_this_one_says_cgroupfs() -> None:
+    """The kubelet is told what the default handler's options come to, stated or not."""
+    files = {
+        "10-runc.toml": dropin({}, value=True),
+        "20-crun.toml": dropin({}, value=True, handler="crun", default="crun").replace(
+            b"SystemdCgroup = true", b'BinaryName = "/usr/bin/crun"'
+        ),
+    }
+    found = composed(*by("nvidia", NVIDIA), existing=Existing(dropins=files))
+    assert options(found) is False

@@ -67,6 +67,21 @@ def test_back_to_its_own_containerd_the_others_profile_goes_with_the_socket() ->
     assert told.words[2:] == ("--force", "worker", "--profile=mine", "-v")
 
 
+def test_the_profile_that_was_there_before_comes_back() -> None:
+    command = f"worker --profile=mine --cri-socket=remote:{SOCKET.url} -v"
+    told = k0s.own_again(node({WORKER: unit(command)}), "managed", None, "mine", "gpu-nodes")
+    assert told.words[2:] == ("--force", "worker", "-v", "--profile=gpu-nodes")
+    assert told.profile == "gpu-nodes"
+
+
+def test_that_a_profile_is_replaced_is_told_with_what_keeps_it() -> None:
+    (note,) = k0s.told(node({WORKER: unit("worker --profile=gpu-nodes")}), SOCKET, PROFILE).notes
+    assert "--profile=mine replaces --profile=gpu-nodes" in note
+    assert "put cgroupDriver: systemd into gpu-nodes" in note
+    assert not k0s.told(node({WORKER: unit("worker --profile=mine")}), SOCKET, PROFILE).notes
+    assert not k0s.told(node({WORKER: unit("worker")}), SOCKET, PROFILE).notes
+
+
 def test_a_k0s_that_never_left_its_containerd_is_told_nothing() -> None:
     assert k0s.own_again(node({WORKER: unit("worker")}), "managed", None, "").lines == ()
     assert k0s.own_again(node({}), "managed", None, "").lines == ()
@@ -121,9 +136,107 @@ def test_secrets_are_masked_on_the_screen_and_not_in_the_command() -> None:
 
 def test_what_counts_no_more_is_said() -> None:
     files = {"/var/lib/k0s/images/a.tar": "", "/etc/k0s/containerd.d/x.toml": ""}
-    notes = k0s.told(node(files), SOCKET, None).notes
+    notes = k0s.told(node(files), SOCKET, None, dropins=["x.toml"]).notes
     assert "imports no image bundles: /var/lib/k0s/images has a.tar" in notes[0]
     assert "drop-ins count for nothing then: /etc/k0s/containerd.d has x.toml" in notes[1]
+
+
+def test_k0ss_own_order_of_roles_counts_where_both_are_installed() -> None:
+    both = {WORKER: unit("worker"), CONTROLLER: unit("controller --enable-worker")}
+    found = k0s_unit.find(node(both))
+    assert found is not None
+    assert found.role == "controller"
+
+
+SCRIPT = "/etc/init.d/k0sworker"
+OPENRC = "command=/usr/local/bin/k0s\ncommand_args=\"'worker' '--debug' {more}\"\n"
+
+
+@pytest.mark.parametrize(
+    ("more", "settings"),
+    [
+        ("", "command_args_foreground='--cri-socket=remote:unix:///a.sock -v'\n"),
+        ("${K0S_EXTRA_ARGS}", 'K0S_EXTRA_ARGS="--cri-socket=remote:unix:///a.sock -v"\n'),
+    ],
+)
+def test_flags_of_openrcs_conf_d_count_and_stay_there(more: str, settings: str) -> None:
+    files = {SCRIPT: OPENRC.format(more=more), "/etc/conf.d/k0sworker": settings}
+    found = k0s_unit.find(node(files))
+    assert found is not None
+    assert found.flag("--cri-socket") == "remote:unix:///a.sock"
+    assert found.flags == ("--debug",)
+    told = k0s.told(node(files), SOCKET, None)
+    assert told.words[2:] == ("--force", "worker", "--debug", f"--cri-socket=remote:{SOCKET.url}")
+    assert any(note.startswith("/etc/conf.d/k0sworker adds --cri-socket") for note in told.notes)
+    assert found.overridden_by == "/etc/conf.d/k0sworker"
+
+
+def test_other_settings_of_conf_d_are_in_nobodys_way() -> None:
+    files = {SCRIPT: OPENRC.format(more=""), "/etc/conf.d/k0sworker": 'rc_ulimit="-n 1"\n'}
+    told = k0s.told(node(files), SOCKET, None)
+    assert told.notes == ()
+    assert told.service is not None
+    assert not told.service.overridden_by
+
+
+def test_what_a_service_lacks_of_its_command_is_found_though_k0s_spells_it_anew() -> None:
+    words = ["k0s", "install", "--force", "-e", "A=1", "worker", "--debug", "--token-file", "t"]
+    words += ["--cri-socket=remote:unix:///a", "--profile=p"]
+
+    def lost(flags: str, more: str = 'Environment="A=1"\n') -> list[str]:
+        found = k0s_unit.find(node({WORKER: unit(f"worker {flags}", more)}))
+        assert found is not None
+        return k0s_unit.lost(words, found)
+
+    same = "--cri-socket=remote:unix:///a --debug=true --profile=p --token-file=/etc/k0s/t"
+    assert lost(same) == []
+    assert lost(same, "") == ["A=1"]
+    assert lost(same.replace("--debug=true ", "")) == ["--debug"]
+    assert lost(same.replace("unix:///a", "unix:///b")) == ["--cri-socket=remote:unix:///a"]
+    assert lost(same.replace("--profile=p", "--profile=q")) == ["--profile=p"]
+
+
+@pytest.mark.parametrize(
+    ("value", "path"),
+    [
+        ("", "/run/k0s/containerd.sock"),
+        ("remote:unix:///var/run/k0s/containerd.sock", "/run/k0s/containerd.sock"),
+        ("remote:unix:///run/cri%2Ddockerd.sock?x=1", "/run/cri-dockerd.sock"),
+        ("remote:/run/a.sock", "/run/a.sock"),
+        ("remote:tcp://a:1", ""),
+        ("remote:", ""),
+        ("docker:unix:///a", ""),
+    ],
+)
+def test_a_kubelet_dials_the_path_of_the_url(value: str, path: str) -> None:
+    flag = f"--cri-socket={value}" if value else ""
+    found = k0s_unit.find(node({WORKER: unit(f"worker {flag}")}))
+    assert found is not None
+    assert found.cri(make_node("node", NodeSettings()).paths) == path
+
+
+def test_a_flag_without_a_url_is_no_cri_at_all() -> None:
+    told = k0s.told(node({WORKER: unit("worker --cri-socket=remote:")}), SOCKET, None)
+    assert "starts no containerd, and gives its kubelet no endpoint" in told.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        ("remote:", "it names no socket, and the kubelet would have none: k0s takes it"),
+        ("remote:/run/x.sock", "k0s takes it; k0sruntime wants remote:unix:///an/absolute/path"),
+        ("remote:unix:/run/x", "k0s takes it; k0sruntime wants"),
+        ("remote:npipe:////./pipe/x", "k0s takes it; k0sruntime wants"),
+        ("remote:unix:///x?y=1", "leaves out what follows the question mark: k0s takes it"),
+        ("unix:///x", 'unknown runtime type "unix", only "remote" is supported'),
+        ("remote:unix:///x#y", "without ? # or %"),
+        ("remote:unix:///x%20y", "without ? # or %"),
+    ],
+)
+def test_what_k0s_takes_and_we_do_not_is_refused_as_our_own_rule(value: str, told: str) -> None:
+    with pytest.raises(ValueError, match=r"cri_socket|CRI socket") as refused:
+        NodeSettings(cri_socket=value)
+    assert told in str(refused.value)
 
 
 @pytest.mark.parametrize(
@@ -148,8 +261,9 @@ def test_a_cri_socket_is_split_at_its_first_colon(value: str, url: str) -> None:
         ("unix:///run/cri.sock", 'unknown runtime type "unix", only "remote" is supported'),
         ("docker:unix:///d", 'unknown runtime type "docker", only "remote" is supported'),
         (":unix:///d", 'unknown runtime type "", only "remote" is supported'),
-        ("remote:unix://a b", "failed to parse container runtime endpoint"),
-        ("remote:%zz", "failed to parse container runtime endpoint"),
+        ("remote:u<nix:///foo", 'failed to parse runtime endpoint: parse "u<nix:///foo": '),
+        ("remote:unix://a b", 'failed to parse runtime endpoint: parse "unix://a b": '),
+        ("remote:%zz", 'failed to parse runtime endpoint: parse "%zz": '),
     ],
 )
 def test_what_k0s_does_not_take_is_refused_in_its_own_words(value: str, told: str) -> None:

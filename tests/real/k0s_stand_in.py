@@ -7,6 +7,7 @@ k0s itself cannot run here: it wants a cluster. What it does to containerd is sm
   three seconds of quiet, then SIGHUP, of which containerd dies; a new one five seconds later;
 - up to 1.35 the CRI configuration is composed first, and a failure keeps containerd as it is;
 - from 1.36 on it restarts blindly, and at its own start refuses drop-ins of another schema than 3;
+- with ``--cri-socket`` it starts no containerd, and watches and imports nothing;
 - ``k0s version``, ``k0s status --out=json``, ``/run/k0s/containerd.pid``.
 
 ``program`` lays it out as an executable ``k0s``.
@@ -195,14 +196,19 @@ class K0s:
                     break
                 time.sleep(0.1)
 
-    def work(self, *, silent: bool) -> int:
-        """Run until SIGTERM."""
+    def work(self, *, silent: bool, another: bool = False) -> int:
+        """Run until SIGTERM; with another runtime's CRI there is no containerd to run."""
         refused = self.preflight()
         if refused:
             self.tell("error", f"pre-flight checks failed: {', '.join(refused)}")
             return 1
-        self.configure()
         signal.signal(signal.SIGTERM, lambda *_: self.ending.set())
+        if another:
+            threading.Thread(target=lambda: self.answer(silent), daemon=True).start()
+            self.ending.wait()
+            (self.run / "status.sock").unlink(missing_ok=True)
+            return 0
+        self.configure()
         keeper = threading.Thread(target=self.supervise)
         keeper.start()
         for task in (self.watch, lambda: self.answer(silent), self.import_images):
@@ -241,7 +247,9 @@ def main(words: list[str]) -> int:
     if words[0] == "status":
         return status(options.get("--status-socket", "/run/k0s/status.sock"))
     node = K0s(Path(options["--stand-in-node"]), options["--stand-in-containerd"], version)
-    return node.work(silent="--stand-in-silent=yes" in words)
+    return node.work(
+        silent="--stand-in-silent=yes" in words, another=bool(options.get("--cri-socket"))
+    )
 
 
 if __name__ == "__main__":

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
+import shutil
 import subprocess
 import sys
 import time
@@ -201,6 +203,82 @@ def test_runtimes_go_into_daemon_json_with_all_else_kept_and_out_again(folder: P
                 time.sleep(0.1)
 
 
+KILLED = """
+import os, sys
+from k0sruntime.cli.main import run
+from k0sruntime.modes import remote
+remote.reload_owed = lambda paths: os._exit(137)
+sys.exit(run(sys.argv[1:]))
+"""
+
+
+def killed_before_the_signal(node: RealNode, command: str) -> None:
+    """Run a command that ends, as by kill -9, between the rename of daemon.json and its SIGHUP."""
+    words = [sys.executable, "-c", KILLED, *node.command(command)[3:]]
+    done = subprocess.run(words, env=node.environment(), capture_output=True, check=False)
+    assert done.returncode == 137, done.stderr
+
+
+def lists_crun(docker: Docker, *, wanted: bool) -> bool:
+    """Tell whether Docker comes to list crun, or not to."""
+    deadline = time.monotonic() + 5
+    with docker.client() as client:
+        while ("crun" in client.info()["Runtimes"]) is not wanted:
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.1)
+    return True
+
+
+def test_a_signal_that_is_owed_to_docker_is_sent_by_the_next_command(folder: Path) -> None:
+    # Docker takes runtimes out only where its file still names some.
+    with running_docker(runtimes={"other": {"path": f"{LAB}/bin/runc"}}) as docker:
+        docker.stand_in("0.4.1")
+        node = on(docker, folder, pid_file=f'"{docker.pid_file}"')
+        runtimes = f'[dockerd.runtimes.crun]\npath = "{LAB}/bin/crun"\n'
+        node.settings.write_text(node.settings.read_text() + runtimes)
+        killed_before_the_signal(node, "up")
+        assert "crun" in docker.daemon_json.read_text()
+        done = node.run("up")
+        assert done.returncode == 0, done.stderr
+        assert "dockerd was not yet told to read its file again, and is now" in done.stderr
+        assert proofs(node.ok("up"))["runtime crun"][0] == "pass"
+        assert "not yet told" not in node.run("up").stderr
+
+        killed_before_the_signal(node, "down")
+        assert "crun" not in docker.daemon_json.read_text()
+        assert "not yet told" in node.run("down").stderr
+        assert lists_crun(docker, wanted=False)
+
+
+def test_a_docker_that_missed_its_signal_is_told_again(folder: Path) -> None:
+    with running_docker() as docker:
+        docker.stand_in("0.4.1")
+        node = on(docker, folder, pid_file=f'"{docker.pid_file}"')
+        runtimes = f'[dockerd.runtimes.crun]\npath = "{LAB}/bin/crun"\n'
+        node.settings.write_text(node.settings.read_text() + runtimes)
+        killed_before_the_signal(node, "up")
+        (folder / "var/lib/k0sruntime/reload.json").unlink()  # as after a signal that was lost
+        done = node.run("up")
+        assert done.returncode == 0, done.stderr
+        assert "it may have missed its file: told to read it again" in done.stderr
+        assert lists_crun(docker, wanted=True)
+
+
+def test_a_sandbox_tells_nobody_whose_pid_file_it_was_not_given(folder: Path) -> None:
+    """Its file is its own; the machine's Docker would be who is told otherwise."""
+    with running_docker() as docker:
+        docker.stand_in("0.4.1")
+        node = on(docker, folder)
+        runtimes = f'[dockerd.runtimes.crun]\npath = "{LAB}/bin/crun"\n'
+        node.settings.write_text(node.settings.read_text() + runtimes)
+        done = node.run("up")
+        assert done.returncode == 6
+        assert "Docker does not list it" in done.stderr
+        assert "[dockerd] pid_file names the PID of this Docker" in done.stderr
+        assert not lists_crun(docker, wanted=True)
+
+
 def test_runtimes_that_cri_dockerd_does_not_serve_are_taken_back(folder: Path) -> None:
     with running_docker() as docker:
         docker.stand_in("0.4.3")
@@ -231,6 +309,42 @@ def test_what_docker_would_not_take_is_refused_before_anything_is_written(folder
         assert done.returncode == 3
         assert "not JSON" in done.stderr
         assert docker.daemon_json.read_text() == "{not json"
+
+
+def test_a_bundle_that_zstd_packed_is_imported_where_zstd_is_there(folder: Path) -> None:
+    packer = shutil.which("zstd")
+    assert packer, "the program zstd is missing: apt install zstd"
+    (folder / "node").mkdir()
+    bundle = folder / "probe.tar.zst"
+    subprocess.run([packer, "-q", LAB / "images/probe.tar", "-o", bundle], check=True)
+    cut, other = folder / "cut.tar.zst", folder / "other.tar.zst"
+    cut.write_bytes(bundle.read_bytes()[: bundle.stat().st_size // 2])
+    other.write_bytes(b"no archive at all")
+
+    def imported(path: Path, search: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "k0sruntime_dockerd", "import-images"]
+        return subprocess.run(
+            [*command, f"--sandbox={folder}/node", f"--docker={docker.socket}", path],
+            capture_output=True,
+            text=True,
+            env={**os.environ, "PATH": search},
+            check=False,
+        )
+
+    with running_docker() as docker:
+        done = imported(bundle, str(folder))
+        assert done.returncode == 3
+        assert "needs the program zstd, which is not on PATH: install it" in done.stderr
+        for broken in (cut, other):
+            done = imported(broken, os.environ["PATH"])
+            assert done.returncode == 3
+            assert "zstd cannot unpack it" in done.stderr
+        with docker.client() as client:
+            assert not client.images(IMAGE), "nothing was loaded by then"
+        done = imported(bundle, os.environ["PATH"])
+        assert (done.returncode, done.stdout) == (0, f"{bundle}: {IMAGE}\n"), done.stderr
+        with docker.client() as client:
+            assert client.images(IMAGE)
 
 
 KUBECTL = """#!/bin/sh

@@ -148,7 +148,7 @@ def test_nvidias_runtime_has_the_cgroup_driver_of_runc_whichever_is_the_default(
         "runc": True,
     }
     with CRI(str(node.socket)) as cri:
-        told = cri.cgroup_driver()
+        told, _ = cri.cgroup_driver()
     assert told == ("" if node.containerd == CONTAINERDS["1.7"] else "systemd")
 
 

@@ -11,8 +11,10 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import shutil
 import subprocess
 import tarfile
+import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Any, cast
@@ -30,6 +32,11 @@ SMALL = 4 << 20
 CHUNK = 1 << 20
 BLOCK = 512
 LOAD_SECONDS = 600
+ZSTD_SECONDS = 10
+NO_ZSTD = (
+    "unpacking a .zst needs the program zstd, which is not on PATH: install it (apt install zstd,"
+    " apk add zstd), or unpack the bundle elsewhere (zstd -d) and import the .tar"
+)
 NAMES = ("io.containerd.image.name", "org.opencontainers.image.ref.name")
 """Annotations that name an image, the best one first."""
 
@@ -60,7 +67,8 @@ def import_bundle(path: str, socket: str, arch: str) -> Imported:
     except DockerError as exc:
         return Imported(path, problem=exc.problem.message)
     except (OSError, tarfile.TarError, ValueError, EOFError) as exc:
-        return Imported(path, problem=f"no image bundle: {exc}")
+        why = str(exc)
+        return Imported(path, problem=why if "zstd" in why else f"no image bundle: {why}")
     errors = [str(line["error"]) for line in said if "error" in line]
     if errors:
         return Imported(path, problem=f"Docker does not take it: {errors[0]}")
@@ -118,21 +126,59 @@ def _chunks(path: str, end: int | None) -> Iterator[bytes]:
 
 @contextmanager
 def _opened(path: str) -> Iterator[IO[bytes]]:
-    """Open a bundle as a plain archive; zstd's own program unpacks what it packed."""
+    """Open a bundle as a plain archive.
+
+    Raises:
+        ValueError: zstd's own program, which unpacks what it packed, is missing or refuses.
+    """
     if path.endswith((".gz", ".tgz")):
         with gzip.open(path) as unpacked:
             yield cast("IO[bytes]", unpacked)
     elif path.endswith(".zst"):
-        with (
-            open(path, "rb") as packed,
-            subprocess.Popen(["zstd", "-dcq"], stdin=packed, stdout=subprocess.PIPE) as process,
-        ):
-            if process.stdout is not None:
-                yield process.stdout
-            process.terminate()
+        with _unpacked_by_zstd(path) as unpacked:
+            yield unpacked
     else:
         with open(path, "rb") as plain:
             yield plain
+
+
+@contextmanager
+def _unpacked_by_zstd(path: str) -> Iterator[IO[bytes]]:
+    program = shutil.which("zstd")
+    if program is None:
+        raise ValueError(NO_ZSTD)
+    with (
+        tempfile.TemporaryFile() as said,
+        open(path, "rb") as packed,
+        subprocess.Popen(
+            [program, "-dcq"], stdin=packed, stdout=subprocess.PIPE, stderr=said
+        ) as process,
+    ):
+        output = process.stdout
+        assert output is not None  # noqa: S101 - for the types
+        try:
+            yield output
+            ended = not output.read(1)
+        except tarfile.TarError:
+            _refuse_failed(process, said)
+            raise
+        except BaseException:
+            process.terminate()
+            raise
+        if ended:
+            _refuse_failed(process, said)
+        else:  # no more of it is wanted
+            process.terminate()
+
+
+def _refuse_failed(process: subprocess.Popen[bytes], said: IO[bytes]) -> None:
+    """Raise what zstd says, where it has failed."""
+    if process.stdout:
+        process.stdout.close()
+    if process.wait(ZSTD_SECONDS) > 0:
+        said.seek(0)
+        words = " ".join(said.read(SMALL).decode(errors="replace").split())
+        raise ValueError(f"zstd cannot unpack it: {words[-200:] or process.returncode}")
 
 
 def docker_manifest(small: dict[str, bytes], arch: str) -> list[dict[str, Any]]:

@@ -181,7 +181,10 @@ def _handlers(node: Node[DockerdSettings], cri: RunningCRI, info: Info) -> Itera
     for name in sorted(node.settings.runtimes):
         if name not in info.runtimes:
             detail = "Docker does not list it"
-            remedy = f"See Docker's log for what it says of {node.settings.daemon_json}."
+            remedy = (
+                f"See Docker's log for what it says of {node.settings.daemon_json}, and that"
+                " [dockerd] pid_file names the PID of this Docker."
+            )
             yield Check(name=f"runtime {name}", verdict="fail", detail=detail, remedy=remedy)
         elif name not in known:
             detail = "Docker lists it, and cri-dockerd does not serve it"

@@ -26,6 +26,9 @@ CGROUP_OPTION = "native.cgroupdriver="
 def cri_socket(node: Node[DockerdSettings]) -> str:
     """Return the path of cri-dockerd's socket.
 
+    One that the node is on already counts though it is not there at the moment: a runtime that is
+    restarted is no reason to leave it, and the proof says that it is away.
+
     Raises:
         Inactive: the node shall not run on Docker, or there is no socket.
     """
@@ -34,10 +37,13 @@ def cri_socket(node: Node[DockerdSettings]) -> str:
         raise Inactive('[dockerd] enabled = "no"')
     if settings.socket:
         return settings.socket
-    if settings.enabled == "auto" and node.paths.sandbox:
-        raise Inactive("a sandbox runs a containerd of its own")
     listening = listen_paths(node)
     candidates = tuple(dict.fromkeys((*listening, *SOCKETS)))
+    other = node.other_cri
+    if other and (other.provider == node.provider or other.path in candidates):
+        return other.path
+    if settings.enabled == "auto" and node.paths.sandbox:
+        raise Inactive("a sandbox runs a containerd of its own")
     for path in candidates:
         if node.files.is_socket(path):
             return path

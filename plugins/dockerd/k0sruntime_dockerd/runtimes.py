@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 FLAG = "--add-runtime"
 PID_FILE = "/var/run/docker.pid"
+MACHINES_OWN = (PID_FILE, "/run/docker.pid")
 RESERVED = ("runc", "docker")
 """Docker's own, and what cri-dockerd takes for no handler at all."""
 
@@ -32,15 +33,19 @@ def keys(node: Node[DockerdSettings]) -> JSONKeys:
     if node.paths.sandbox and settings.daemon_json == EXAMPLES["daemon_json"]:
         message = "a sandbox does not edit this machine's own Docker"
         problems.append(Problem(message, remedy="Name another file in daemon_json."))
+    if node.paths.sandbox and settings.pid_file in MACHINES_OWN:
+        message = "a sandbox does not signal this machine's own Docker"
+        problems.append(Problem(message, remedy="Name another file in pid_file."))
     if problems:
         raise Refused(*problems)
     dockerd = node.which("dockerd")
+    pid_file = settings.pid_file or ("" if node.paths.sandbox else PID_FILE)
     return JSONKeys(
         path=settings.daemon_json,
         keys={"runtimes": {name: _entry(r) for name, r in settings.runtimes.items()}},
         check=[dockerd, "--validate", "--config-file={file}"] if dockerd else [],
-        daemon="dockerd",
-        pid_file=settings.pid_file or PID_FILE,
+        daemon="dockerd" if pid_file else "",
+        pid_file=pid_file,
     )
 
 

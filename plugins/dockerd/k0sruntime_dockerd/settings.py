@@ -51,7 +51,7 @@ class DockerdSettings(Settings, frozen=True):
     daemon_json: str = "/etc/docker/daemon.json"
     """Docker's configuration file, which ``runtimes`` go to."""
     pid_file: str = ""
-    """Where Docker's PID is; empty: ``/var/run/docker.pid``."""
+    """Where Docker's PID is; empty: ``/var/run/docker.pid``, and in a sandbox nobody is told."""
     runtimes: dict[str, RuntimeSettings] = {}
     """Handlers, for a cri-dockerd that serves them (0.4.0 and 0.4.1)."""
 

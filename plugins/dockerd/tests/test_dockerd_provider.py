@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from k0sruntime import Inactive, Refused, Version
-from k0sruntime.node import Paths, Program
+from k0sruntime.node import OtherCRI, Paths, Program
 from k0sruntime.testing import MadeUpFiles, make_node
 from k0sruntime_dockerd import found, provider
 from k0sruntime_dockerd.settings import DockerdSettings, RuntimeSettings
@@ -21,6 +21,28 @@ def asked(hook, settings=None, files=FOUND, **facts):
 def test_a_socket_that_is_there_makes_docker_the_nodes_cri():
     (socket,) = asked("cri_socket")
     assert socket.url == "unix:///run/cri-dockerd.sock"
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        OtherCRI("unix:///run/cri-dockerd.sock"),
+        OtherCRI("unix:///var/run/cri-dockerd.sock"),
+        OtherCRI("unix:///srv/mine.sock", "dockerd"),
+    ],
+)
+@pytest.mark.parametrize("hook", ["cri_socket", "contribute_dropin"])
+def test_a_node_that_is_on_docker_stays_there_though_the_socket_is_away(other, hook):
+    found = asked(hook, files=MadeUpFiles(), other_cri=other)
+    assert [socket.url for socket in found] == ([other.url] if hook == "cri_socket" else [])
+    with pytest.raises(Inactive):  # the operator's word
+        asked(hook, DockerdSettings(enabled="no"), MadeUpFiles(), other_cri=other)
+
+
+def test_the_cri_of_others_is_not_dockers():
+    other = OtherCRI("unix:///run/crio/crio.sock")
+    with pytest.raises(Inactive, match="no cri-dockerd socket"):
+        asked("cri_socket", files=MadeUpFiles(), other_cri=other)
 
 
 SYSTEMD = {"/run/systemd/system/x": ""}
@@ -207,3 +229,22 @@ def test_runtimes_that_docker_would_not_live_with_are_refused(runtimes, files, f
 def test_a_runtime_is_a_path_or_a_shim(keys):
     with pytest.raises(ValueError, match=r"path|runtime_type|options"):
         RuntimeSettings(**keys)
+
+
+def test_a_sandbox_never_signals_the_machines_own_docker():
+    crun = {"crun": RuntimeSettings(path="/usr/bin/crun")}
+    files = MadeUpFiles(sockets=["/run/cri-dockerd.sock"], executables=["/usr/bin/crun"])
+
+    def keys(pid_file="", **facts):
+        settings = DockerdSettings(
+            enabled="yes", runtimes=crun, daemon_json="/t/daemon.json", pid_file=pid_file
+        )
+        (found,) = asked("contribute_dropin", settings, files, **facts)
+        return found
+
+    sandbox = {"paths": Paths.in_sandbox("/t")}
+    assert keys().reload == "dockerd:/var/run/docker.pid"
+    assert keys(**sandbox).reload == ""
+    assert keys("/t/docker.pid", **sandbox).reload == "dockerd:/t/docker.pid"
+    with pytest.raises(Refused, match="does not signal this machine's own Docker"):
+        keys("/run/docker.pid", **sandbox)

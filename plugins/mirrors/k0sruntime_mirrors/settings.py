@@ -229,5 +229,5 @@ def _refuse_headers(headers: dict[str, list[str]]) -> None:
         for value in values:
             if value == MASK:
                 raise ValueError(f"header {name} is masked: write the real value")
-            if not _HEADER_VALUE.fullmatch(value):
+            if not _HEADER_VALUE.fullmatch(value) or not value.isprintable():
                 raise ValueError(f"the value of header {name} holds a line break or a control sign")

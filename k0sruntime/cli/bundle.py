@@ -1,0 +1,204 @@
+"""``k0sruntime bundle``."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from k0sruntime.cli.options import fetch_options, json_option, node_options, request
+from k0sruntime.cli.story import Stderr
+
+if TYPE_CHECKING:
+    from k0sruntime.bundle.manifest import Manifest
+
+
+@click.command(name="bundle")
+@click.argument("out", required=False, type=click.Path(dir_okay=False))
+@node_options
+@fetch_options
+@click.option(
+    "--arch",
+    metavar="MACHINE",
+    default="",
+    envvar="K0SRUNTIME_ARCH",
+    show_envvar=True,
+    help="The node's machine, as uname -m spells it  [default: this one's]",
+)
+@click.option(
+    "--image",
+    "images",
+    metavar="FILE",
+    multiple=True,
+    type=click.Path(exists=True, dir_okay=False),
+    envvar="K0SRUNTIME_BUNDLE_IMAGE",
+    show_envvar=True,
+    help="Pack an image archive as well; may be given more than once.",
+)
+@click.option(
+    "--images/--no-images",
+    "folder_images",
+    default=True,
+    envvar="K0SRUNTIME_BUNDLE_IMAGES",
+    show_envvar=True,
+    help="Pack what lies in k0s's folder of images  [default: yes]",
+)
+@click.option(
+    "--pack-settings/--no-settings",
+    "settings_too",
+    default=True,
+    envvar="K0SRUNTIME_BUNDLE_SETTINGS",
+    show_envvar=True,
+    help="Pack the settings file; without, the nodes have one each  [default: yes]",
+)
+@click.option(
+    "--wheels",
+    metavar="DIR",
+    type=click.Path(exists=True, file_okay=False),
+    envvar="K0SRUNTIME_BUNDLE_WHEELS",
+    show_envvar=True,
+    help="Pack this folder of wheels, and ask pip for nothing.",
+)
+@click.option(
+    "--no-wheels",
+    is_flag=True,
+    envvar="K0SRUNTIME_BUNDLE_NO_WHEELS",
+    show_envvar=True,
+    help="Pack no wheels: k0sruntime is on the nodes already.",
+)
+@click.option(
+    "--find-links",
+    "links",
+    metavar="DIR",
+    multiple=True,
+    envvar="K0SRUNTIME_BUNDLE_FIND_LINKS",
+    show_envvar=True,
+    help="Folder with distributions that are on no index, for pip.",
+)
+@click.option(
+    "--python-version",
+    "pythons",
+    metavar="VERSION",
+    multiple=True,
+    envvar="K0SRUNTIME_BUNDLE_PYTHON_VERSION",
+    show_envvar=True,
+    help="The nodes' Python, such as 3.12; may be given more than once  [default: this one]",
+)
+@click.option(
+    "--platform",
+    "platforms",
+    metavar="TAG",
+    multiple=True,
+    envvar="K0SRUNTIME_BUNDLE_PLATFORM",
+    show_envvar=True,
+    help="The nodes' platform as pip names it, such as manylinux_2_28_aarch64.",
+)
+@click.option(
+    "--list",
+    "listed",
+    metavar="FILE",
+    type=click.Path(exists=True, dir_okay=False),
+    envvar="K0SRUNTIME_BUNDLE_LIST",
+    show_envvar=True,
+    help="Show what a bundle holds, and check it; nothing is written.",
+)
+@json_option
+def command(*, out: str | None, listed: str | None, as_json: bool, **options: Any) -> int:
+    """Pack wheels, programs, images and settings into OUT, for a site without a network.
+
+    There, the install.sh in it makes k0sruntime out of the wheels, and
+    up --bundle OUT --offline brings the node up. OUT is k0sruntime-VERSION-MACHINE.tar by default.
+    """
+    if listed:
+        if out:
+            raise click.UsageError("--list packs nothing: name one archive only.")
+        return _list(listed, as_json=as_json)
+    from k0sruntime import host
+    from k0sruntime.bundle import contents
+
+    choice = _choice(options)
+    asked = request(**options)
+    arch = contents.machine(choice.arch) or host.machine(asked.paths.root)
+    path = os.path.abspath(out or contents.default_name(arch))
+    manifest, digest, notes = contents.make(asked, choice, path, Stderr())
+    _show(path, manifest, digest, notes, as_json=as_json)
+    return 0
+
+
+def _choice(options: dict[str, Any]) -> Any:
+    """Take what concerns the bundle out of the options."""
+    import re
+
+    from k0sruntime.bundle.contents import Choice
+
+    wheels, none = options.pop("wheels"), options.pop("no_wheels")
+    pythons = options.pop("pythons")
+    if wheels and none:
+        raise click.UsageError("--wheels and --no-wheels exclude each other.")
+    if not re.fullmatch(r"\w*", options["arch"]):
+        raise click.UsageError(f"--arch {options['arch']}: write one such as aarch64.")
+    for python in pythons:
+        if not re.fullmatch(r"3\.\d{2}", python):
+            raise click.UsageError(f"--python-version {python}: write one such as 3.12.")
+    return Choice(
+        options.pop("arch"),
+        options.pop("images"),
+        options.pop("folder_images"),
+        options.pop("settings_too"),
+        None if none else os.path.abspath(wheels) if wheels else "",
+        pythons,
+        options.pop("platforms"),
+        options.pop("links"),
+    )
+
+
+def _list(path: str, *, as_json: bool) -> int:
+    from k0sruntime.bundle.archive import opened
+    from k0sruntime.cache import digest_of
+
+    story = Stderr()
+    with opened(path) as archive, story.stage("bundle") as tell:
+        archive.check(story.progress)
+        digest = digest_of(archive.path, "sha256")
+        tell(f"{len(archive.manifest.entries)} files as packed")
+    _show(archive.path, archive.manifest, digest, (), as_json=as_json)
+    return 0
+
+
+def _show(
+    path: str, manifest: Manifest, digest: str, notes: tuple[str, ...], *, as_json: bool
+) -> None:
+    from k0sruntime import report
+    from k0sruntime.bundle import contents
+
+    size = os.path.getsize(path)
+    if as_json:
+        import json
+
+        import msgspec
+
+        from k0sruntime.documents import SCHEMA
+
+        fields = {k: v for k, v in msgspec.to_builtins(manifest).items() if k != "kind"}
+        fields["manifest_schema"] = fields.pop("schema")
+        document = {
+            "kind": "Bundle",
+            "schema": SCHEMA,
+            "file": path,
+            "size": size,
+            "sha256": digest,
+            **fields,
+            "notes": list(notes),
+        }
+        click.echo(json.dumps(document, indent=2))
+        return
+    rows = [("FOR", "FILE", "BYTES"), *contents.described(manifest)]
+    python = f", Python {' and '.join(manifest.python)}" if manifest.python else ", no wheels"
+    for line in (*report.table(rows), "", f"for       {manifest.arch}{python}"):
+        click.echo(line)
+    words = ", ".join(f"{name} {version}" for name, version in manifest.distributions.items())
+    click.echo(f"packed    with {words}")
+    click.echo(f"sha256    {digest}\nfile      {path}, {size / 1e6:.1f} MB")
+    for note in notes:
+        click.echo(f"note: {note}")

@@ -166,7 +166,7 @@ def collections(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """All that a node without a network needs, in one archive: ours, what they need, and pip."""
     folder = tmp_path_factory.mktemp("wheels")
-    ours = [str(ROOT), str(ROOT / "plugins/mirrors")]
+    ours = [f"{ROOT}[yaml]", str(ROOT / "plugins/mirrors")]
     built = [sys.executable, "-m", "pip", "wheel", "--quiet", "--wheel-dir", str(folder), "pip"]
     done = subprocess.run([*built, *ours], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

@@ -6,10 +6,14 @@ loopback where nobody listens.
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from ruamel.yaml import YAML
 
 from tests.fleet.conftest import BIN, Ansible, Run
 
@@ -136,6 +140,45 @@ def test_programs_images_and_files_are_brought_along(ansible: Ansible) -> None:
     assert again.count("changed") == {"n001": 0}
 
 
+def test_a_bundle_brings_the_program_images_and_settings(
+    ansible: Ansible, wheels: Path, tmp_path: Path
+) -> None:
+    settings, bundle, home = tmp_path / "node.toml", tmp_path / "site.tar", ansible.base / "home"
+    settings.write_text(GOOD)
+    (tmp_path / "pause.tar").write_text("an image")
+    command = [BIN / "k0sruntime", "bundle", bundle, "--settings", settings]
+    left_out = [f"--without={name}" for name in ("dockerd", "gvisor", "nvidia")]
+    packed = [f"--wheels={wheels.parent}", "--no-images", f"--image={tmp_path}/pause.tar"]
+    done = subprocess.run(
+        [*command, *left_out, *packed], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    lay(ansible, 1)
+    inventory = YAML().load(ansible.inventory)
+    for name in ("k0sruntime_settings", "k0sruntime_program"):
+        del inventory["k0s_nodes"]["vars"][name]
+    inventory["k0s_nodes"]["vars"].update(
+        k0sruntime_bundle=str(bundle),
+        k0sruntime_home=str(home),
+        k0sruntime_python=os.path.realpath(sys.executable),
+        k0sruntime_offline=True,
+    )
+    ansible.write_inventory(inventory)
+    run = ansible.run(ROLLOUT, "--check", "--diff")
+    assert run.code == 0, run.said
+    assert not (home / "bundle.tar").exists()
+    run = ansible.run(ROLLOUT)
+    assert run.code == 0, run.said
+    root = ansible.base / "roots/n001"
+    assert (root / "etc/k0sruntime/config.toml").read_text() == GOOD
+    assert (root / "var/lib/k0s/images/pause.tar").exists()
+    assert (home / "bundle.tar").stat().st_mode & 0o777 == 0o600
+    again = ansible.run(ROLLOUT)
+    assert again.count("changed") == {"n001": 0}
+    ahead = ansible.run(ROLLOUT, "--check")
+    assert ahead.count("changed") == {"n001": 0}
+
+
 def test_a_node_without_k0sruntime_says_what_to_do(ansible: Ansible) -> None:
     lay(ansible, 1, n001={"k0sruntime_program": "/nowhere/k0sruntime"})
     home, wheels = ansible.base / "home", ansible.base / "wheels.tar"
@@ -144,7 +187,7 @@ def test_a_node_without_k0sruntime_says_what_to_do(ansible: Ansible) -> None:
     program = f"{home}/current/bin/k0sruntime"
     run = ansible.run(ROLLOUT, "--check", "--diff", k0sruntime_program=program, **brought)
     assert run.code == 0, run.said
-    assert "k0sruntime is not on this node yet" in run.said
+    assert "k0sruntime or its bundle is not on this node yet" in run.said
     assert not home.exists()
     run = ansible.run(ROLLOUT)
     assert run.code == 2

@@ -26,6 +26,12 @@ options:
       - Never logged and never shown, for it may hold credentials of registries.
       - A new file is readable for its owner alone.
     type: str
+  bundle:
+    description:
+      - Archive on the node that C(k0sruntime bundle) has made; settings, images and programs come
+        out of it.
+      - With O(settings), make it without settings of its own.
+    type: path
   supervisor:
     description: Leave a supervisor behind, or not. Without it as the settings say.
     type: bool
@@ -98,11 +104,15 @@ notes:
   elements: str
 """
 
+import os
+
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.k0sruntime.node.plugins.module_utils import plans, program
 from ansible_collections.k0sruntime.node.plugins.module_utils.settings import Settings
 
-NOT_THERE = {"prepared": "k0sruntime is not on this node yet, so its plan cannot be shown.\n"}
+NOT_THERE = {
+    "prepared": "k0sruntime or its bundle is not on this node yet, so its plan cannot be shown.\n"
+}
 KEPT = ("generation", "ran", "handlers", "proofs", "notes")
 
 
@@ -113,6 +123,7 @@ def main():
             **program.CHANGE,
             **program.FETCH,
             "settings": {"type": "str", "no_log": True},
+            "bundle": {"type": "path"},
             "supervisor": {"type": "bool"},
         },
         mutually_exclusive=program.EXCLUSIVE,
@@ -121,7 +132,7 @@ def main():
     settings = Settings(module)
     if not module.check_mode:
         apply(module, settings)
-    elif program.is_there(module):
+    elif program.is_there(module) and os.path.exists(module.params["bundle"] or "/"):
         foresee(module, settings)
     else:
         module.exit_json(changed=True, diff=NOT_THERE)
@@ -130,8 +141,12 @@ def main():
 def foresee(module, settings):
     """Plan with the settings given, and write nothing."""
     instead = {"settings_file": settings.as_file()} if settings.differ else {}
-    unknown = dict.fromkeys((*program.CHANGE, *program.FETCH))
-    plan = program.done(module, program.run(module, "plan", **unknown, **instead), "Plan")
+    if carried := bundle(module.params):
+        answer = program.run(module, "up", "--dry-run", *carried, **instead)
+    else:
+        unknown = dict.fromkeys((*program.CHANGE, *program.FETCH))
+        answer = program.run(module, "plan", **unknown, **instead)
+    plan = program.done(module, answer, "Plan")
     finish(module, settings, plan, generation=plan["generation"])
 
 
@@ -139,11 +154,17 @@ def apply(module, settings):
     """Write the settings and run up; where that fails, the old settings are back."""
     if program.is_there(module):
         settings.put()
-    answer = program.run(module, "up", *supervisor(module.params["supervisor"]))
+    options = [*bundle(module.params), *supervisor(module.params["supervisor"])]
+    answer = program.run(module, "up", *options)
     if answer.code != program.DONE:
         settings.restore()
     document = program.done(module, answer, "Up")
     finish(module, settings, document["plan"], **{key: document[key] for key in KEPT})
+
+
+def bundle(params):
+    """Return the option that names the bundle."""
+    return [f"--bundle={params['bundle']}"] if params["bundle"] else []
 
 
 def supervisor(wanted):

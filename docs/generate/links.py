@@ -21,6 +21,7 @@ PAGES = {
         for name in ("dockerd", "gvisor", "mirrors", "nvidia")
     },
     "examples/vendors/k0sruntime-crun/README.md": "examples/crun.md",
+    "examples/vendors/k0sruntime-stargz/README.md": "examples/stargz.md",
 }
 """Files outside docs that are pages: where they lie, and where on the site."""
 _LINK = re.compile(r"(?<!!)\]\((?!https?:|mailto:|#)([^)\s#]*)(#[^)\s]*)?\)")

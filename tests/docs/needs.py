@@ -101,6 +101,23 @@ CACHE = """mkdir -p /etc/k0sruntime && cp ~/node.toml /etc/k0sruntime/config.tom
 k0sruntime fetch --cache /media/stick/cache
 """
 
+K0SCTL = """mkdir -p hosts/etc/k0sruntime
+cat > hosts/etc/k0sruntime/config.toml <<'SETTINGS'
+[node.handlers.crun]
+SETTINGS
+cat > k0sctl.yaml <<'CLUSTER'
+apiVersion: k0sctl.k0sproject.io/v1beta1
+kind: Cluster
+spec:
+  hosts:
+    - role: worker
+      ssh:
+        address: 10.0.0.2
+  k0s:
+    version: 1.36.1+k0s.0
+CLUSTER
+"""
+
 FOLDERS = """
 mkdir -p /etc/bash_completion.d /usr/local/share/zsh/site-functions /etc/fish/completions
 """
@@ -124,6 +141,7 @@ MACHINES: Mapping[str, str] = {
     "the folders of all three shells": FOLDERS,
     "a dump of containerd 2.3 in the drop-in folder": DUMP,
     "drop-ins of both versions": BOTH,
+    "a k0sctl.yaml and settings for its hosts": K0SCTL,
     "a release of gVisor in a folder": RELEASE,
     "a cache of gVisor for this machine": CACHE,
     "a drop-in of a vendor for k0s 1.35": _file(

@@ -81,23 +81,9 @@ def refuse_incoherent(composition: Composition, node: Node[Any]) -> None:
     Raises:
         RefusedError: handlers of ours disagree with the kubelet, or with each other.
     """
-    if composition.mode == "remote" or node.k0s is None:
+    drivers = drivers_of(composition, node)
+    if drivers is None:
         return
-    told = [(h.name, h.table, not h.owner.startswith("/")) for h in composition.handlers]
-    makers = coherence.makers_of(told)
-    said = _will_say(composition, node)
-    profile = composition.profile.values if composition.profile else {}
-    kubelet = coherence.kubelet_says(node.files, node.paths)
-    others = node.k0s_service is not None and bool(node.k0s_service.flag("--profile"))
-    if others and not profile and not kubelet and not said:
-        return  # a profile of other hands says what the kubelet takes
-    drivers = coherence.Drivers(
-        node.k0s.version,
-        said,
-        profile=str(profile.get("cgroupDriver", "")),
-        kubelet=kubelet,
-        makers=makers,
-    )
     problems = [
         Problem(
             check.detail,
@@ -110,6 +96,29 @@ def refuse_incoherent(composition: Composition, node: Node[Any]) -> None:
     ]
     if problems:
         raise RefusedError(*problems)
+
+
+def drivers_of(composition: Composition, node: Node[Any]) -> coherence.Drivers | None:
+    """Return what is known of cgroup drivers under a composition; ``None`` where that is nothing.
+
+    That is so under another CRI, without a k0s, and where a worker profile of other hands decides.
+    """
+    if composition.mode == "remote" or node.k0s is None:
+        return None
+    told = [(h.name, h.table, not h.owner.startswith("/")) for h in composition.handlers]
+    said = _will_say(composition, node)
+    profile = composition.profile.values if composition.profile else {}
+    kubelet = coherence.kubelet_says(node.files, node.paths)
+    others = node.k0s_service is not None and bool(node.k0s_service.flag("--profile"))
+    if others and not profile and not kubelet and not said:
+        return None
+    return coherence.Drivers(
+        node.k0s.version,
+        said,
+        profile=str(profile.get("cgroupDriver", "")),
+        kubelet=kubelet,
+        makers=coherence.makers_of(told),
+    )
 
 
 def _will_say(composition: Composition, node: Node[Any]) -> str:

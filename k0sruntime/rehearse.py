@@ -82,6 +82,8 @@ class Rehearsal:
         left: what keeps the node down even then.
         handlers: what becomes of each.
         defaults: what nobody sets, and what would change.
+        drivers: which cgroup driver the kubelet takes, now and then, a sentence each; none where
+            that is not known.
         notes: what could not be judged.
         asked: the containerd that read the files itself; empty for none.
     """
@@ -94,6 +96,7 @@ class Rehearsal:
     left: tuple[Problem, ...] = ()
     handlers: tuple[HandlerFate, ...] = ()
     defaults: tuple[ChangedDefault, ...] = ()
+    drivers: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     asked: str = ""
 
@@ -149,6 +152,7 @@ def rehearse(request: Request, upgrade: Upgrade, dropins: str = "") -> Rehearsal
         left,
         _handlers(now.composition if now else None, lies, after.composition if after else None),
         _defaults(now, upgrade, composition),
+        _drivers(now, after),
         told,
         asked,
     )
@@ -309,6 +313,15 @@ def _handlers(
         HandlerFate(name, owners[name], name in there[0], name in there[1])
         for name in sorted(owners)
     )
+
+
+def _drivers(now: Prepared | None, after: Prepared | None) -> tuple[str, ...]:
+    """Return whose cgroup driver the kubelet takes, before and afterwards."""
+    said = []
+    for when, prepared in (("now", now), ("then", after)):
+        if prepared and (found := gate.drivers_of(prepared.composition, prepared.node)):
+            said.append(f"{when}: {found.taken}, for {found.why}")
+    return tuple(said)
 
 
 def _defaults(

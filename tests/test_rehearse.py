@@ -102,6 +102,15 @@ def test_defaults_that_change_are_told_unless_somebody_sets_them(root: Path, cap
     assert said["defaults"] == []
 
 
+def test_the_cgroup_driver_is_told_now_and_then(root: Path, capsys) -> None:
+    options = f"[{V2}.containerd.runtimes.runc.options]\nSystemdCgroup = true\n"
+    put(root, "acme.toml", f"version = 2\n{options}")
+    _, said = rehearsed(root, capsys)
+    now, then = said["drivers"]
+    assert now.startswith("now: cgroupfs, for Kubernetes 1.35 is not told by the CRI")
+    assert then.startswith("then: systemd, for Kubernetes 1.36 takes the CRI's")
+
+
 def test_a_folder_can_stand_for_a_node(root: Path, tmp_path: Path, capsys) -> None:
     folder = tmp_path / "dropins"
     folder.mkdir()

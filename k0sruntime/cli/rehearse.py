@@ -117,6 +117,7 @@ def _document(found: Rehearsal) -> str:
             left=[documents.Problem(**asdict(problem)) for problem in found.left],
             handlers=[documents.HandlerFate(**asdict(fate)) for fate in found.handlers],
             defaults=[documents.ChangedDefault(**asdict(d)) for d in found.defaults],
+            drivers=list(found.drivers),
             notes=list(found.notes),
             asked=found.asked,
         )
@@ -133,6 +134,7 @@ def _lines(found: Rehearsal) -> Iterator[str]:
         "What nobody sets, and containerd then takes otherwise:",
         (f"{d.key}: {d.before} -> {d.after}. {d.means}" for d in found.defaults),
     )
+    yield from _section("The kubelet's cgroup driver:", found.drivers)
     yield from _section("What is left for your hands:", _problems(found.left))
     yield from (f"note: {note}" for note in found.notes)
     yield from ("", *_verdict(found))

@@ -72,6 +72,8 @@ class Rehearsal(Document):
     """What keeps the node down even then."""
     handlers: list[HandlerFate]
     defaults: list[ChangedDefault]
+    drivers: list[str]
+    """Which cgroup driver the kubelet takes, now and then, a sentence each."""
     notes: list[str]
     """What could not be judged."""
     asked: str

@@ -125,6 +125,11 @@ ACME = f"""ln -s {LAB}/bin/crun /usr/local/bin/acme
 mkdir -p /tmp/node/var/lib/k0s/images && cp /var/lib/k0s/images/* /tmp/node/var/lib/k0s/images/
 """
 
+TWO = f"""mkdir -p /var/lib/containerd-1.7/bin /var/lib/k0s/bin
+ln -s {LAB}/containerd-1.7/bin/* /var/lib/containerd-1.7/bin/
+ln -sf {LAB}/bin/containerd {LAB}/bin/containerd-shim-runc-v2 {LAB}/bin/runc /var/lib/k0s/bin/
+"""
+
 GVISOR = _program("/usr/local/bin/containerd-shim-runsc-v1", shim_script()) + _program(
     "/usr/local/bin/runsc", f'#!/bin/sh\nexec {LAB}/bin/runsc --network=none "$@"'
 )
@@ -138,6 +143,7 @@ MACHINES: Mapping[str, str] = {
     ),
     "gVisor's programs": GVISOR,
     "acme on the node": ACME,
+    "two containerds": TWO,
     "the folders of all three shells": FOLDERS,
     "a dump of containerd 2.3 in the drop-in folder": DUMP,
     "drop-ins of both versions": BOTH,

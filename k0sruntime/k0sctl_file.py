@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from k0sruntime.contributions import KubeletProfile
     from k0sruntime.yaml_text import Found
 
-KIND = "Cluster"
+KIND = "cluster"
+"""k0sctl reads it in any case."""
 Path = tuple["str | int", ...]
 
 
@@ -99,12 +100,14 @@ def _edits(
     edits: list[Edit] = []
     for index in _chosen(config, place, names):
         base: Path = ("spec", "hosts", index)
-        role = config["spec"]["hosts"][index].get("role")
+        host = config["spec"]["hosts"][index]
+        role = host.get("role") if not is_windows(host) else ""
         works, controls = role in WORKERS, role in CONTROLLERS
         uploads = (export.uploads if works else ()) + (export.manifests if controls else ())
-        files = [entry(u, source) for u in uploads if source or not u.secret]
+        files = [entry(u, source) for u in uploads if source or not u.beside]
         edits.append(((*base, "files"), files, _is_our_file))
         if works:
+            _refuse_odd_flags(host.get("installFlags"), export.flags, f"{place}: host {index + 1}")
             edits.append(((*base, "hooks", "apply", "after"), list(export.after), _is_our_hook))
             edits.append(((*base, "hooks", "reset", "after"), list(export.reset), _is_our_hook))
             edits.append(((*base, "installFlags"), list(export.flags), _same_flag(export.flags)))
@@ -144,17 +147,35 @@ def _same_flag(flags: Iterable[str]) -> Callable[[Any], bool]:
     return lambda item: isinstance(item, str) and bool(names) and item.startswith(names)
 
 
+def _refuse_odd_flags(found: Any, flags: Iterable[str], place: str) -> None:
+    """Refuse flags of ours that are spelled so that both would be given: k0s takes the last."""
+    names = [flag.partition("=")[0] for flag in flags]
+    items = found if isinstance(found, list) else [found] if found else []
+    for item in items:
+        words = str(item).split()
+        odd = [n for n in names for w in words if w.partition("=")[0] == n]
+        if odd and (len(words) > 1 or "=" not in words[0] or not isinstance(found, list)):
+            raise RefusedError(
+                Problem(
+                    f"installFlags has {odd[0]} in another form than {odd[0]}=VALUE",
+                    place=place,
+                    culprit="a foreign hand",
+                    remedy=f"Write it as an item of its own, {odd[0]}=VALUE, or take it out.",
+                )
+            )
+
+
 def _named(item: Any, name: str) -> bool:
     return isinstance(item, dict) and item.get("name") == name
 
 
 def _cluster(documents: list[Any], place: str) -> int:
     for number, document in enumerate(documents):
-        if isinstance(document, dict) and document.get("kind") == KIND:
+        if isinstance(document, dict) and str(document.get("kind")).lower() == KIND:
             return number
     raise RefusedError(
         Problem(
-            f"no {KIND} of k0sctl is in it",
+            "no Cluster of k0sctl is in it",
             place=place,
             remedy="Name k0sctl's configuration: k0sctl init > k0sctl.yaml makes one.",
         )
@@ -185,6 +206,11 @@ def _names(host: Mapping[str, Any]) -> set[str]:
     found = {str(way["address"]) for way in ways if isinstance(way, dict) and "address" in way}
     found |= {str(host["hostname"])} if host.get("hostname") else set()
     return found | ({"localhost"} if host.get("localhost") else set())
+
+
+def is_windows(host: Mapping[str, Any]) -> bool:
+    """Tell whether a host runs Windows, which none of our files and hooks are for."""
+    return "winRM" in host or str(host.get("os", "")).lower() == "windows"
 
 
 def _put_plain(document: Any, path: Path, items: list[Any], ours: Callable[[Any], bool]) -> None:

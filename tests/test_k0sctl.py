@@ -129,6 +129,16 @@ def test_another_cri_comes_to_flags_and_a_profile_of_the_cluster(file: Path) -> 
     assert found == {"name": "docker", "values": {"cgroupDriver": "systemd"}}
 
 
+@pytest.mark.parametrize(
+    "odd", ["--debug --cri-socket=remote:unix:///old", "--cri-socket", "--cri-socket remote:x"]
+)
+def test_a_flag_in_another_form_is_refused_and_not_given_twice(file: Path, odd: str) -> None:
+    text = CLUSTER.replace("- --debug   # for now", f'- "{odd}"')
+    export = Export((), (), ("--cri-socket=remote:unix:///run/x.sock",), (), (), ())
+    with pytest.raises(RefusedError, match="--cri-socket in another form"):
+        k0sctl_file.merged(text, export, None, str(file))
+
+
 def test_credentials_go_to_files_beside_it_and_never_into_it(
     root: Path, file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -154,6 +164,37 @@ def test_without_a_file_the_entries_are_printed(
     out, err = capsys.readouterr()
     assert YAML(typ="safe").load(out)["files"][0]["dst"] == "k0sruntime-node.toml"
     assert "k0sctl does not carry the proof and the way back" in err
+
+
+def test_a_windows_host_gets_nothing_and_kind_may_be_in_any_case(root: Path, file: Path) -> None:
+    windows = "    - role: worker\n      winRM: {address: 10.0.0.9}\n"
+    file.write_text(CLUSTER.replace("  k0s:\n", f"{windows}  k0s:\n").replace("Cluster", "cluster"))
+    assert exported(root, "--into", str(file)) == 0
+    assert set(loaded(file)[3]) == {"role", "winRM"}
+    assert loaded(file)[1]["files"]
+
+
+def test_a_dollar_never_stands_in_the_file_where_k0sctl_would_replace_it(
+    root: Path, file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    handler = '[node.handlers.odd]\nbinary = "/opt/$HOME/crun"\n'
+    (root / "etc/k0sruntime/config.toml").write_text(f"[node]\n{handler}")
+    assert exported(root, "--into", str(file)) == 0
+    assert "$HOME" not in file.read_text()
+    assert "k0sctl replaces what follows a $" in capsys.readouterr().err
+    assert exported(root, "--into", str(file), "--files", str(tmp_path / "copies")) == 0
+    (entry,) = loaded(file)[1]["files"]
+    assert "$HOME" in (file.parent / entry["src"]).read_text()
+
+
+def test_files_that_a_running_1_35_cannot_load_are_warned_of(
+    root: Path, file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    exported(root, "--into", str(file))
+    assert "still 1.35" not in capsys.readouterr().err
+    file.write_text(CLUSTER.replace("1.35.2", "1.36.1"))
+    exported(root, "--into", str(file))
+    assert "hosts whose k0s is still 1.35 or older" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -100,7 +100,7 @@ def _fragment(export: Export, source: Callable[[Upload], str] | None) -> str:
     from k0sruntime import yaml_text
     from k0sruntime.k0sctl_file import entry
 
-    uploads = [u for u in export.uploads if source or not u.secret]
+    uploads = [u for u in export.uploads if source or not u.beside]
     host = {
         "files": [entry(upload, source) for upload in uploads],
         "hooks": {"apply": {"after": list(export.after)}, "reset": {"after": list(export.reset)}},

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 NAME = "k0sruntime"
 """What every entry of ours is called, so that the next export finds it again."""
+SCHEMA_3 = 3
+"""What no k0s up to 1.35 can load."""
 WORKERS = ("worker", "controller+worker", "single")
 CONTROLLERS = ("controller", "controller+worker", "single")
 """Roles of k0sctl's hosts."""
@@ -45,6 +47,11 @@ class Upload:
     content: str
     perm: str
     secret: bool = False
+
+    @property
+    def beside(self) -> bool:
+        """It cannot stand in a ``k0sctl.yaml``: k0sctl replaces ``$`` and what follows there."""
+        return self.secret or "$" in self.content
 
 
 @dataclass(frozen=True)
@@ -113,6 +120,11 @@ def _removed(uploads: tuple[Upload, ...], paths: Paths) -> tuple[str, ...]:
 
 
 def _lost(composition: Composition, uploads: tuple[Upload, ...]) -> Iterator[str]:
+    if composition.mode == "managed" and composition.schema == SCHEMA_3 and uploads:
+        yield (
+            "these files to hosts whose k0s is still 1.35 or older: it uploads to all hosts before"
+            " it upgrades any, and their containerd ends at once; upgrade first, export afterwards"
+        )
     yield "the proof and the way back: k0sctl writes files and goes on, whatever becomes of CRI"
     for item in composition.installations:
         yield (
@@ -124,3 +136,6 @@ def _lost(composition: Composition, uploads: tuple[Upload, ...]) -> Iterator[str
             yield f"{file.path}: it is another program's, and only our keys in it are ours"
     if any(upload.secret for upload in uploads):
         yield "files with credentials: they are left out unless --files DIR gives them a place"
+    for upload in uploads:
+        if "$" in upload.content and not upload.secret:
+            yield f"{upload.path} without --files DIR: k0sctl replaces what follows a $ in its file"

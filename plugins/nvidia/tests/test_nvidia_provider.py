@@ -10,6 +10,7 @@ import rtoml
 
 from k0sruntime import GPU, DropIn, Inactive, Refused, RuntimeHandler
 from k0sruntime.cli.main import run
+from k0sruntime.node import Paths
 from k0sruntime.testing import MadeUpFiles, make_node
 from k0sruntime_nvidia import provider
 from k0sruntime_nvidia.detect import detect
@@ -335,6 +336,12 @@ def test_specs_of_others_are_not_ours_to_judge():
 # -- a fake PCI bus, through the command line --------------------------------------------------------
 
 
+@pytest.fixture(autouse=True)
+def _the_fake_bus_is_the_nodes_own(monkeypatch):
+    """Of an image's root no GPU is the node's; here it stands for the root of a machine that runs."""
+    monkeypatch.setattr(Paths, "elsewhere", property(lambda _: False))
+
+
 def node_root(tmp_path: Path, k0s: str = "1.36", settings: str = "") -> Path:
     root = tmp_path / "node"
     file = root / "etc/k0sruntime/config.toml"
@@ -405,7 +412,6 @@ def test_a_gpu_on_the_fake_bus_gives_a_drop_in_for_the_line(
 
 def test_the_modules_version_is_a_fact_of_the_gpu(tmp_path):
     from k0sruntime.facts import ask_programs, observe_node
-    from k0sruntime.node import Paths
     from k0sruntime.node_provider import NodeSettings
 
     root = tmp_path / "node"

@@ -28,6 +28,7 @@ _LONGEST_WORD = 40
 _LEAST_PLAIN = 4
 """A secret that is shorter is looked for between quotes alone, so that prose stays whole."""
 _QUOTED = re.compile(r""""(?:[^"\\]|\\.)*"|'[^']*'""")
+_NAMED = re.compile(r"(?P<head>-{0,2}(?P<name>[A-Za-z][\w.-]*)=)(?P<value>.+)", re.DOTALL)
 _PUBLIC_HEADERS = ("accept", "accept-encoding", "accept-language", "user-agent")
 """Headers that let nobody in (RFC 9110, 10.1.5 and 12.5)."""
 _PUBLIC_VALUE = re.compile(r"[!-~]|\d{1,3}|true|false|yes|no|on|off", re.IGNORECASE)
@@ -66,8 +67,16 @@ def _plain(found: Any) -> Any:
     if isinstance(found, str):
         return text(found)
     if isinstance(found, list):
-        return [table(item) if isinstance(item, dict) else _plain(item) for item in found]
+        return [table(item) if isinstance(item, dict) else _word(item) for item in found]
     return found
+
+
+def _word(item: Any) -> Any:
+    """Return a word of a command line or of an environment: ``--token=…`` and ``TOKEN=…``."""
+    named = _NAMED.fullmatch(item) if isinstance(item, str) else None
+    if named and _is_secret(named["name"]):
+        return f"{named['head']}{MASK}"
+    return _plain(item)
 
 
 def source(found: str, document: Mapping[str, Any]) -> str:
@@ -93,6 +102,10 @@ def _secrets(found: Any, *, secret: bool) -> Iterator[str]:
             yield from _secrets(inner, secret=secret or leaf or key.lower() in SECRET_TABLES)
     elif isinstance(found, list):
         for item in found:
+            named = _NAMED.fullmatch(item) if isinstance(item, str) else None
+            if named and _is_secret(named["name"]):
+                yield item
+                yield named["value"]
             yield from _secrets(item, secret=secret)
     elif secret and isinstance(found, str) and found:
         yield found

@@ -62,7 +62,8 @@ X-Whatever = ["zq7"]
 accepts = ["x"]
 returns = "y"
 path = "/bin/true"
-env = ["HTTPS_PROXY=http://bob:zq7@zq7@proxy.example:3128", "U=https://h/x?sig=zq7"]
+env = ["HTTPS_PROXY=http://bob:zq7@zq7@proxy.example:3128", "U=https://h/x?sig=zq7", "API_TOKEN=zq7zq7"]
+args = ["--registry-password=zq7zq7"]
 """
 FOREIGN_HOSTS = """
 server = "HTTPS://bob:zq7@up.example?token=zq7"

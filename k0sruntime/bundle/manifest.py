@@ -16,14 +16,14 @@ There is no other place in it, so no name can lead out of a folder.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from k0sruntime.errors import Problem, RefusedError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
 SCHEMA = 1
 """Of the manifest. A change that an older reader would get wrong makes it one more."""
@@ -146,7 +146,22 @@ def decode(content: bytes, place: str) -> Manifest:
         raise foreign(place, f"nothing may lie at {wrong[0]!r}")
     if len(set(paths)) != len(paths):
         raise foreign(place, "its manifest names a file twice")
+    if any(not text.isprintable() for text in _texts(msgspec.to_builtins(found))):
+        raise foreign(place, "its manifest holds control codes")
     return found
+
+
+def _texts(found: Any) -> Iterator[str]:
+    """Yield every text in plain data, keys included: all of it is printed somewhere."""
+    if isinstance(found, str):
+        yield found
+    elif isinstance(found, dict):
+        for key, inner in found.items():
+            yield key
+            yield from _texts(inner)
+    elif isinstance(found, list):
+        for item in found:
+            yield from _texts(item)
 
 
 def foreign(place: str, why: str) -> RefusedError:

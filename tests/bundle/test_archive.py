@@ -132,6 +132,11 @@ def named_twice(bundle: Path) -> str:
     return "its manifest names a file twice"
 
 
+def control_codes(bundle: Path) -> str:
+    in_manifest(bundle, lambda document: document["distributions"].update({"x\nerror: hi": "1"}))
+    return "its manifest holds control codes"
+
+
 def a_link(bundle: Path) -> str:
     found = members(bundle)
     for member, _ in found:
@@ -170,6 +175,7 @@ def another_python(bundle: Path) -> str:
         one_too_many,
         twice,
         named_twice,
+    control_codes,
         a_link,
         another_machine,
         another_python,

@@ -175,7 +175,7 @@ def another_python(bundle: Path) -> str:
         one_too_many,
         twice,
         named_twice,
-    control_codes,
+        control_codes,
         a_link,
         another_machine,
         another_python,

@@ -86,6 +86,20 @@ def is_kind(kind: object) -> bool:
     return isinstance(kind, type) and issubclass(kind, Settings)
 
 
+def unreadable(kind: Any) -> str:
+    """Return why nothing can be converted to a kind, or an empty string.
+
+    All types that it mentions are looked up, those of tables within it as well.
+    """
+    try:
+        msgspec.json.Decoder(kind)
+    except NameError as exc:  # a type that the type checker alone knows
+        return f"{exc}; import it at run time, not under TYPE_CHECKING"
+    except TypeError as exc:
+        return str(exc)
+    return ""
+
+
 def convert(file: SettingsFile, provider: str, kind: Any) -> Any:
     """Return the provider's settings, checked: ``kind`` is a ``Settings`` or ``dict[str, …]``.
 

@@ -423,15 +423,17 @@ def test_settings_with_a_type_of_the_type_checkers_are_told_and_stop_nobody_else
     )
 
 
-@pytest.mark.parametrize(
-    "code",
-    [
-        "raise KeyboardInterrupt\n",
-        "class P:\n    @property\n    def summary(self):\n        raise KeyboardInterrupt\n"
-        "provider = P()\n",
-    ],
-    ids=["import", "a look"],
-)
+INTERRUPTS = """
+class Acme:
+    @property
+    def summary(self):
+        raise KeyboardInterrupt
+
+provider = Acme()
+"""
+
+
+@pytest.mark.parametrize("code", ["raise KeyboardInterrupt", INTERRUPTS], ids=["import", "a look"])
 def test_an_interrupt_that_nobody_pressed_is_the_providers_mistake(site: Site, code: str) -> None:
     site.install("acme-runtime", code)
     record = site.records()["acme"]

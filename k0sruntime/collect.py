@@ -6,6 +6,7 @@ records with the final state: a provider that says ``Inactive`` contributes noth
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -90,8 +91,15 @@ def refuse_broken(records: Iterable[Record]) -> None:
         raise ProviderError(*problems)
 
 
-def provider_settings(discovered: Discovered, file: SettingsFile) -> Mapping[str, Any]:
+def provider_settings(
+    discovered: Discovered, file: SettingsFile, owners: Iterable[str] = ()
+) -> Mapping[str, Any]:
     """Return every usable provider's typed settings, from its table of the settings file.
+
+    Args:
+        discovered: what is installed.
+        file: the settings file.
+        owners: the provider of each file of ours on the node, be it still installed or not.
 
     Raises:
         RefusedError: all unknown tables and keys and all wrong types at once.
@@ -99,7 +107,7 @@ def provider_settings(discovered: Discovered, file: SettingsFile) -> Mapping[str
     problems: list[Problem] = []
     found: dict[str, Any] = {}
     try:
-        settings_.refuse_unknown_tables(file, discovered.names())
+        settings_.refuse_unknown_tables(file, discovered.names(), Counter(owners))
     except RefusedError as exc:
         problems += exc.problems
     for record in discovered.usable():

@@ -165,7 +165,17 @@ def _may_provide(distribution: importlib_metadata.Distribution) -> bool:
     try:
         return bool(distribution.entry_points.select(group=GROUP))
     except Exception:  # noqa: BLE001 - whatever a parser says to a damaged file
-        return f"[{GROUP}]" in (distribution.read_text("entry_points.txt") or "")
+        return f"[{GROUP}]" in _written(distribution)
+
+
+def _written(distribution: importlib_metadata.Distribution) -> str:
+    """Return the text of entry points that no parser takes, though it may not be UTF-8."""
+    try:
+        return distribution.read_text("entry_points.txt") or ""
+    except UnicodeDecodeError as exc:
+        return exc.object.decode(errors="replace")
+    except Exception:  # noqa: BLE001 - nothing that can be read is nothing of ours
+        return ""
 
 
 def _metadata(
@@ -229,7 +239,7 @@ def _load(entry: _Entry, record: Record, hooks: Hooks) -> Record:
 
     try:
         plugin = unheard(load, IMPORT_SECONDS)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt:  # the user's: a provider's own comes as another error
         raise
     except DeadlineError as exc:
         return _broken(record, f"its import gave {exc}")
@@ -276,24 +286,27 @@ def register(record: Record, plugin: object, hooks: Hooks) -> Record:
     used is ``broken`` or ``incompatible``, with the reason.
     """
     try:
-        record = replace(
-            record,
-            summary=one_line(getattr(plugin, "summary", "") or ""),
-            settings=getattr(plugin, "settings", None),
-            hooks=implemented(plugin),
-            contract=_contract(plugin),
-        )
-        if misfit := _misfit(record):
-            return misfit
-        hooks.register(record, plugin)
-        record = replace(record, going=hooks.uses(record.name).sentences())
+        return unheard(lambda: _looked_at(record, plugin, hooks), IMPORT_SECONDS)
     except InvalidProviderError as exc:
         return _broken(record, one_line(exc))
-    except KeyboardInterrupt:
+    except KeyboardInterrupt:  # the user's: a provider's own comes as another error
         raise
     except BaseException as exc:  # noqa: BLE001 - as at its import
         return _broken(record, f"it raises when it is looked at: {cause(exc)}")
-    return record
+
+
+def _looked_at(record: Record, plugin: object, hooks: Hooks) -> Record:
+    record = replace(
+        record,
+        summary=one_line(getattr(plugin, "summary", "") or ""),
+        settings=getattr(plugin, "settings", None),
+        hooks=implemented(plugin),
+        contract=_contract(plugin),
+    )
+    if misfit := _misfit(record):
+        return misfit
+    hooks.register(record, plugin)
+    return replace(record, going=hooks.uses(record.name).sentences())
 
 
 def _contract(plugin: object) -> tuple[int, int] | None:

@@ -24,6 +24,9 @@ class DeadlineError(Exception):
 def bounded(call: Callable[[], T], seconds: float) -> T:
     """Return what ``call`` returns, or raise what it raises.
 
+    A ``KeyboardInterrupt`` of the call's own is raised as a ``RuntimeError``: Python raises the
+    user's in the main thread alone, so that one that comes out of this function is the user's.
+
     The call runs in a daemon thread, so that one that hangs keeps neither us nor the exit of the
     process waiting.
 
@@ -42,6 +45,9 @@ def bounded(call: Callable[[], T], seconds: float) -> T:
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
     thread.join(seconds)
+    if failures and isinstance(failures[0], KeyboardInterrupt):
+        own = RuntimeError("it raised KeyboardInterrupt by itself")
+        raise own.with_traceback(failures[0].__traceback__)
     if failures:
         raise failures[0]
     if not results:

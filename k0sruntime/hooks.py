@@ -34,7 +34,7 @@ from k0sruntime.errors import Inactive, Problem, ProviderError, Refused, Refused
 from k0sruntime.guard import cause, one_line, unheard
 from k0sruntime.hookspecs import HOOKS, Provider
 from k0sruntime.json_keys import JSONKeys
-from k0sruntime.settings import is_kind
+from k0sruntime.settings import is_kind, unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -144,6 +144,8 @@ class Hooks:
             raise InvalidProviderError(
                 "its settings must be a class derived from Settings, or dict[str, …]"
             )
+        if record.settings is not None and (reason := unreadable(record.settings)):
+            raise InvalidProviderError(f"its settings cannot be read: {reason}")
         if not implemented(plugin):
             raise InvalidProviderError(f"it implements none of the hooks {', '.join(HOOKS)}")
         shown = _Plugin(plugin)
@@ -169,7 +171,11 @@ class Hooks:
         return self._uses.setdefault(provider, going.Uses(provider))
 
     def _refuse_unknown_hooks(self, plugin: object) -> None:
-        optional = tuple(getattr(plugin, "optional_hooks", ()))
+        optional = getattr(plugin, "optional_hooks", ())
+        if isinstance(optional, str):
+            raise InvalidProviderError(
+                f"its optional_hooks is a string, not a tuple; write ({optional!r},)"
+            )
         for name in dir(plugin):
             if name.startswith("_") or name in (*HOOKS, *optional) or hasattr(Provider, name):
                 continue
@@ -270,16 +276,18 @@ class Hooks:
             with _kept(refused, owner):
                 unheard(call, seconds)
             _check_kinds(values, kinds)
+            found = going.in_values(values)  # runs what the values' classes bring along
+            used = unheard(lambda: tuple(found), seconds) if going.GOING else ()
         except Inactive:
             raise
         except Refused as exc:
             raise RefusedError(*(_refused(owner, problem) for problem in exc.problems)) from exc
         except BaseException as exc:
-            if isinstance(exc, KeyboardInterrupt):
+            if isinstance(exc, KeyboardInterrupt):  # the user's: see guard.bounded
                 raise
             raise provider_error(owner, cause(exc)) from exc
-        for found in going.in_values(values):
-            self.uses(provider).add(found, self._place(provider, hook))
+        for one in used:
+            self.uses(provider).add(one, self._place(provider, hook))
         return [Contribution(owner, value) for value in values]
 
 

@@ -16,7 +16,7 @@ from k0sruntime.discovery import discover
 from k0sruntime.errors import Inactive
 from k0sruntime.facts import ask_programs, observe_node
 from k0sruntime.observe import read_settings
-from k0sruntime.own_settings import node_settings
+from k0sruntime.own_settings import chosen, node_settings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -61,7 +61,7 @@ def wanted(request: Request, arch: str, story: Story) -> Wanted:
     with story.stage("discover") as tell:
         file = read_settings(request.paths, request.settings)
         own = node_settings(file, request)
-        discovered = discover(request.without)
+        discovered = discover(chosen(request, own))
         for note in discovered.notes:
             story.say(note)
         refuse_broken(discovered.records)

@@ -56,10 +56,10 @@ def prepare(request: Request, story: Story) -> Prepared:
         for note in discovered.notes:
             story.say(note)
         refuse_broken(discovered.records)
-        settings = {**provider_settings(discovered, file), "node": own}
+        ledger = owned(request.paths)
+        settings = {**provider_settings(discovered, file, ledger.owners()), "node": own}
         tell(f"{len(discovered.usable())} of {len(discovered.records)} providers")
     with story.stage("collect") as tell:
-        ledger = owned(request.paths)
         found = existing(request.paths, ledger).instead(request.paths, request.instead)
         node = observe_node(request.paths, own, programs, request.mode)
         node = replace(node, foreign=foreign_files(found, request.paths))
@@ -103,7 +103,8 @@ def survey(request: Request, story: Story) -> tuple[tuple[Record, Answers], ...]
     discovered = discover(chosen(request, own))
     for note in discovered.notes:
         story.say(note)
-    settings = {**provider_settings(discovered, file), "node": own}
+    owners = owned(request.paths).owners()
+    settings = {**provider_settings(discovered, file, owners), "node": own}
     node = observe_node(request.paths, own, programs, request.mode)
     node = replace(node, foreign=foreign_here(request.paths))
     return tuple(asked(discovered, record, node, settings) for record in discovered.records)

@@ -69,6 +69,10 @@ class Ledger:
     rolled_back: RolledBack | None = field(default=None, compare=False)
     """Why it was given up, if it was."""
 
+    def owners(self) -> tuple[str, ...]:
+        """Return the provider of each file, be it still installed or not."""
+        return tuple(file.owner for file in self.files.values())
+
 
 @dataclass(frozen=True)
 class Running:

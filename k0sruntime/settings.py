@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 
+NOTHING: Mapping[str, int] = types.MappingProxyType({})
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Base of a provider's settings: derive, and give every field a type and a default.
 
@@ -48,8 +51,15 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return f'Did you mean "{found[0]}"?' if found else ""
 
 
-def refuse_unknown_tables(file: SettingsFile, providers: Iterable[str]) -> None:
+def refuse_unknown_tables(
+    file: SettingsFile, providers: Iterable[str], left: Mapping[str, int] = NOTHING
+) -> None:
     """Refuse tables that belong to no provider, and values in a table's place.
+
+    Args:
+        file: the settings file.
+        providers: what is installed.
+        left: how many files are still there of providers by name, installed or not.
 
     Raises:
         RefusedError: names the file and each of them, all at once.
@@ -60,6 +70,9 @@ def refuse_unknown_tables(file: SettingsFile, providers: Iterable[str]) -> None:
         if name in known:
             problems += [] if isinstance(table, dict) else [_no_table(file, name)]
             continue
+        if isinstance(table, dict) and left.get(name):
+            problems.append(_uninstalled(file, name, left[name]))
+            continue
         message = (
             f"no provider called {name!r} is installed"
             if isinstance(table, dict)
@@ -69,6 +82,16 @@ def refuse_unknown_tables(file: SettingsFile, providers: Iterable[str]) -> None:
         problems.append(Problem(message, place=f"{file.path}: {name}", remedy=remedy))
     if problems:
         raise RefusedError(*problems)
+
+
+def _uninstalled(file: SettingsFile, name: str, files: int) -> Problem:
+    """Tell of a provider that was here: its table says that it is still wanted."""
+    them = "its file is" if files == 1 else f"its {files} files are"
+    return Problem(
+        f"no provider called {name!r} is installed any more, and {them} still here",
+        place=f"{file.path}: {name}",
+        remedy=f"Install it again; or delete [{name}], and the next up removes what it has left.",
+    )
 
 
 def _no_table(file: SettingsFile, name: str) -> Problem:
@@ -84,6 +107,20 @@ def is_kind(kind: object) -> bool:
     if typing.get_origin(kind) is dict:
         return typing.get_args(kind)[0] is str
     return isinstance(kind, type) and issubclass(kind, Settings)
+
+
+def unreadable(kind: Any) -> str:
+    """Return why nothing can be converted to a kind, or an empty string.
+
+    All types that it mentions are looked up, those of tables within it as well.
+    """
+    try:
+        msgspec.json.Decoder(kind)
+    except NameError as exc:  # a type that the type checker alone knows
+        return f"{exc}; import it at run time, not under TYPE_CHECKING"
+    except TypeError as exc:
+        return str(exc)
+    return ""
 
 
 def convert(file: SettingsFile, provider: str, kind: Any) -> Any:

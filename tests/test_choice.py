@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from click import Context
 
 from k0sruntime.choice import Choice
-from k0sruntime.cli.main import run
+from k0sruntime.cli.main import COMMANDS, cli, run
 
 NODE = '[node]\nmode = "managed"\nk0s = "1.36"\n'
 
@@ -83,7 +86,7 @@ def test_one_that_is_left_out_is_not_imported(tmp_path: Path) -> None:
     import sys
 
     code = (
-        "import sys; from k0sruntime.cli.main import run;"
+        "import sys; from k0sruntime.cli.main import COMMANDS, cli, run;"
         "code = run(sys.argv[1:]); print([m for m in sys.modules if m.startswith('k0sruntime_')])"
     )
     command = [sys.executable, "-c", code, "providers", "--no-providers", "--sandbox", tmp_path]
@@ -114,3 +117,84 @@ def test_a_service_keeps_to_what_it_was_installed_with() -> None:
     options = dict.fromkeys(("sandbox", "settings", "containerd", "mode"))
     given = {**options, "no_providers": True, "without": ("acme",)}
     assert _command_line(given)[-2:] == ["--no-providers", "--without=acme"]
+
+
+EVIL = """
+from pathlib import Path
+
+Path(__file__).with_name("imported").touch()
+
+class Evil:
+    def contribute_hosts(self, node):
+        return []
+
+provider = Evil()
+"""
+
+WORDS = {
+    "adopt": ("k0sruntime-evil.toml",),
+    "bundle": ("{out}",),
+    "export": ("k0s-config",),
+    "quarantine": ("evil.toml",),
+    "rehearse": ("--k0s", "1.37"),
+}
+"""What commands must be given."""
+MAY_CHOOSE = [
+    name
+    for name in COMMANDS
+    if any(p.name == "no_providers" for p in cli.get_command(Context(cli), name).params)
+]
+
+
+@pytest.fixture
+def evil(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A provider that leaves a file beside it when it is imported; yields that file."""
+    site = tmp_path / "site"
+    info = site / "choice_evil-1.dist-info"
+    info.mkdir(parents=True)
+    (site / "choice_evil.py").write_text(EVIL)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: choice-evil\nVersion: 1\n")
+    (info / "entry_points.txt").write_text("[k0sruntime]\nevil = choice_evil:provider\n")
+    monkeypatch.syspath_prepend(str(site))
+    yield site / "imported"
+    sys.modules.pop("choice_evil", None)
+
+
+@pytest.mark.parametrize(
+    ("settings", "options"),
+    [
+        ('without = ["evil"]\n', ()),
+        ("providers = []\n", ()),
+        ("", ("--no-providers",)),
+        ("", ("--without", "evil")),
+    ],
+    ids=["deny-list", "allow-list", "no-providers", "without"],
+)
+@pytest.mark.parametrize("command", MAY_CHOOSE)
+def test_no_command_imports_one_that_is_left_out(
+    tmp_path: Path, evil: Path, command: str, settings: str, options: tuple[str, ...]
+) -> None:
+    path = tmp_path / "node/etc/k0sruntime/config.toml"
+    path.parent.mkdir(parents=True)
+    path.write_text(NODE + settings)
+    words = [word.format(out=tmp_path / "out.tar") for word in WORDS.get(command, ())]
+    code = run([command, *words, "--sandbox", str(tmp_path / "node"), *options])
+    assert code not in (1, 2), "the command did not get so far"
+    assert not evil.exists()
+
+
+def test_schema_imports_nothing_where_it_is_unknown_what_is_left_out(
+    tmp_path: Path, evil: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "etc/k0sruntime/config.toml"
+    path.parent.mkdir(parents=True)
+    path.write_text(NODE + 'k0z = "1"\nwithout = ["evil"]\n')
+    assert run(["schema", "--sandbox", str(tmp_path)]) == 3
+    said = capsys.readouterr()
+    assert (said.out, evil.exists()) == ("", False)
+    assert "unknown key 'k0z' in [node]" in said.err
+
+
+def test_a_provider_that_is_not_left_out_is_imported(tmp_path: Path, evil: Path) -> None:
+    assert run(["fetch", "--sandbox", str(tmp_path), "--offline"]) == 0
+    assert evil.exists()

@@ -362,6 +362,85 @@ def test_garbled_entry_points_of_others_are_none_of_our_business(site: Site) -> 
     assert list(site.records()) == ["node"]
 
 
+LATIN = "# J\xfcrgen\n[{group}]\nacme = bad_runtime:provider\n"
+
+
+def test_entry_points_that_are_not_utf_8_are_told_by_the_distributions_name(site: Site) -> None:
+    info = site.install("bad-runtime")
+    (info / "entry_points.txt").write_bytes(LATIN.format(group="k0sruntime").encode("latin-1"))
+    site.install("good-runtime", name="good")
+    assert site.records()["good"].state == "active"
+    record = site.records()["bad-runtime"]
+    assert record.state == "broken"
+    assert "its entry points cannot be read: UnicodeDecodeError" in record.reason
+    names = [record.name for record in discovery.installed([str(site.folder)])]
+    assert names == ["bad-runtime", "good"]
+
+
+def test_entry_points_of_others_that_are_not_utf_8_are_none_of_our_business(site: Site) -> None:
+    info = site.install("bad-runtime")
+    (info / "entry_points.txt").write_bytes(LATIN.format(group="console_scripts").encode("latin-1"))
+    site.install("good-runtime", name="good")
+    assert list(site.records()) == ["node", "good"]
+
+
+CHECKER_ONLY = """
+from __future__ import annotations
+from typing import TYPE_CHECKING
+from k0sruntime import Provider, Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+class Inner(Settings, frozen=True):
+    things: Sequence[str] = ()
+
+class Outer(Settings, frozen=True):
+    inner: dict[str, Inner] = {}
+
+class Acme(Provider):
+    settings = WHICH
+
+    def contribute_hosts(self, node):
+        return []
+
+provider = Acme()
+"""
+
+
+@pytest.mark.parametrize("which", ["Inner", "Outer", "dict[str, Inner]"])
+def test_settings_with_a_type_of_the_type_checkers_are_told_and_stop_nobody_else(
+    site: Site, which: str
+) -> None:
+    site.install("acme-runtime", CHECKER_ONLY.replace("WHICH", which))
+    site.install("good-runtime", name="good")
+    assert site.records()["good"].state == "active"
+    record = site.records()["acme"]
+    assert record.state == "broken"
+    assert record.reason == (
+        "its settings cannot be read: name 'Sequence' is not defined;"
+        " import it at run time, not under TYPE_CHECKING"
+    )
+
+
+INTERRUPTS = """
+class Acme:
+    @property
+    def summary(self):
+        raise KeyboardInterrupt
+
+provider = Acme()
+"""
+
+
+@pytest.mark.parametrize("code", ["raise KeyboardInterrupt", INTERRUPTS], ids=["import", "a look"])
+def test_an_interrupt_that_nobody_pressed_is_the_providers_mistake(site: Site, code: str) -> None:
+    site.install("acme-runtime", code)
+    record = site.records()["acme"]
+    assert record.state == "broken"
+    assert "it raised KeyboardInterrupt by itself (" in record.reason
+
+
 def test_what_is_left_of_an_older_copy_does_not_stand_in_the_way(site: Site) -> None:
     (site.install("acme-runtime", version="0.9") / "METADATA").unlink()
     site.install("acme-runtime", version="1.0")

@@ -5,16 +5,19 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass, field
 from types import MappingProxyType, SimpleNamespace
 from typing import Any
 
 import pytest
 
+from k0sruntime import going
 from k0sruntime import hooks as hooks_
 from k0sruntime.collect import Collected, collect
-from k0sruntime.contributions import Check, CRISocket, HostsFile, RuntimeHandler
+from k0sruntime.contributions import Check, CRISocket, DropIn, HostsFile, RuntimeHandler
 from k0sruntime.discovery import Discovered, Record
 from k0sruntime.errors import Inactive, Problem, ProviderError, Refused, RefusedError
+from k0sruntime.going import Going
 from k0sruntime.hooks import Hooks, InvalidProviderError
 from k0sruntime.testing import make_node
 
@@ -52,9 +55,14 @@ def recurses(node: Any) -> Any:
     return recurses(node)
 
 
+def interrupts(node: Any) -> Any:
+    raise KeyboardInterrupt
+
+
 FAILURES: dict[str, tuple[Callable[[Any], Any], str]] = {
     "an exception": (lambda node: 1 / 0, "ZeroDivisionError"),
     "an exception in the middle of a generator": (fails_late, "half-way"),
+    "an interrupt that nobody pressed": (interrupts, "it raised KeyboardInterrupt by itself"),
     "an exit": (lambda node: sys.exit(1), "SystemExit"),
     "a wrong type": (lambda node: [HostsFile(registry="docker.io")], "it returned a HostsFile"),
     "a dictionary": (lambda node: {"a": 1}, "returned a dict"),
@@ -321,3 +329,41 @@ def test_what_a_node_cannot_have_is_refused_with_all_who_say_so() -> None:
     assert first.culprit == "one (one-dist 1.2), hook contribute_dropin"
     assert first.place == "[one] of the settings"
     assert first.remedy == "Do something."
+
+
+def test_optional_hooks_without_a_comma_are_told_as_such() -> None:
+    def hook(node: Any) -> Any:
+        return []
+
+    plugin = SimpleNamespace(
+        contribute_hosts=hook, contribute_x=hook, optional_hooks=("contribute_x")
+    )
+    with pytest.raises(InvalidProviderError, match=r"a tuple; write \('contribute_x',\)"):
+        registered(acme=plugin)
+
+
+@dataclass(frozen=True)
+class Fussy(DropIn):
+    """A vendor's own contribution, whose defaults run code."""
+
+    more: list[int] = field(default_factory=lambda: [1 // 0])
+
+
+def fussy(node: Any) -> Any:
+    yield Fussy(runtime={"x": 1}, more=[])
+
+
+def test_what_does_not_go_is_not_looked_for() -> None:
+    (part,) = asked(acme=dropin(fussy)).parts
+    assert isinstance(part.value, Fussy)
+
+
+def test_what_a_contribution_brings_along_fails_in_its_providers_name(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    goes = Going("DropIn.reason", (1, 1), (2, 0), "use DropIn.comment")
+    monkeypatch.setattr(going, "GOING", (goes,))
+    with pytest.raises(ProviderError) as failed:
+        asked(acme=dropin(fussy))
+    (problem,) = failed.value.problems
+    assert "provider 'acme' failed in contribute_dropin: ZeroDivisionError" in problem.message

@@ -101,3 +101,29 @@ def test_the_table_of_an_uninstalled_provider_is_told(
     settings.write_text(f"{NODE}\n[acme]\nx = 1\n")
     assert run(["up", "--sandbox", str(tmp_path)]) == 3
     assert "no provider called 'acme' is installed" in capsys.readouterr().err
+
+
+def test_with_its_table_an_uninstalled_provider_is_still_wanted_and_what_it_left_is_told(
+    tmp_path: Path, site: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    node = tmp_path / "node"
+    settings = node / "etc/k0sruntime/config.toml"
+    settings.parent.mkdir(parents=True)
+    settings.write_text(f"{NODE}\n[acme]\n")
+    options = ["--sandbox", str(node)]
+    assert run(["up", *options]) == 0
+    before = acmes(node)
+    shutil.rmtree(site)
+    sys.modules.pop("left_acme", None)
+
+    for command in ("up", "plan", "providers"):
+        capsys.readouterr()
+        assert run([command, *options]) == 3
+        said = " ".join(capsys.readouterr().err.split())
+        assert "'acme' is installed any more, and its 2 files are still here" in said
+        assert "delete [acme], and the next up removes what it has left" in said
+    assert acmes(node) == before
+
+    settings.write_text(NODE)
+    assert run(["up", *options]) == 0
+    assert acmes(node) == set()

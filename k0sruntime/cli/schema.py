@@ -18,13 +18,16 @@ def command(**options: Any) -> int:
 
     In an editor with a TOML language server, write on the first line of the file:
     "#:schema ./schema.json". A provider that cannot be used has no table in it, and is told.
+    Mistakes in the file stop nothing, but for those of [node]: it says what may be imported.
     """
     from k0sruntime import own_settings, settings_schema
     from k0sruntime.discovery import discover
+    from k0sruntime.observe import read_settings
 
     asked = request(**options)
     story = Stderr()
-    discovered = discover(own_settings.chosen(asked, own_settings.bare_settings(asked)))
+    own = own_settings.node_settings(read_settings(asked.paths, asked.settings), asked)
+    discovered = discover(own_settings.chosen(asked, own))
     for record in discovered.records:
         if record.unusable:
             story.say(f"{record.name} is {record.state} and has no table: {record.reason}")

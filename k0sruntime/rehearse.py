@@ -7,24 +7,25 @@ once ``k0sruntime up`` has written ours anew and ``migrate`` has rewritten what 
 
 from __future__ import annotations
 
-import difflib
 import posixpath
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
-from k0sruntime import gate, lint, masking, pipeline, report, toml
+from k0sruntime import gate, lint, pipeline
+from k0sruntime import mends as mends_
+from k0sruntime.as_it_lies import Judge
 from k0sruntime.changed_defaults import ChangedDefault, changed
 from k0sruntime.collect import Collected
 from k0sruntime.compose import Existing, compose
 from k0sruntime.compose.main_file import is_managed
-from k0sruntime.errors import K0sRuntimeError, Problem, RefusedError
+from k0sruntime.errors import K0sRuntimeError, Problem
 from k0sruntime.lint.composed import subject_of
 from k0sruntime.lint.config_dump import with_containerd
-from k0sruntime.lint.gather import gather
 from k0sruntime.lint.target import for_node
-from k0sruntime.migrate import migrate
+from k0sruntime.mends import Mend
 from k0sruntime.node import Node
 from k0sruntime.observe import existing
+from k0sruntime.own_settings import bare_node
 from k0sruntime.plan import Ledger
 from k0sruntime.real_files import RealFiles
 from k0sruntime.stages import Silent
@@ -32,30 +33,9 @@ from k0sruntime.stages import Silent
 if TYPE_CHECKING:
     from k0sruntime.compose import Composition
     from k0sruntime.lint.finding import Finding
-    from k0sruntime.lint.subject import Subject
-    from k0sruntime.migrate import Note
     from k0sruntime.node import Files, Mode, Paths
     from k0sruntime.stages import Prepared, Request
     from k0sruntime.upgrade import Upgrade
-
-OURS = "k0sruntime-"
-
-
-@dataclass(frozen=True)
-class Mend:
-    """A file that ``migrate`` or ``up`` puts right.
-
-    Attributes:
-        path: the file.
-        by: the command that does it.
-        diff: what changes, as it may be shown.
-        notes: what a person must know about keys of it.
-    """
-
-    path: str
-    by: Literal["migrate", "up"]
-    diff: str
-    notes: tuple[Note, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -130,18 +110,18 @@ def rehearse(request: Request, upgrade: Upgrade, dropins: str = "") -> Rehearsal
     if dropins:
         return _of_folder(dropins, upgrade)
     now = _now(request)
+    node = now.node if now else bare_node(request)[0]
     found = existing(request.paths, Ledger())
     files = RealFiles(request.paths)
-    looked = [request.paths.dropins]
-    if not _rewritten_by_k0s(found, upgrade):
-        looked.insert(0, request.paths.main_file)
-    findings, asked = _judged(gather(looked, files), upgrade, files)
-    mends = _migrated(found, request.paths.dropins, upgrade)
+    judge = _judge(request.paths, upgrade, found)
+    findings = judge.findings(files)
+    mends = mends_.migrated(judge.subject(files), files, upgrade.target.schema)
     instead = {mend.path: text for mend, text in mends}
-    bare = _bare(request.paths, files, upgrade, _mode(request, now))
-    lies, refused = _composed(bare, found)
-    after, left, told = _after(replace(request, instead=instead, upgrade=upgrade), upgrade, now)
-    written = _written(after) if after else ()
+    mode = now.composition.mode if now else node.mode
+    lies, refused = _composed(_bare(request.paths, files, upgrade, mode), found)
+    asked = replace(request, instead=instead, upgrade=upgrade)
+    after, left, told = _after(asked, judge, upgrade, now)
+    written = mends_.written(after) if after else ()
     composition = after.composition if after else lies
     return Rehearsal(
         _words(now),
@@ -154,8 +134,15 @@ def rehearse(request: Request, upgrade: Upgrade, dropins: str = "") -> Rehearsal
         _defaults(now, upgrade, composition),
         _drivers(now, after),
         told,
-        asked,
+        judge.binary,
     )
+
+
+def _judge(paths: Paths, upgrade: Upgrade, found: Existing) -> Judge:
+    looked = [paths.dropins]
+    if not _rewritten_by_k0s(found, upgrade):
+        looked.insert(0, paths.main_file)
+    return Judge(tuple(looked), upgrade.target, upgrade.binary)
 
 
 def _of_folder(folder: str, upgrade: Upgrade) -> Rehearsal:
@@ -165,8 +152,9 @@ def _of_folder(folder: str, upgrade: Upgrade) -> Rehearsal:
     files = RealFiles(Paths())
     names = [name for name in files.names(folder) if name.endswith(".toml")]
     found = Existing(dropins={name: files.read(f"{folder}/{name}") or b"" for name in names})
-    findings, asked = _judged(gather([folder], files), upgrade, files)
-    mends = _migrated(found, folder, upgrade, ours=True)
+    judge = Judge((folder,), upgrade.target, upgrade.binary, follow=False)
+    findings = judge.findings(files)
+    mends = mends_.migrated(judge.subject(files), files, upgrade.target.schema, ours=True)
     paths = Paths()
     bare = _bare(paths, files, upgrade, None)
     lies, refused = _composed(bare, found)
@@ -183,7 +171,7 @@ def _of_folder(folder: str, upgrade: Upgrade) -> Rehearsal:
         left,
         _handlers(None, lies, after),
         notes=("a folder alone is judged: no main file, no providers, no machine",),
-        asked=asked,
+        asked=judge.binary,
     )
 
 
@@ -193,10 +181,6 @@ def _now(request: Request) -> Prepared | None:
         return pipeline.prepare(request, Silent())
     except K0sRuntimeError:
         return None
-
-
-def _mode(request: Request, now: Prepared | None) -> Mode | None:
-    return now.composition.mode if now else request.mode
 
 
 def _words(now: Prepared | None) -> str:
@@ -213,13 +197,6 @@ def _rewritten_by_k0s(found: Existing, upgrade: Upgrade) -> bool:
     return upgrade.k0s is not None and (found.main is None or is_managed(found.main))
 
 
-def _judged(subject: Subject, upgrade: Upgrade, files: Files) -> tuple[tuple[Finding, ...], str]:
-    findings = lint.check(subject, upgrade.target, files)
-    if not upgrade.binary:
-        return findings, ""
-    return with_containerd(findings, subject, upgrade.target, upgrade.binary), upgrade.binary
-
-
 def _bare(paths: Paths, files: Files, upgrade: Upgrade, mode: Mode | None) -> Node[Any]:
     return upgrade.of(Node(None, files, paths=paths, mode=mode))
 
@@ -232,48 +209,22 @@ def _composed(node: Node[Any], found: Existing) -> tuple[Composition | None, tup
         return None, exc.problems
 
 
-def _migrated(
-    found: Existing, folder: str, upgrade: Upgrade, *, ours: bool = False
-) -> list[tuple[Mend, bytes]]:
-    """Return what ``migrate`` makes of drop-ins, where it changes any.
-
-    Those of ours are written anew by ``up``; without a node they come to the same.
-    """
-    done = []
-    for name, content in found.dropins.items():
-        own = name.startswith(OURS)
-        if own and not ours:
-            continue
-        path = f"{folder}/{name}"
-        try:
-            result = migrate(content.decode(), upgrade.target.schema, path)
-        except (RefusedError, UnicodeDecodeError):
-            continue  # lint has told why
-        if result.changed:
-            document = toml.load(content, path)
-            texts = (masking.source(text, document) for text in (content.decode(), result.text))
-            diff = _diff(path, *texts)
-            by: Literal["up", "migrate"] = "up" if own else "migrate"
-            done.append((Mend(path, by, diff, result.notes), result.text.encode()))
-    return done
-
-
-def _diff(path: str, before: str, after: str) -> str:
-    old, new = before.splitlines(keepends=True), after.splitlines(keepends=True)
-    return "".join(difflib.unified_diff(old, new, path, f"{path} (migrated)"))
-
-
 def _after(
-    request: Request, upgrade: Upgrade, now: Prepared | None
+    request: Request, judge: Judge, upgrade: Upgrade, now: Prepared | None
 ) -> tuple[Prepared | None, tuple[Problem, ...], tuple[str, ...]]:
     """Return what ``up`` would compose there, what it would refuse, and what cannot be judged."""
     try:
         after = pipeline.prepare(request, Silent())
     except K0sRuntimeError as exc:
-        if now is None:  # not a matter of the upgrade, and perhaps of permissions alone
+        if now is None:  # not a matter of the upgrade
             return None, exc.problems, (f"ours cannot be composed here: {exc.problems[0].message}",)
         return None, exc.problems, ()
-    return after, _refused_by_gate(after.composition, after.node, upgrade), ()
+    files = gate.AsComposed(RealFiles(request.paths), request.instead)
+    refused = _refused_by_gate(after.composition, replace(after.node, files=files), upgrade)
+    lie = judge.stops(gate.AsComposed(files, mends_.contents(after)))
+    known = {(problem.message, problem.place) for problem in refused}
+    more = tuple(problem for problem in lie if (problem.message, problem.place) not in known)
+    return after, (*refused, *more), ()
 
 
 def _refused_by_gate(
@@ -288,15 +239,6 @@ def _refused_by_gate(
     except K0sRuntimeError as exc:
         return exc.problems
     return ()
-
-
-def _written(after: Prepared) -> tuple[Mend, ...]:
-    """Return the files of ours that ``up`` writes anew."""
-    return tuple(
-        Mend(change.path, "up", report.shown_diff(change))
-        for change in after.plan.pending()
-        if change.action not in ("foreign", "drift")
-    )
 
 
 def _handlers(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from k0sruntime.lint.target import Target, for_k0s
+from k0sruntime.lint.target import Target, for_k0s, machine_of
 from k0sruntime.node import Program, Version
 
 if TYPE_CHECKING:
@@ -44,6 +44,11 @@ class Upgrade:
     def target(self) -> Target:
         """What files are judged against."""
         return Target(self.containerd, self.k0s)
+
+    def on(self, node: Node[Any]) -> Target:
+        """What the files of a node are judged against: its machine counts where we are on it."""
+        machine = None if node.paths.elsewhere else machine_of(self.of(node))
+        return replace(self.target, machine=machine)
 
     def of(self, node: Node[Any]) -> Node[Any]:
         """Return the node as it would be; another k0s runs its containerd itself."""

@@ -163,3 +163,28 @@ def test_people_are_told_in_which_order_it_comes_back(root: Path, capsys) -> Non
 def test_what_cannot_be_rehearsed_is_a_usage_error(root: Path, capsys, arguments, said) -> None:
     assert run(["rehearse", "--root", str(root), *arguments]) == 2
     assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "imported", ["garbage = [\n", "version = 9\n", 'disabled_plugins = ["io.containerd.cri.v1"]\n']
+)
+def test_what_a_drop_in_imports_is_judged_as_well(root: Path, capsys, imported: str) -> None:
+    put(root, "acme.toml", 'imports = ["/opt/acme/*.toml"]\n' + ACME_3)
+    vendor = root / "opt/acme/a.toml"
+    vendor.parent.mkdir(parents=True)
+    vendor.write_text("version = 3\n")
+    assert rehearsed(root, capsys)[0] == 0
+    vendor.write_text(imported.replace("cri.v1", "cri.v1.runtime"))
+    code, said = rehearsed(root, capsys)
+    assert (code, said["comes_back"], said["comes_back_after"]) == (3, False, False)
+    assert "/opt/acme/a.toml" in {f["path"] for f in said["findings"] if f["severity"] == "error"}
+
+
+def test_what_an_operator_s_main_file_imports_is_judged_as_well(root: Path, capsys) -> None:
+    (root / "etc/k0s").mkdir()
+    (root / "etc/k0s/containerd.toml").write_text('version = 3\nimports = ["/etc/x.d/*.toml"]\n')
+    (root / "etc/x.d").mkdir()
+    (root / "etc/x.d/a.toml").write_text("garbage = [\n")
+    code, said = rehearsed(root, capsys)
+    assert (code, said["comes_back"]) == (3, False)
+    assert "/etc/x.d/a.toml" in {finding["path"] for finding in said["findings"]}

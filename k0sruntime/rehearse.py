@@ -22,7 +22,6 @@ from k0sruntime.errors import K0sRuntimeError, Problem
 from k0sruntime.lint.composed import subject_of
 from k0sruntime.lint.config_dump import with_containerd
 from k0sruntime.lint.target import for_node
-from k0sruntime.mends import Mend
 from k0sruntime.node import Node
 from k0sruntime.observe import existing
 from k0sruntime.own_settings import bare_node
@@ -31,8 +30,11 @@ from k0sruntime.real_files import RealFiles
 from k0sruntime.stages import Silent
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from k0sruntime.compose import Composition
     from k0sruntime.lint.finding import Finding
+    from k0sruntime.mends import Mend
     from k0sruntime.node import Files, Mode, Paths
     from k0sruntime.stages import Prepared, Request
     from k0sruntime.upgrade import Upgrade
@@ -60,6 +62,8 @@ class Rehearsal:
         refused: why they cannot be composed as they lie there.
         mends: what ``up`` and ``migrate`` put right.
         left: what keeps the node down even then.
+        lasting: what of it is there already, so that the node does not come back at all; the rest
+            is about what ``up`` would write.
         handlers: what becomes of each.
         defaults: what nobody sets, and what would change.
         drivers: which cgroup driver the kubelet takes, now and then, a sentence each; none where
@@ -74,6 +78,7 @@ class Rehearsal:
     refused: tuple[Problem, ...] = ()
     mends: tuple[Mend, ...] = ()
     left: tuple[Problem, ...] = ()
+    lasting: tuple[Problem, ...] = ()
     handlers: tuple[HandlerFate, ...] = ()
     defaults: tuple[ChangedDefault, ...] = ()
     drivers: tuple[str, ...] = ()
@@ -88,7 +93,7 @@ class Rehearsal:
     @property
     def comes_back(self) -> bool:
         """The node has a runtime when k0s is replaced and nothing else is done."""
-        return not self.stops and not self.refused
+        return not self.stops and not self.refused and not self.lasting
 
     @property
     def comes_back_after(self) -> bool:
@@ -113,16 +118,16 @@ def rehearse(request: Request, upgrade: Upgrade, dropins: str = "") -> Rehearsal
     node = now.node if now else bare_node(request)[0]
     found = existing(request.paths, Ledger())
     files = RealFiles(request.paths)
-    judge = _judge(request.paths, upgrade, found)
+    mode = now.composition.mode if now else ("remote" if node.other_cri else node.mode)
+    judge = _judge(upgrade, replace(node, mode=mode), found)
     findings = judge.findings(files)
     mends = mends_.migrated(judge.subject(files), files, upgrade.target.schema)
     instead = {mend.path: text for mend, text in mends}
-    mode = now.composition.mode if now else node.mode
-    lies, refused = _composed(_bare(request.paths, files, upgrade, mode), found)
+    lies, refused = _lying(_bare(request.paths, files, upgrade, mode), judge, found)
     asked = replace(request, instead=instead, upgrade=upgrade)
     after, left, told = _after(asked, judge, upgrade, now)
     written = mends_.written(after) if after else ()
-    composition = after.composition if after else lies
+    composition = None if judge.remote else after.composition if after else lies
     return Rehearsal(
         _words(now),
         str(upgrade.target),
@@ -130,19 +135,30 @@ def rehearse(request: Request, upgrade: Upgrade, dropins: str = "") -> Rehearsal
         refused,
         (*(mend for mend, _ in mends), *written),
         left,
+        _lasting(left, written) if after else (),
         _handlers(now.composition if now else None, lies, after.composition if after else None),
         _defaults(now, upgrade, composition),
         _drivers(now, after),
-        told,
+        (*told, *_notes(judge)),
         judge.binary,
     )
 
 
-def _judge(paths: Paths, upgrade: Upgrade, found: Existing) -> Judge:
-    looked = [paths.dropins]
+def _judge(upgrade: Upgrade, node: Node[Any], found: Existing) -> Judge:
+    if node.mode == "remote":
+        return Judge((node.paths.dropins,), upgrade.target, remote=True)
+    looked = [node.paths.dropins]
     if not _rewritten_by_k0s(found, upgrade):
-        looked.insert(0, paths.main_file)
-    return Judge(tuple(looked), upgrade.target, upgrade.binary)
+        looked.insert(0, node.paths.main_file)
+    return Judge(tuple(looked), upgrade.on(node), upgrade.binary)
+
+
+def _notes(judge: Judge) -> Iterator[str]:
+    """Tell what an operator must know of how it was judged."""
+    if judge.remote:
+        yield (
+            "another CRI serves this node: only what k0s itself refuses of its drop-ins was judged"
+        )
 
 
 def _of_folder(folder: str, upgrade: Upgrade) -> Rehearsal:
@@ -155,7 +171,7 @@ def _of_folder(folder: str, upgrade: Upgrade) -> Rehearsal:
     judge = Judge((folder,), upgrade.target, upgrade.binary, follow=False)
     findings = judge.findings(files)
     mends = mends_.migrated(judge.subject(files), files, upgrade.target.schema, ours=True)
-    paths = Paths()
+    paths = Paths(image=True)
     bare = _bare(paths, files, upgrade, None)
     lies, refused = _composed(bare, found)
     texts = {f"{paths.dropins}/{posixpath.basename(mend.path)}": text for mend, text in mends}
@@ -168,6 +184,7 @@ def _of_folder(folder: str, upgrade: Upgrade) -> Rehearsal:
         findings,
         refused,
         tuple(mend for mend, _ in mends),
+        left,
         left,
         _handlers(None, lies, after),
         notes=("a folder alone is judged: no main file, no providers, no machine",),
@@ -201,6 +218,13 @@ def _bare(paths: Paths, files: Files, upgrade: Upgrade, mode: Mode | None) -> No
     return upgrade.of(Node(None, files, paths=paths, mode=mode))
 
 
+def _lying(
+    node: Node[Any], judge: Judge, found: Existing
+) -> tuple[Composition | None, tuple[Problem, ...]]:
+    """Return what the files come to as they lie; nothing where another CRI serves the node."""
+    return (None, ()) if judge.remote else _composed(node, found)
+
+
 def _composed(node: Node[Any], found: Existing) -> tuple[Composition | None, tuple[Problem, ...]]:
     """Return what all files together come to, ours as they lie there included."""
     try:
@@ -220,11 +244,19 @@ def _after(
             return None, exc.problems, (f"ours cannot be composed here: {exc.problems[0].message}",)
         return None, exc.problems, ()
     files = gate.AsComposed(RealFiles(request.paths), request.instead)
-    refused = _refused_by_gate(after.composition, replace(after.node, files=files), upgrade)
+    node = replace(after.node, files=files)
+    binary = judge.binary if after.composition.mode != "remote" else ""
+    refused = _refused_by_gate(after.composition, node, replace(upgrade, binary=binary))
     lie = judge.stops(gate.AsComposed(files, mends_.contents(after)))
     known = {(problem.message, problem.place) for problem in refused}
     more = tuple(problem for problem in lie if (problem.message, problem.place) not in known)
     return after, (*refused, *more), ()
+
+
+def _lasting(left: tuple[Problem, ...], written: tuple[Mend, ...]) -> tuple[Problem, ...]:
+    """Return what is not about a file that ``up`` would write."""
+    new = {mend.path for mend in written}
+    return tuple(problem for problem in left if problem.place.split(":")[0] not in new)
 
 
 def _refused_by_gate(

@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 
 from k0sruntime.cli.main import run
+from k0sruntime.errors import Problem
+from k0sruntime.mends import Mend
+from k0sruntime.rehearse import Rehearsal, _lasting
 
 V2 = 'plugins."io.containerd.grpc.v1.cri"'
 V3 = 'plugins."io.containerd.cri.v1.runtime"'
@@ -188,3 +191,69 @@ def test_what_an_operator_s_main_file_imports_is_judged_as_well(root: Path, caps
     code, said = rehearsed(root, capsys)
     assert (code, said["comes_back"]) == (3, False)
     assert "/etc/x.d/a.toml" in {finding["path"] for finding in said["findings"]}
+
+
+def in_sandbox(folder: Path, capsys, text: str, *arguments: str) -> tuple[int, dict]:
+    dropins = folder / "etc/k0s/containerd.d"
+    dropins.mkdir(parents=True, exist_ok=True)
+    settings = folder / "etc/k0sruntime/config.toml"
+    settings.parent.mkdir(exist_ok=True)
+    settings.write_text('[node]\nk0s = "1.35"\nmode = "managed"\n')
+    (dropins / "acme.toml").write_text(text)
+    code = run(["rehearse", "--k0s", "1.36", "--sandbox", str(folder), "--json", *arguments])
+    return code, json.loads(capsys.readouterr().out)
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        (f'{ACME_3}base_runtime_spec = "/etc/nope.json"\n', "K0R806"),
+        (f'imports = ["/etc/nope.toml"]\n{ACME_3}', "K0R501"),
+    ],
+)
+def test_on_a_node_its_machine_is_judged_as_well(tmp_path: Path, capsys, text, code) -> None:
+    exit_code, said = in_sandbox(tmp_path, capsys, text)
+    assert (exit_code, said["comes_back"], said["comes_back_after"]) == (3, False, False)
+    (stop,) = [f for f in said["findings"] if f["severity"] == "error"]
+    assert stop["code"] == code
+    assert [code in problem["message"] for problem in said["left"]] == [True]
+
+
+def test_a_folder_alone_is_judged_without_this_machine(tmp_path: Path, capsys) -> None:
+    text = f'{ACME_3}base_runtime_spec = "/etc/nope.json"\n'
+    code, said = in_sandbox(tmp_path, capsys, text, "--dropins", f"{tmp_path}/etc/k0s/containerd.d")
+    assert (code, said["left"]) == (0, [])
+
+
+def test_a_node_with_something_left_that_was_there_does_not_come_back() -> None:
+    left = (Problem("stops it", "/etc/k0s/containerd.d/acme.toml:1"),)
+    ours = Mend("/etc/k0s/containerd.d/acme.toml", "up", "")
+    assert _lasting(left, ()) == left
+    assert _lasting(left, (ours,)) == (), "it is about what up would write"
+    assert Rehearsal("", "", (), left=left).comes_back
+    assert not Rehearsal("", "", (), left=left, lasting=left).comes_back
+
+
+REMOTE = ("--mode", "remote", "--cri-socket", "remote:unix:///run/x.sock")
+
+
+def test_a_node_on_another_cri_comes_back(root: Path, capsys) -> None:
+    (root / "etc/k0sruntime/config.toml").write_text('[node]\nk0s = "1.35"\n')
+    code, said = rehearsed(root, capsys, *REMOTE)
+    assert (code, said["comes_back"], said["comes_back_after"]) == (0, True, True)
+    assert (said["refused"], said["mends"], said["handlers"], said["defaults"]) == ([], [], [], [])
+    assert "another CRI serves this node" in said["notes"][0]
+
+
+def test_a_left_over_drop_in_of_a_node_on_another_cri_is_what_k0s_refuses(
+    root: Path, capsys
+) -> None:
+    (root / "etc/k0sruntime/config.toml").write_text('[node]\nk0s = "1.35"\n')
+    put(root, "acme.toml", ACME_2)
+    code, said = rehearsed(root, capsys, *REMOTE)
+    assert (code, said["comes_back"], said["comes_back_after"]) == (3, False, True)
+    assert [mend["by"] for mend in said["mends"]] == ["migrate"]
+    assert rehearsed(root, capsys, *REMOTE, k0s="1.35")[0] == 0
+    # What containerd alone would die of kills nothing there.
+    put(root, "acme.toml", 'version = 3\ndisabled_plugins = ["io.containerd.cri.v1.runtime"]\n')
+    assert rehearsed(root, capsys, *REMOTE)[0] == 0

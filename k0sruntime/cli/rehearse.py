@@ -193,7 +193,7 @@ def _verdict(found: Rehearsal) -> Iterator[str]:
     if found.comes_back:
         yield "The node comes back."
     else:
-        count = len(found.stops) or len(found.refused)
+        count = len(found.stops) or len(found.refused) or len(found.lasting)
         things = "1 thing stops" if count == 1 else f"{count} things stop"
         yield f"The node would NOT come back: {things} it as the files lie there."
     if not found.comes_back and found.comes_back_after:

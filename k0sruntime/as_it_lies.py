@@ -12,6 +12,7 @@ from k0sruntime import gate, lint
 from k0sruntime.errors import Problem
 from k0sruntime.lint.config_dump import with_containerd
 from k0sruntime.lint.gather import gather
+from k0sruntime.node import Paths
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from k0sruntime.lint.finding import Finding
     from k0sruntime.lint.subject import Subject
     from k0sruntime.lint.target import Target
-    from k0sruntime.node import Files, Paths
+    from k0sruntime.node import Files
 
 
 @dataclass(frozen=True)
@@ -69,9 +70,15 @@ class Judge:
         return tuple(gate.problem(finding) for finding in lint.errors(self.findings(files)))
 
 
-def unreadable(paths: Paths) -> tuple[Problem, ...]:
-    """Return what this user may not read, so that nobody can say what would become of the node."""
-    names = (paths.settings, paths.main_file, paths.dropins, paths.state)
+def unreadable(paths: Paths, folder: str = "") -> tuple[Problem, ...]:
+    """Return what this user may not read, so that nobody can say what would become of the node.
+
+    Args:
+        paths: the node's.
+        folder: a folder of drop-ins that stands for the node.
+    """
+    names = (folder,) if folder else (paths.settings, paths.main_file, paths.dropins, paths.state)
+    on_disk = Paths() if folder else paths
     return tuple(
         Problem(
             f"could not be judged: {os.strerror(exc.errno or 0)}",
@@ -79,7 +86,7 @@ def unreadable(paths: Paths) -> tuple[Problem, ...]:
             remedy="Run it as root.",
         )
         for name in names
-        for path, exc in _refused(paths, name)
+        for path, exc in _refused(on_disk, name)
     )
 
 
@@ -97,5 +104,5 @@ def _refused(paths: Paths, path: str) -> Iterator[tuple[str, PermissionError]]:
     except OSError:
         return  # it is not there, or is refused elsewhere
     for name in sorted(inside):
-        if path == paths.dropins and name.endswith(".toml"):
+        if path != paths.state and name.endswith(".toml"):
             yield from _refused(paths, posixpath.join(path, name))

@@ -13,18 +13,18 @@ from typing import TYPE_CHECKING, Any
 
 from k0sruntime import gate, lint, pipeline
 from k0sruntime import mends as mends_
-from k0sruntime.as_it_lies import Judge
+from k0sruntime.as_it_lies import Judge, unreadable
 from k0sruntime.changed_defaults import ChangedDefault, changed
 from k0sruntime.collect import Collected
 from k0sruntime.compose import Existing, compose
 from k0sruntime.compose.main_file import is_managed
-from k0sruntime.errors import K0sRuntimeError, Problem
+from k0sruntime.errors import K0sRuntimeError, Problem, RefusedError
 from k0sruntime.lint.composed import subject_of
 from k0sruntime.lint.config_dump import with_containerd
 from k0sruntime.lint.target import for_node
 from k0sruntime.node import Node
-from k0sruntime.observe import existing
-from k0sruntime.own_settings import bare_node
+from k0sruntime.observe import existing, read_settings
+from k0sruntime.own_settings import bare_node, node_settings
 from k0sruntime.plan import Ledger
 from k0sruntime.real_files import RealFiles
 from k0sruntime.stages import Silent
@@ -70,6 +70,7 @@ class Rehearsal:
             that is not known.
         notes: what could not be judged.
         asked: the containerd that read the files itself; empty for none.
+        unjudged: what could not be read, so that nobody can say what would become of the node.
     """
 
     now: str
@@ -84,6 +85,7 @@ class Rehearsal:
     drivers: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     asked: str = ""
+    unjudged: tuple[Problem, ...] = ()
 
     @property
     def stops(self) -> tuple[Finding, ...]:
@@ -91,14 +93,19 @@ class Rehearsal:
         return lint.errors(self.findings)
 
     @property
-    def comes_back(self) -> bool:
-        """The node has a runtime when k0s is replaced and nothing else is done."""
+    def comes_back(self) -> bool | None:
+        """The node has a runtime when k0s is replaced and nothing else is done.
+
+        ``None`` where that could not be judged.
+        """
+        if self.unjudged:
+            return None
         return not self.stops and not self.refused and not self.lasting
 
     @property
-    def comes_back_after(self) -> bool:
+    def comes_back_after(self) -> bool | None:
         """It has one when ``up`` and ``migrate`` have put right what they can."""
-        return not self.left
+        return None if self.unjudged else not self.left
 
 
 def rehearse(request: Request, upgrade: Upgrade, dropins: str = "") -> Rehearsal:
@@ -110,18 +117,43 @@ def rehearse(request: Request, upgrade: Upgrade, dropins: str = "") -> Rehearsal
         dropins: a folder of drop-ins that stands for a node; absolute.
 
     Raises:
-        RefusedError: files that are there and cannot be read, or a containerd that does not answer.
+        RefusedError: a drop-in that nobody can read, or a containerd that does not answer.
     """
+    if hidden := unreadable(request.paths, dropins):
+        return _unjudged(upgrade, hidden)
     if dropins:
         return _of_folder(dropins, upgrade)
+    if broken := _broken_settings(request):
+        return _unjudged(upgrade, broken)
+    return _of_node(request, upgrade)
+
+
+def _unjudged(upgrade: Upgrade, problems: tuple[Problem, ...]) -> Rehearsal:
+    return Rehearsal("", str(upgrade.target), (), unjudged=problems)
+
+
+def _broken_settings(request: Request) -> tuple[Problem, ...]:
+    """Return what is wrong with the node's settings, without which nobody knows what it is."""
+    try:
+        node_settings(read_settings(request.paths, request.settings), request)
+    except RefusedError as exc:
+        return exc.problems
+    return ()
+
+
+def _of_node(request: Request, upgrade: Upgrade) -> Rehearsal:
     now = _now(request)
     node = now.node if now else bare_node(request)[0]
     found = existing(request.paths, Ledger())
     files = RealFiles(request.paths)
     mode = now.composition.mode if now else ("remote" if node.other_cri else node.mode)
     judge = _judge(upgrade, replace(node, mode=mode), found)
+    try:
+        subject = judge.subject(files)
+    except RefusedError as exc:  # an import that cannot be read
+        return _unjudged(upgrade, exc.problems)
     findings = judge.findings(files)
-    mends = mends_.migrated(judge.subject(files), files, upgrade.target.schema)
+    mends = mends_.migrated(subject, files, upgrade.target.schema)
     instead = {mend.path: text for mend, text in mends}
     lies, refused = _lying(_bare(request.paths, files, upgrade, mode), judge, found)
     asked = replace(request, instead=instead, upgrade=upgrade)
@@ -136,7 +168,7 @@ def rehearse(request: Request, upgrade: Upgrade, dropins: str = "") -> Rehearsal
         (*(mend for mend, _ in mends), *written),
         left,
         _lasting(left, written) if after else (),
-        _handlers(now.composition if now else None, lies, after.composition if after else None),
+        _handlers(now.composition if now else None, lies, after.composition) if after else (),
         _defaults(now, upgrade, composition),
         _drivers(now, after),
         (*told, *_notes(judge)),

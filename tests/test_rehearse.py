@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -257,3 +260,65 @@ def test_a_left_over_drop_in_of_a_node_on_another_cri_is_what_k0s_refuses(
     # What containerd alone would die of kills nothing there.
     put(root, "acme.toml", 'version = 3\ndisabled_plugins = ["io.containerd.cri.v1.runtime"]\n')
     assert rehearsed(root, capsys, *REMOTE)[0] == 0
+
+
+@pytest.fixture
+def open_root() -> Iterator[Path]:
+    """Make a node in a folder that other users reach as well, which pytest's own are not."""
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        Path(folder).chmod(0o755)
+        settings = Path(folder, "etc/k0sruntime/config.toml")
+        settings.parent.mkdir(parents=True)
+        settings.write_text('[node]\nk0s = "1.35"\nmode = "managed"\n')
+        yield Path(folder)
+
+
+@pytest.fixture
+def nobody() -> Iterator[None]:
+    """Run what follows as a user who may not read what is root's alone."""
+    user = os.geteuid()
+    if user == 0:
+        os.seteuid(65534)
+    yield
+    os.seteuid(user)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "etc/k0s/containerd.d/acme.toml",
+        "etc/k0s/containerd.d",
+        "etc/k0s/containerd.toml",
+        "etc/k0sruntime/config.toml",
+        "opt/acme/a.toml",
+    ],
+)
+def test_what_cannot_be_read_could_not_be_judged(
+    open_root: Path, capsys, request, name: str
+) -> None:
+    root = open_root
+    put(root, "acme.toml", 'imports = ["/opt/acme/a.toml"]\n' + ACME_3)
+    for path in (root / "opt/acme/a.toml", root / "etc/k0s/containerd.toml"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("# k0s_managed=true\nversion = 3\n")
+    assert rehearsed(root, capsys)[0] == 0
+    (root / name).chmod(0)
+    request.getfixturevalue("nobody")
+    arguments = ["rehearse", "--k0s", "1.36", "--root", str(root)]
+    assert run([*arguments, "--json"]) == 3
+    said = json.loads(capsys.readouterr().out)
+    assert (said["comes_back"], said["comes_back_after"], said["handlers"]) == (None, None, [])
+    (problem,) = said["unjudged"]
+    assert (problem["place"], "as root" in problem["remedy"]) == (f"/{name}", True)
+    assert run(arguments) == 3
+    out, err = capsys.readouterr()
+    assert out == "Whether the node comes back could not be judged.\n"
+    assert "as root" in err
+
+
+@pytest.mark.parametrize("text", ["[node\n", "[node]\nnope = 1\n"])
+def test_with_broken_settings_nobody_can_tell(root: Path, capsys, text: str) -> None:
+    (root / "etc/k0sruntime/config.toml").write_text(text)
+    code, said = rehearsed(root, capsys)
+    assert (code, said["comes_back"], said["handlers"]) == (3, None, [])
+    assert "/etc/k0sruntime/config.toml" in said["unjudged"][0]["place"]

@@ -151,7 +151,8 @@ def _of_node(request: Request, upgrade: Upgrade) -> Rehearsal:
     try:
         subject = judge.subject(files)
     except RefusedError as exc:  # an import that cannot be read
-        return _unjudged(upgrade, exc.problems)
+        remedy = "Run it as root, or mend what lies there."
+        return _unjudged(upgrade, tuple(replace(p, remedy=remedy) for p in exc.problems))
     findings = judge.findings(files)
     mends = mends_.migrated(subject, files, upgrade.target.schema)
     instead = {mend.path: text for mend, text in mends}
@@ -171,7 +172,7 @@ def _of_node(request: Request, upgrade: Upgrade) -> Rehearsal:
         _handlers(now.composition if now else None, lies, after.composition) if after else (),
         _defaults(now, upgrade, composition),
         _drivers(now, after),
-        (*told, *_notes(judge)),
+        (*told, *upgrade.notes(mode), *_notes(judge)),
         judge.binary,
     )
 
@@ -219,7 +220,10 @@ def _of_folder(folder: str, upgrade: Upgrade) -> Rehearsal:
         left,
         left,
         _handlers(None, lies, after),
-        notes=("a folder alone is judged: no main file, no providers, no machine",),
+        notes=(
+            "a folder alone is judged: no main file, no providers, no machine",
+            *upgrade.notes(None),
+        ),
         asked=judge.binary,
     )
 

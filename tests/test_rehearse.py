@@ -322,3 +322,13 @@ def test_with_broken_settings_nobody_can_tell(root: Path, capsys, text: str) -> 
     code, said = rehearsed(root, capsys)
     assert (code, said["comes_back"], said["handlers"]) == (3, None, [])
     assert "/etc/k0sruntime/config.toml" in said["unjudged"][0]["place"]
+
+
+@pytest.mark.parametrize(("k0s", "newer"), [("1.35", False), ("1.36.9", False), ("1.37", True)])
+def test_a_k0s_that_is_newer_than_what_is_known_is_told(root: Path, capsys, k0s, newer) -> None:
+    _, said = rehearsed(root, capsys, k0s=k0s)
+    told = [note for note in said["notes"] if f"k0s {k0s} is newer than what" in note]
+    assert bool(told) == newer
+    assert all("judged as k0s 1.36, which brings containerd 2.3.3" in note for note in told)
+    _, said = rehearsed(root, capsys, "--dropins", str(root / "etc"), k0s=k0s)
+    assert any("is newer than what" in note for note in said["notes"]) == newer

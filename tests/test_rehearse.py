@@ -332,3 +332,31 @@ def test_a_k0s_that_is_newer_than_what_is_known_is_told(root: Path, capsys, k0s,
     assert all("judged as k0s 1.36, which brings containerd 2.3.3" in note for note in told)
     _, said = rehearsed(root, capsys, "--dropins", str(root / "etc"), k0s=k0s)
     assert any("is newer than what" in note for note in said["notes"]) == newer
+
+
+def test_a_standalone_node_is_told_that_it_was_judged_as_k0s_s(root: Path, capsys) -> None:
+    _, said = rehearsed(root, capsys)
+    assert not any("standalone" in note for note in said["notes"])
+    _, said = rehearsed(root, capsys, "--mode", "standalone")
+    assert any("judged as a node whose containerd k0s runs" in note for note in said["notes"])
+
+
+def test_an_operator_s_main_file_and_its_imports_are_migrated_as_well(root: Path, capsys) -> None:
+    put(root, "acme.toml", ACME_2)
+    main, imported = root / "etc/k0s/containerd.toml", root / "etc/x.d/a.toml"
+    main.write_text('version = 2\nimports = ["/etc/k0s/containerd.d/*.toml", "/etc/x.d/*.toml"]\n')
+    imported.parent.mkdir()
+    imported.write_text(ACME_2.replace("acme", "vendor"))
+    code, said = rehearsed(root, capsys)
+    assert (code, said["comes_back"], said["comes_back_after"]) == (3, False, True)
+    paths = [f"/{path.relative_to(root)}" for path in (main, imported)]
+    mended = {mend["path"] for mend in said["mends"] if mend["by"] == "migrate"}
+    assert mended == {*paths, "/etc/k0s/containerd.d/acme.toml"}
+    assert said["left"] == []
+    assert {"acme", "vendor"} <= {handler["name"] for handler in said["handlers"]}
+    assert all(handler["after"] for handler in said["handlers"])
+    files_ = [str(root / path.lstrip("/")) for path in mended]
+    assert run(["migrate", "--write", *files_]) == 0
+    capsys.readouterr()
+    code, said = rehearsed(root, capsys)
+    assert (code, said["comes_back"], said["mends"]) == (0, True, [])

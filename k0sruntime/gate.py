@@ -37,14 +37,16 @@ SCHEMA_2_X = 3
 
 @dataclass(frozen=True)
 class AsComposed:
-    """The node's files as they will be once the composition is applied."""
+    """The node's files as they will be once the composition is applied; ``None`` takes one away."""
 
     before: Files
-    composed: Mapping[str, bytes]
+    composed: Mapping[str, bytes | None]
 
     def exists(self, path: str) -> bool:
         """Tell whether ``path`` will be there."""
-        return path in self.composed or self.before.exists(path)
+        if path in self.composed:
+            return self.composed[path] is not None
+        return self.before.exists(path)
 
     def is_socket(self, path: str) -> bool:
         """Tell whether ``path`` is a Unix socket."""
@@ -61,12 +63,22 @@ class AsComposed:
     def names(self, path: str) -> tuple[str, ...]:
         """Return the names that will be in a folder."""
         folder = path.rstrip("/") + "/"
-        inside = (file[len(folder) :] for file in self.composed if file.startswith(folder))
-        return tuple(sorted({*self.before.names(path), *(name.split("/")[0] for name in inside)}))
+        new = {f[len(folder) :].split("/")[0] for f in self._left() if f.startswith(folder)}
+        stay = {
+            name
+            for name in self.before.names(path)
+            if self.composed.get(folder + name, b"") is not None
+        }
+        return tuple(sorted(new | stay))
 
     def mode(self, path: str) -> int | None:
         """Return the permission bits that ``path`` has; those of composed files are ours."""
-        return 0o644 if path in self.composed else self.before.mode(path)
+        if path in self.composed:
+            return None if self.composed[path] is None else 0o644
+        return self.before.mode(path)
+
+    def _left(self) -> list[str]:
+        return [path for path, content in self.composed.items() if content is not None]
 
 
 OTHER_HANDS = ("K0R505", "K0R605")
@@ -154,9 +166,14 @@ def refuse_leftovers(composition: Composition, node: Node[Any]) -> None:
         if not name.startswith(OURS)
     )
     findings = lint.check(Subject(files, folders=(folder,)), for_k0s(str(installed)), node.files)
-    found = [f for f in findings if f.rule.code in PRE_FLIGHT or f.key == "version"]
+    found = of_pre_flight(findings)
     if found:
         raise RefusedError(*(problem(finding) for finding in found))
+
+
+def of_pre_flight(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
+    """Return those findings for which k0s's pre-flight checks refuse a drop-in."""
+    return tuple(f for f in findings if f.rule.code in PRE_FLIGHT or f.key == "version")
 
 
 def refuse(composition: Composition, node: Node[Any]) -> tuple[str, ...]:

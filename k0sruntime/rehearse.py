@@ -7,12 +7,13 @@ once ``k0sruntime up`` has written ours anew and ``migrate`` has rewritten what 
 
 from __future__ import annotations
 
-import difflib
 import posixpath
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
-from k0sruntime import gate, lint, masking, pipeline, report, toml
+from k0sruntime import gate, lint, pipeline
+from k0sruntime import mends as mends_
+from k0sruntime.as_it_lies import Judge, unreadable
 from k0sruntime.changed_defaults import ChangedDefault, changed
 from k0sruntime.collect import Collected
 from k0sruntime.compose import Existing, compose
@@ -20,42 +21,23 @@ from k0sruntime.compose.main_file import is_managed
 from k0sruntime.errors import K0sRuntimeError, Problem, RefusedError
 from k0sruntime.lint.composed import subject_of
 from k0sruntime.lint.config_dump import with_containerd
-from k0sruntime.lint.gather import gather
 from k0sruntime.lint.target import for_node
-from k0sruntime.migrate import migrate
 from k0sruntime.node import Node
-from k0sruntime.observe import existing
+from k0sruntime.observe import existing, read_settings
+from k0sruntime.own_settings import bare_node, node_settings
 from k0sruntime.plan import Ledger
 from k0sruntime.real_files import RealFiles
 from k0sruntime.stages import Silent
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from k0sruntime.compose import Composition
     from k0sruntime.lint.finding import Finding
-    from k0sruntime.lint.subject import Subject
-    from k0sruntime.migrate import Note
+    from k0sruntime.mends import Mend
     from k0sruntime.node import Files, Mode, Paths
     from k0sruntime.stages import Prepared, Request
     from k0sruntime.upgrade import Upgrade
-
-OURS = "k0sruntime-"
-
-
-@dataclass(frozen=True)
-class Mend:
-    """A file that ``migrate`` or ``up`` puts right.
-
-    Attributes:
-        path: the file.
-        by: the command that does it.
-        diff: what changes, as it may be shown.
-        notes: what a person must know about keys of it.
-    """
-
-    path: str
-    by: Literal["migrate", "up"]
-    diff: str
-    notes: tuple[Note, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -80,12 +62,15 @@ class Rehearsal:
         refused: why they cannot be composed as they lie there.
         mends: what ``up`` and ``migrate`` put right.
         left: what keeps the node down even then.
+        lasting: what of it is there already, so that the node does not come back at all; the rest
+            is about what ``up`` would write.
         handlers: what becomes of each.
         defaults: what nobody sets, and what would change.
         drivers: which cgroup driver the kubelet takes, now and then, a sentence each; none where
             that is not known.
         notes: what could not be judged.
         asked: the containerd that read the files itself; empty for none.
+        unjudged: what could not be read, so that nobody can say what would become of the node.
     """
 
     now: str
@@ -94,11 +79,13 @@ class Rehearsal:
     refused: tuple[Problem, ...] = ()
     mends: tuple[Mend, ...] = ()
     left: tuple[Problem, ...] = ()
+    lasting: tuple[Problem, ...] = ()
     handlers: tuple[HandlerFate, ...] = ()
     defaults: tuple[ChangedDefault, ...] = ()
     drivers: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     asked: str = ""
+    unjudged: tuple[Problem, ...] = ()
 
     @property
     def stops(self) -> tuple[Finding, ...]:
@@ -106,14 +93,19 @@ class Rehearsal:
         return lint.errors(self.findings)
 
     @property
-    def comes_back(self) -> bool:
-        """The node has a runtime when k0s is replaced and nothing else is done."""
-        return not self.stops and not self.refused
+    def comes_back(self) -> bool | None:
+        """The node has a runtime when k0s is replaced and nothing else is done.
+
+        ``None`` where that could not be judged.
+        """
+        if self.unjudged:
+            return None
+        return not self.stops and not self.refused and not self.lasting
 
     @property
-    def comes_back_after(self) -> bool:
+    def comes_back_after(self) -> bool | None:
         """It has one when ``up`` and ``migrate`` have put right what they can."""
-        return not self.left
+        return None if self.unjudged else not self.left
 
 
 def rehearse(request: Request, upgrade: Upgrade, dropins: str = "") -> Rehearsal:
@@ -125,24 +117,50 @@ def rehearse(request: Request, upgrade: Upgrade, dropins: str = "") -> Rehearsal
         dropins: a folder of drop-ins that stands for a node; absolute.
 
     Raises:
-        RefusedError: files that are there and cannot be read, or a containerd that does not answer.
+        RefusedError: a drop-in that nobody can read, or a containerd that does not answer.
     """
+    if hidden := unreadable(request.paths, dropins):
+        return _unjudged(upgrade, hidden)
     if dropins:
         return _of_folder(dropins, upgrade)
+    if broken := _broken_settings(request):
+        return _unjudged(upgrade, broken)
+    return _of_node(request, upgrade)
+
+
+def _unjudged(upgrade: Upgrade, problems: tuple[Problem, ...]) -> Rehearsal:
+    return Rehearsal("", str(upgrade.target), (), unjudged=problems)
+
+
+def _broken_settings(request: Request) -> tuple[Problem, ...]:
+    """Return what is wrong with the node's settings, without which nobody knows what it is."""
+    try:
+        node_settings(read_settings(request.paths, request.settings), request)
+    except RefusedError as exc:
+        return exc.problems
+    return ()
+
+
+def _of_node(request: Request, upgrade: Upgrade) -> Rehearsal:
     now = _now(request)
+    node = now.node if now else bare_node(request)[0]
     found = existing(request.paths, Ledger())
     files = RealFiles(request.paths)
-    looked = [request.paths.dropins]
-    if not _rewritten_by_k0s(found, upgrade):
-        looked.insert(0, request.paths.main_file)
-    findings, asked = _judged(gather(looked, files), upgrade, files)
-    mends = _migrated(found, request.paths.dropins, upgrade)
+    mode = now.composition.mode if now else ("remote" if node.other_cri else node.mode)
+    judge = _judge(upgrade, replace(node, mode=mode), found)
+    try:
+        subject = judge.subject(files)
+    except RefusedError as exc:  # an import that cannot be read
+        remedy = "Run it as root, or mend what lies there."
+        return _unjudged(upgrade, tuple(replace(p, remedy=remedy) for p in exc.problems))
+    findings = judge.findings(files)
+    mends = mends_.migrated(subject, files, upgrade.target.schema)
     instead = {mend.path: text for mend, text in mends}
-    bare = _bare(request.paths, files, upgrade, _mode(request, now))
-    lies, refused = _composed(bare, found)
-    after, left, told = _after(replace(request, instead=instead, upgrade=upgrade), upgrade, now)
-    written = _written(after) if after else ()
-    composition = after.composition if after else lies
+    lies, refused = _lying(_bare(request.paths, files, upgrade, mode), judge, found)
+    asked = replace(request, instead=instead, upgrade=upgrade)
+    after, left, told = _after(asked, judge, upgrade, now)
+    written = mends_.written(after) if after else ()
+    composition = None if judge.remote else after.composition if after else lies
     return Rehearsal(
         _words(now),
         str(upgrade.target),
@@ -150,12 +168,30 @@ def rehearse(request: Request, upgrade: Upgrade, dropins: str = "") -> Rehearsal
         refused,
         (*(mend for mend, _ in mends), *written),
         left,
-        _handlers(now.composition if now else None, lies, after.composition if after else None),
+        _lasting(left, written) if after else (),
+        _handlers(now.composition if now else None, lies, after.composition) if after else (),
         _defaults(now, upgrade, composition),
         _drivers(now, after),
-        told,
-        asked,
+        (*told, *upgrade.notes(mode), *_notes(judge)),
+        judge.binary,
     )
+
+
+def _judge(upgrade: Upgrade, node: Node[Any], found: Existing) -> Judge:
+    if node.mode == "remote":
+        return Judge((node.paths.dropins,), upgrade.target, remote=True)
+    looked = [node.paths.dropins]
+    if not _rewritten_by_k0s(found, upgrade):
+        looked.insert(0, node.paths.main_file)
+    return Judge(tuple(looked), upgrade.on(node), upgrade.binary)
+
+
+def _notes(judge: Judge) -> Iterator[str]:
+    """Tell what an operator must know of how it was judged."""
+    if judge.remote:
+        yield (
+            "another CRI serves this node: only what k0s itself refuses of its drop-ins was judged"
+        )
 
 
 def _of_folder(folder: str, upgrade: Upgrade) -> Rehearsal:
@@ -165,9 +201,10 @@ def _of_folder(folder: str, upgrade: Upgrade) -> Rehearsal:
     files = RealFiles(Paths())
     names = [name for name in files.names(folder) if name.endswith(".toml")]
     found = Existing(dropins={name: files.read(f"{folder}/{name}") or b"" for name in names})
-    findings, asked = _judged(gather([folder], files), upgrade, files)
-    mends = _migrated(found, folder, upgrade, ours=True)
-    paths = Paths()
+    judge = Judge((folder,), upgrade.target, upgrade.binary, follow=False)
+    findings = judge.findings(files)
+    mends = mends_.migrated(judge.subject(files), files, upgrade.target.schema, ours=True)
+    paths = Paths(image=True)
     bare = _bare(paths, files, upgrade, None)
     lies, refused = _composed(bare, found)
     texts = {f"{paths.dropins}/{posixpath.basename(mend.path)}": text for mend, text in mends}
@@ -181,9 +218,13 @@ def _of_folder(folder: str, upgrade: Upgrade) -> Rehearsal:
         refused,
         tuple(mend for mend, _ in mends),
         left,
+        left,
         _handlers(None, lies, after),
-        notes=("a folder alone is judged: no main file, no providers, no machine",),
-        asked=asked,
+        notes=(
+            "a folder alone is judged: no main file, no providers, no machine",
+            *upgrade.notes(None),
+        ),
+        asked=judge.binary,
     )
 
 
@@ -193,10 +234,6 @@ def _now(request: Request) -> Prepared | None:
         return pipeline.prepare(request, Silent())
     except K0sRuntimeError:
         return None
-
-
-def _mode(request: Request, now: Prepared | None) -> Mode | None:
-    return now.composition.mode if now else request.mode
 
 
 def _words(now: Prepared | None) -> str:
@@ -213,15 +250,15 @@ def _rewritten_by_k0s(found: Existing, upgrade: Upgrade) -> bool:
     return upgrade.k0s is not None and (found.main is None or is_managed(found.main))
 
 
-def _judged(subject: Subject, upgrade: Upgrade, files: Files) -> tuple[tuple[Finding, ...], str]:
-    findings = lint.check(subject, upgrade.target, files)
-    if not upgrade.binary:
-        return findings, ""
-    return with_containerd(findings, subject, upgrade.target, upgrade.binary), upgrade.binary
-
-
 def _bare(paths: Paths, files: Files, upgrade: Upgrade, mode: Mode | None) -> Node[Any]:
     return upgrade.of(Node(None, files, paths=paths, mode=mode))
+
+
+def _lying(
+    node: Node[Any], judge: Judge, found: Existing
+) -> tuple[Composition | None, tuple[Problem, ...]]:
+    """Return what the files come to as they lie; nothing where another CRI serves the node."""
+    return (None, ()) if judge.remote else _composed(node, found)
 
 
 def _composed(node: Node[Any], found: Existing) -> tuple[Composition | None, tuple[Problem, ...]]:
@@ -232,48 +269,30 @@ def _composed(node: Node[Any], found: Existing) -> tuple[Composition | None, tup
         return None, exc.problems
 
 
-def _migrated(
-    found: Existing, folder: str, upgrade: Upgrade, *, ours: bool = False
-) -> list[tuple[Mend, bytes]]:
-    """Return what ``migrate`` makes of drop-ins, where it changes any.
-
-    Those of ours are written anew by ``up``; without a node they come to the same.
-    """
-    done = []
-    for name, content in found.dropins.items():
-        own = name.startswith(OURS)
-        if own and not ours:
-            continue
-        path = f"{folder}/{name}"
-        try:
-            result = migrate(content.decode(), upgrade.target.schema, path)
-        except (RefusedError, UnicodeDecodeError):
-            continue  # lint has told why
-        if result.changed:
-            document = toml.load(content, path)
-            texts = (masking.source(text, document) for text in (content.decode(), result.text))
-            diff = _diff(path, *texts)
-            by: Literal["up", "migrate"] = "up" if own else "migrate"
-            done.append((Mend(path, by, diff, result.notes), result.text.encode()))
-    return done
-
-
-def _diff(path: str, before: str, after: str) -> str:
-    old, new = before.splitlines(keepends=True), after.splitlines(keepends=True)
-    return "".join(difflib.unified_diff(old, new, path, f"{path} (migrated)"))
-
-
 def _after(
-    request: Request, upgrade: Upgrade, now: Prepared | None
+    request: Request, judge: Judge, upgrade: Upgrade, now: Prepared | None
 ) -> tuple[Prepared | None, tuple[Problem, ...], tuple[str, ...]]:
     """Return what ``up`` would compose there, what it would refuse, and what cannot be judged."""
     try:
         after = pipeline.prepare(request, Silent())
     except K0sRuntimeError as exc:
-        if now is None:  # not a matter of the upgrade, and perhaps of permissions alone
+        if now is None:  # not a matter of the upgrade
             return None, exc.problems, (f"ours cannot be composed here: {exc.problems[0].message}",)
         return None, exc.problems, ()
-    return after, _refused_by_gate(after.composition, after.node, upgrade), ()
+    files = gate.AsComposed(RealFiles(request.paths), request.instead)
+    node = replace(after.node, files=files)
+    binary = judge.binary if after.composition.mode != "remote" else ""
+    refused = _refused_by_gate(after.composition, node, replace(upgrade, binary=binary))
+    lie = judge.stops(gate.AsComposed(files, mends_.contents(after)))
+    known = {(problem.message, problem.place) for problem in refused}
+    more = tuple(problem for problem in lie if (problem.message, problem.place) not in known)
+    return after, (*refused, *more), ()
+
+
+def _lasting(left: tuple[Problem, ...], written: tuple[Mend, ...]) -> tuple[Problem, ...]:
+    """Return what is not about a file that ``up`` would write."""
+    new = {mend.path for mend in written}
+    return tuple(problem for problem in left if problem.place.split(":")[0] not in new)
 
 
 def _refused_by_gate(
@@ -288,15 +307,6 @@ def _refused_by_gate(
     except K0sRuntimeError as exc:
         return exc.problems
     return ()
-
-
-def _written(after: Prepared) -> tuple[Mend, ...]:
-    """Return the files of ours that ``up`` writes anew."""
-    return tuple(
-        Mend(change.path, "up", report.shown_diff(change))
-        for change in after.plan.pending()
-        if change.action not in ("foreign", "drift")
-    )
 
 
 def _handlers(

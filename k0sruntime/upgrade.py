@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from k0sruntime.lint.target import Target, for_k0s
+from k0sruntime.lint.target import NEWEST_KNOWN_K0S, Target, for_k0s, machine_of
 from k0sruntime.node import Program, Version
 
 if TYPE_CHECKING:
-    from k0sruntime.node import Node
+    from collections.abc import Iterator
+
+    from k0sruntime.node import Mode, Node
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,32 @@ class Upgrade:
     def target(self) -> Target:
         """What files are judged against."""
         return Target(self.containerd, self.k0s)
+
+    def notes(self, mode: Mode | None) -> Iterator[str]:
+        """Tell what was taken for granted.
+
+        Args:
+            mode: the mode that the node has now; ``None`` where there is none.
+        """
+        if self.k0s and self.target.newer_than_known:
+            known = ".".join(map(str, NEWEST_KNOWN_K0S))
+            line = f"{self.k0s.major}.{self.k0s.minor}"
+            brings = "" if self.binary else f", which brings containerd {self.containerd}"
+            yield (
+                f"k0s {line} is newer than what this k0sruntime knows: it was judged as k0s"
+                f" {known}{brings}; look for a newer k0sruntime"
+            )
+        if self.k0s and mode == "standalone":
+            yield (
+                "the node runs a containerd without k0s today (standalone): it was judged as a node"
+                " whose containerd k0s runs; without --k0s, and with --containerd BIN, it stays"
+                " standalone"
+            )
+
+    def on(self, node: Node[Any]) -> Target:
+        """What the files of a node are judged against: its machine counts where we are on it."""
+        machine = None if node.paths.elsewhere else machine_of(self.of(node))
+        return replace(self.target, machine=machine)
 
     def of(self, node: Node[Any]) -> Node[Any]:
         """Return the node as it would be; another k0s runs its containerd itself."""

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from k0sruntime.cli.main import run
+from k0sruntime.errors import Problem
+from k0sruntime.mends import Mend
+from k0sruntime.rehearse import Rehearsal, _lasting
 
 V2 = 'plugins."io.containerd.grpc.v1.cri"'
 V3 = 'plugins."io.containerd.cri.v1.runtime"'
@@ -163,3 +169,194 @@ def test_people_are_told_in_which_order_it_comes_back(root: Path, capsys) -> Non
 def test_what_cannot_be_rehearsed_is_a_usage_error(root: Path, capsys, arguments, said) -> None:
     assert run(["rehearse", "--root", str(root), *arguments]) == 2
     assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "imported", ["garbage = [\n", "version = 9\n", 'disabled_plugins = ["io.containerd.cri.v1"]\n']
+)
+def test_what_a_drop_in_imports_is_judged_as_well(root: Path, capsys, imported: str) -> None:
+    put(root, "acme.toml", 'imports = ["/opt/acme/*.toml"]\n' + ACME_3)
+    vendor = root / "opt/acme/a.toml"
+    vendor.parent.mkdir(parents=True)
+    vendor.write_text("version = 3\n")
+    assert rehearsed(root, capsys)[0] == 0
+    vendor.write_text(imported.replace("cri.v1", "cri.v1.runtime"))
+    code, said = rehearsed(root, capsys)
+    assert (code, said["comes_back"], said["comes_back_after"]) == (3, False, False)
+    assert "/opt/acme/a.toml" in {f["path"] for f in said["findings"] if f["severity"] == "error"}
+
+
+def test_what_an_operator_s_main_file_imports_is_judged_as_well(root: Path, capsys) -> None:
+    (root / "etc/k0s").mkdir()
+    (root / "etc/k0s/containerd.toml").write_text('version = 3\nimports = ["/etc/x.d/*.toml"]\n')
+    (root / "etc/x.d").mkdir()
+    (root / "etc/x.d/a.toml").write_text("garbage = [\n")
+    code, said = rehearsed(root, capsys)
+    assert (code, said["comes_back"]) == (3, False)
+    assert "/etc/x.d/a.toml" in {finding["path"] for finding in said["findings"]}
+
+
+def in_sandbox(folder: Path, capsys, text: str, *arguments: str) -> tuple[int, dict]:
+    dropins = folder / "etc/k0s/containerd.d"
+    dropins.mkdir(parents=True, exist_ok=True)
+    settings = folder / "etc/k0sruntime/config.toml"
+    settings.parent.mkdir(exist_ok=True)
+    settings.write_text('[node]\nk0s = "1.35"\nmode = "managed"\n')
+    (dropins / "acme.toml").write_text(text)
+    code = run(["rehearse", "--k0s", "1.36", "--sandbox", str(folder), "--json", *arguments])
+    return code, json.loads(capsys.readouterr().out)
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        (f'{ACME_3}base_runtime_spec = "/etc/nope.json"\n', "K0R806"),
+        (f'imports = ["/etc/nope.toml"]\n{ACME_3}', "K0R501"),
+    ],
+)
+def test_on_a_node_its_machine_is_judged_as_well(tmp_path: Path, capsys, text, code) -> None:
+    exit_code, said = in_sandbox(tmp_path, capsys, text)
+    assert (exit_code, said["comes_back"], said["comes_back_after"]) == (3, False, False)
+    (stop,) = [f for f in said["findings"] if f["severity"] == "error"]
+    assert stop["code"] == code
+    assert [code in problem["message"] for problem in said["left"]] == [True]
+
+
+def test_a_folder_alone_is_judged_without_this_machine(tmp_path: Path, capsys) -> None:
+    text = f'{ACME_3}base_runtime_spec = "/etc/nope.json"\n'
+    code, said = in_sandbox(tmp_path, capsys, text, "--dropins", f"{tmp_path}/etc/k0s/containerd.d")
+    assert (code, said["left"]) == (0, [])
+
+
+def test_a_node_with_something_left_that_was_there_does_not_come_back() -> None:
+    left = (Problem("stops it", "/etc/k0s/containerd.d/acme.toml:1"),)
+    ours = Mend("/etc/k0s/containerd.d/acme.toml", "up", "")
+    assert _lasting(left, ()) == left
+    assert _lasting(left, (ours,)) == (), "it is about what up would write"
+    assert Rehearsal("", "", (), left=left).comes_back
+    assert not Rehearsal("", "", (), left=left, lasting=left).comes_back
+
+
+REMOTE = ("--mode", "remote", "--cri-socket", "remote:unix:///run/x.sock")
+
+
+def test_a_node_on_another_cri_comes_back(root: Path, capsys) -> None:
+    (root / "etc/k0sruntime/config.toml").write_text('[node]\nk0s = "1.35"\n')
+    code, said = rehearsed(root, capsys, *REMOTE)
+    assert (code, said["comes_back"], said["comes_back_after"]) == (0, True, True)
+    assert (said["refused"], said["mends"], said["handlers"], said["defaults"]) == ([], [], [], [])
+    assert "another CRI serves this node" in said["notes"][0]
+
+
+def test_a_left_over_drop_in_of_a_node_on_another_cri_is_what_k0s_refuses(
+    root: Path, capsys
+) -> None:
+    (root / "etc/k0sruntime/config.toml").write_text('[node]\nk0s = "1.35"\n')
+    put(root, "acme.toml", ACME_2)
+    code, said = rehearsed(root, capsys, *REMOTE)
+    assert (code, said["comes_back"], said["comes_back_after"]) == (3, False, True)
+    assert [mend["by"] for mend in said["mends"]] == ["migrate"]
+    assert rehearsed(root, capsys, *REMOTE, k0s="1.35")[0] == 0
+    # What containerd alone would die of kills nothing there.
+    put(root, "acme.toml", 'version = 3\ndisabled_plugins = ["io.containerd.cri.v1.runtime"]\n')
+    assert rehearsed(root, capsys, *REMOTE)[0] == 0
+
+
+@pytest.fixture
+def open_root() -> Iterator[Path]:
+    """Make a node in a folder that other users reach as well, which pytest's own are not."""
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        Path(folder).chmod(0o755)
+        settings = Path(folder, "etc/k0sruntime/config.toml")
+        settings.parent.mkdir(parents=True)
+        settings.write_text('[node]\nk0s = "1.35"\nmode = "managed"\n')
+        yield Path(folder)
+
+
+@pytest.fixture
+def nobody() -> Iterator[None]:
+    """Run what follows as a user who may not read what is root's alone."""
+    user = os.geteuid()
+    if user == 0:
+        os.seteuid(65534)
+    yield
+    os.seteuid(user)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "etc/k0s/containerd.d/acme.toml",
+        "etc/k0s/containerd.d",
+        "etc/k0s/containerd.toml",
+        "etc/k0sruntime/config.toml",
+        "opt/acme/a.toml",
+    ],
+)
+def test_what_cannot_be_read_could_not_be_judged(
+    open_root: Path, capsys, request, name: str
+) -> None:
+    root = open_root
+    put(root, "acme.toml", 'imports = ["/opt/acme/a.toml"]\n' + ACME_3)
+    for path in (root / "opt/acme/a.toml", root / "etc/k0s/containerd.toml"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("# k0s_managed=true\nversion = 3\n")
+    assert rehearsed(root, capsys)[0] == 0
+    (root / name).chmod(0)
+    request.getfixturevalue("nobody")
+    arguments = ["rehearse", "--k0s", "1.36", "--root", str(root)]
+    assert run([*arguments, "--json"]) == 3
+    said = json.loads(capsys.readouterr().out)
+    assert (said["comes_back"], said["comes_back_after"], said["handlers"]) == (None, None, [])
+    (problem,) = said["unjudged"]
+    assert (problem["place"], "as root" in problem["remedy"]) == (f"/{name}", True)
+    assert run(arguments) == 3
+    out, err = capsys.readouterr()
+    assert out == "Whether the node comes back could not be judged.\n"
+    assert "as root" in err
+
+
+@pytest.mark.parametrize("text", ["[node\n", "[node]\nnope = 1\n"])
+def test_with_broken_settings_nobody_can_tell(root: Path, capsys, text: str) -> None:
+    (root / "etc/k0sruntime/config.toml").write_text(text)
+    code, said = rehearsed(root, capsys)
+    assert (code, said["comes_back"], said["handlers"]) == (3, None, [])
+    assert "/etc/k0sruntime/config.toml" in said["unjudged"][0]["place"]
+
+
+@pytest.mark.parametrize(("k0s", "newer"), [("1.35", False), ("1.36.9", False), ("1.37", True)])
+def test_a_k0s_that_is_newer_than_what_is_known_is_told(root: Path, capsys, k0s, newer) -> None:
+    _, said = rehearsed(root, capsys, k0s=k0s)
+    told = [note for note in said["notes"] if f"k0s {k0s} is newer than what" in note]
+    assert bool(told) == newer
+    assert all("judged as k0s 1.36, which brings containerd 2.3.3" in note for note in told)
+    _, said = rehearsed(root, capsys, "--dropins", str(root / "etc"), k0s=k0s)
+    assert any("is newer than what" in note for note in said["notes"]) == newer
+
+
+def test_a_standalone_node_is_told_that_it_was_judged_as_k0s_s(root: Path, capsys) -> None:
+    _, said = rehearsed(root, capsys)
+    assert not any("standalone" in note for note in said["notes"])
+    _, said = rehearsed(root, capsys, "--mode", "standalone")
+    assert any("judged as a node whose containerd k0s runs" in note for note in said["notes"])
+
+
+def test_an_operator_s_main_file_and_its_imports_are_migrated_as_well(root: Path, capsys) -> None:
+    put(root, "acme.toml", ACME_2)
+    main, imported = root / "etc/k0s/containerd.toml", root / "etc/x.d/a.toml"
+    main.write_text('version = 2\nimports = ["/etc/k0s/containerd.d/*.toml", "/etc/x.d/*.toml"]\n')
+    imported.parent.mkdir()
+    imported.write_text(ACME_2.replace("acme", "vendor"))
+    code, said = rehearsed(root, capsys)
+    assert (code, said["comes_back"], said["comes_back_after"]) == (3, False, True)
+    paths = [f"/{path.relative_to(root)}" for path in (main, imported)]
+    mended = {mend["path"] for mend in said["mends"] if mend["by"] == "migrate"}
+    assert mended == {*paths, "/etc/k0s/containerd.d/acme.toml"}
+    assert said["left"] == []
+    assert {"acme", "vendor"} <= {handler["name"] for handler in said["handlers"]}
+    assert all(handler["after"] for handler in said["handlers"])
+    files_ = [str(root / path.lstrip("/")) for path in mended]
+    assert run(["migrate", "--write", *files_]) == 0
+    capsys.readouterr()
+    code, said = rehearsed(root, capsys)
+    assert (code, said["comes_back"], said["mends"]) == (0, True, [])

@@ -55,9 +55,10 @@ def command(
 
     Nothing is written, and nothing is asked of the network. Exits with 3 where the node would not
     come back if k0s was replaced and nothing else done; what up and migrate would mend is shown.
+    What could not be read is refused: then nobody can tell, and it is to be run as root.
     """
     from k0sruntime import rehearse
-    from k0sruntime.errors import ExitCode
+    from k0sruntime.errors import ExitCode, RefusedError
     from k0sruntime.upgrade import Upgrade
 
     if not k0s and not containerd:
@@ -67,6 +68,9 @@ def command(
     found = rehearse.rehearse(request(**options), Upgrade.to(k0s or "", program), folder)
     if as_json:
         click.echo(_document(found))
+    elif found.unjudged:
+        click.echo("Whether the node comes back could not be judged.")
+        raise RefusedError(*found.unjudged)
     else:
         click.echo("\n".join(_lines(found)))
     return int(ExitCode.DONE if found.comes_back else ExitCode.REFUSED)
@@ -120,6 +124,7 @@ def _document(found: Rehearsal) -> str:
             drivers=list(found.drivers),
             notes=list(found.notes),
             asked=found.asked,
+            unjudged=[documents.Problem(**asdict(problem)) for problem in found.unjudged],
         )
     )
 
@@ -193,7 +198,7 @@ def _verdict(found: Rehearsal) -> Iterator[str]:
     if found.comes_back:
         yield "The node comes back."
     else:
-        count = len(found.stops) or len(found.refused)
+        count = len(found.stops) or len(found.refused) or len(found.lasting)
         things = "1 thing stops" if count == 1 else f"{count} things stop"
         yield f"The node would NOT come back: {things} it as the files lie there."
     if not found.comes_back and found.comes_back_after:

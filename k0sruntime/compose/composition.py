@@ -68,7 +68,9 @@ class Existing:
             elif folder == paths.dropins:
                 dropins.pop(name, None)
         main = files.get(paths.main_file, self.main)
-        return replace(self, main=main, dropins=dropins)
+        imports = {path: files.get(path, content) for path, content in self.imports.items()}
+        left = {path: content for path, content in imports.items() if content is not None}
+        return replace(self, main=main, dropins=dropins, imports=left)
 
 
 @dataclass(frozen=True)

@@ -60,10 +60,11 @@ class Rehearsal(Document):
     now: str
     """Empty where that is not known."""
     then: str
-    comes_back: bool
-    """The node has a runtime where k0s was replaced and nothing else done."""
-    comes_back_after: bool
-    """It has one once ``up`` and ``migrate`` have put right what they can."""
+    comes_back: bool | None
+    """The node has a runtime where k0s was replaced and nothing else done; null where that could
+    not be judged."""
+    comes_back_after: bool | None
+    """It has one once ``up`` and ``migrate`` have put right what they can; null as above."""
     findings: list[Finding]
     refused: list[Problem]
     """Why the files cannot be composed as they lie there."""
@@ -78,3 +79,5 @@ class Rehearsal(Document):
     """What could not be judged."""
     asked: str
     """The containerd that read the files itself; empty for none."""
+    unjudged: list[Problem]
+    """What could not be read, so that nobody can tell what would become of the node."""

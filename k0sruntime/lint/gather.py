@@ -134,8 +134,13 @@ class _Found:
         return None
 
     def add_imports(self) -> None:
-        """Add what the main file imports, breadth first, and the registries that the files name."""
+        """Add what the main file imports, breadth first, and the registries that the files name.
+
+        Drop-ins import as well; where their main file is not given, they are all imported by it.
+        """
         queue = [file for file in self.files.values() if file.role == "main"]
+        if self.follow and not queue:
+            queue = list(self.files.values())
         imported: dict[str, File] = {}
         while queue:
             importer = queue.pop(0)

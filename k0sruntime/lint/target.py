@@ -21,6 +21,8 @@ OLDER_LINES = Version(1, 7, 30)
 """The containerd of k0s 1.35."""
 NATIVE_LINES = Version(2, 3, 3)
 """The containerd of k0s 1.36."""
+NEWEST_KNOWN_K0S = (1, 36)
+"""The newest k0s line whose containerd and pre-flight checks are known here."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,11 @@ class Target:
     def strict_k0s(self) -> bool:
         """A k0s whose pre-flight checks refuse a drop-in that is not plain schema 3."""
         return self.k0s is not None and self.k0s >= FIRST_NATIVE_K0S
+
+    @property
+    def newer_than_known(self) -> bool:
+        """The k0s is of a line that nobody knew here: it is judged as the newest that is known."""
+        return self.k0s is not None and (self.k0s.major, self.k0s.minor) > NEWEST_KNOWN_K0S
 
     def __str__(self) -> str:
         """Return ``k0s 1.36 with containerd 2.3.3``."""

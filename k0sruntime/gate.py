@@ -46,7 +46,13 @@ class AsComposed:
         """Tell whether ``path`` will be there."""
         if path in self.composed:
             return self.composed[path] is not None
-        return self.before.exists(path)
+        return self.before.exists(path) or self._is_made(path)
+
+    def _is_made(self, path: str) -> bool:
+        """A folder comes with the first file that is composed below it."""
+        folder = path.rstrip("/") + "/"
+        below = (text for file, text in self.composed.items() if file.startswith(folder))
+        return any(text is not None for text in below)
 
     def is_socket(self, path: str) -> bool:
         """Tell whether ``path`` is a Unix socket."""

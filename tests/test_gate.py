@@ -28,6 +28,12 @@ def test_a_composed_file_counts_as_written() -> None:
     assert not FILES.is_executable("/etc/c/d")
 
 
+def test_a_folder_comes_with_what_is_composed_into_it() -> None:
+    assert FILES.exists("/etc/c")
+    assert FILES.exists("/etc/c/")
+    assert not FILES.exists("/etc/nothing")
+
+
 def test_everything_else_is_as_it_lies_there() -> None:
     assert FILES.read("/etc/b") == b"b"
     assert FILES.is_executable("/bin/sh")

@@ -10,9 +10,6 @@ SETTINGS := examples/first-node/config.toml
 # Tests that run beside each other; many of them wait for k0s's debounce and respawn.
 JOBS ?= 4
 GALAXY = $(BIN)/ansible-galaxy collection
-# Ansible's own folder, and the collection as it is installed, for ansible-lint.
-export ANSIBLE_HOME := $(CURDIR)/$(VENV)/ansible
-export ANSIBLE_COLLECTIONS_PATH := $(ANSIBLE_HOME)
 export PATH := $(CURDIR)/.lab/bin:$(PATH)
 
 .PHONY: help setup lab lab-all up down test test-pure lint format docs man screenshots bench clean
@@ -60,13 +57,17 @@ $(VENV)/.docs: $(VENV)/.ready
 docs: $(VENV)/.docs  ## Build the site into site/; a link to nowhere fails.
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
+# Ansible's own folder, and the collection as it is installed, for ansible-lint alone: an installation
+# in the path of `make test` would keep the tests from making their own.
+lint: export ANSIBLE_HOME := $(CURDIR)/$(VENV)/ansible
+lint: export ANSIBLE_COLLECTIONS_PATH := $(CURDIR)/$(VENV)/ansible
 lint: $(VENV)/.dev  ## Check style and types.
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy k0sruntime lab bench docs/generate/texts.py docs/generate/links.py
 	$(foreach plugin,$(PLUGINS),$(BIN)/mypy plugins/$(plugin)/k0sruntime_$(plugin) &&) true
-	$(GALAXY) build deploy/ansible --force --output-path $(ANSIBLE_HOME)
-	$(GALAXY) install --offline --force -p $(ANSIBLE_HOME) $(ANSIBLE_HOME)/k0sruntime-node-*.tar.gz
+	$(GALAXY) build deploy/ansible --force --output-path $(VENV)/ansible
+	$(GALAXY) install --offline --force -p $(VENV)/ansible $(VENV)/ansible/k0sruntime-node-*.tar.gz
 	cd deploy/ansible && $(CURDIR)/$(BIN)/ansible-lint --offline --strict --profile production -q
 
 format: $(VENV)/.dev  ## Format the code.

@@ -151,11 +151,12 @@ def _parts() -> None:
 def collections(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The collection as it is released: built, and installed from its archive."""
     base = tmp_path_factory.mktemp("collections")
-    environment = {**os.environ, "HOME": str(base), "ANSIBLE_HOME": str(base / "ansible")}
+    kept = {k: v for k, v in os.environ.items() if not k.startswith("ANSIBLE")}
+    environment = {**kept, "HOME": str(base), "ANSIBLE_HOME": str(base / "ansible")}
     galaxy = [str(BIN / "ansible-galaxy"), "collection"]
     for command in (
         [*galaxy, "build", str(COLLECTION), "--output-path", str(base)],
-        [*galaxy, "install", "--offline", "-p", str(base), str(base / ARCHIVE)],
+        [*galaxy, "install", "--offline", "--force", "-p", str(base), str(base / ARCHIVE)],
     ):
         done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
         assert done.returncode == 0, done.stderr + done.stdout

@@ -7,10 +7,10 @@ nothing and writes nothing.
 
 from k0sruntime.compose.composition import (
     Composition,
-    Existing,
     Handler,
     compose,
 )
+from k0sruntime.compose.existing import Existing
 from k0sruntime.compose.files import DesiredFile
 
 __all__ = ["Composition", "DesiredFile", "Existing", "Handler", "compose"]

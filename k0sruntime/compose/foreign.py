@@ -17,7 +17,7 @@ from k0sruntime.compose.schema import CRI, RUNTIME
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from k0sruntime.compose.composition import Existing
+    from k0sruntime.compose.existing import Existing
     from k0sruntime.node import Paths
 
 

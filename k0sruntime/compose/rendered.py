@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from k0sruntime.compose import dropins
 from k0sruntime.compose import merge_patch as merge_patch_
-from k0sruntime.compose.composition import merge_natively
+from k0sruntime.compose.configuration import merge_natively
 from k0sruntime.compose.layers import Layer
 from k0sruntime.compose.scheme import refuse_native_under_1_7
 

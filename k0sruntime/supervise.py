@@ -14,13 +14,13 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import threading
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from k0sruntime import inputs, last_good, processes, request_record, supervisor
 from k0sruntime.errors import K0sRuntimeError, LockedError, Problem, RollbackFailedError
+from k0sruntime.flag import Flag
 from k0sruntime.lock import locked
 from k0sruntime.modes import log, standalone
 from k0sruntime.sd_notify import notify
@@ -44,9 +44,9 @@ STOP_LOCK_SECONDS = 30.0
 class Orders:
     """What we were told by signals; taken down from the very beginning."""
 
-    stop: threading.Event = field(default_factory=threading.Event)
+    stop: Flag = field(default_factory=Flag)
     """SIGTERM, SIGINT: end, and stop containerd."""
-    ended: threading.Event = field(default_factory=threading.Event)
+    ended: Flag = field(default_factory=Flag)
     """That, or SIGUSR1: end, and leave containerd alone."""
 
 

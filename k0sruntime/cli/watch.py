@@ -6,7 +6,6 @@ import os
 import shutil
 import signal
 import sys
-import threading
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -14,6 +13,7 @@ import click
 
 from k0sruntime.cli import render_error
 from k0sruntime.errors import K0sRuntimeError
+from k0sruntime.flag import Flag
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,7 +30,7 @@ def watch(look: Callable[[], str], seconds: float = SECONDS) -> int:
     A terminal is drawn over; elsewhere every change is written below the one before, with the
     time. What cannot be looked at in the midst of a bounce is told, and looked at again.
     """
-    ended = threading.Event()
+    ended = Flag()
     before = {
         number: signal.signal(number, lambda *_: ended.set())
         for number in (signal.SIGINT, signal.SIGTERM)

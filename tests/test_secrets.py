@@ -26,6 +26,7 @@ SETTINGS = """
 [node]
 mode = "managed"
 k0s = "1.36"
+bounce_seconds = 1
 
 [mirrors."docker.io"]
 mirror_only = true

@@ -15,6 +15,7 @@ PURE = [
     "handlers.py",
     "choice.py",
     "precedence.py",
+    "belongings.py",
     "going.py",
     "hookspecs.py",
     "errors.py",

@@ -23,6 +23,7 @@ PURE = [
     "node_provider.py",
     "collect.py",
     "plan.py",
+    "loads_now.py",
     "key_changes.py",
     "explain.py",
     "lines.py",

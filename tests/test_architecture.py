@@ -27,6 +27,7 @@ PURE = [
     "key_changes.py",
     "explain.py",
     "lines.py",
+    "file_names.py",
     "toml.py",
     "report.py",
     "described.py",

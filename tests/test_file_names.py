@@ -34,7 +34,6 @@ def node(tmp_path: Path) -> Path:
         ["up"],
         ["status"],
         ["explain", "proxy_plugins"],
-        ["lint"],
         ["rehearse", "--k0s", "1.36"],
     ],
     ids=" ".join,
@@ -51,8 +50,9 @@ def test_a_drop_in_whose_name_is_no_text_is_refused_with_its_place(
 
 
 def test_lint_says_it_of_a_folder_as_well(node: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["lint", "--k0s", "1.36", str(node / "etc/k0s/containerd.d")]) == 3
-    assert "caf\\xe9.toml" in capsys.readouterr().err
+    for what in (["--sandbox", str(node)], ["--k0s", "1.36", str(node / "etc/k0s/containerd.d")]):
+        assert run(["lint", *what]) == 3
+        assert "caf\\xe9.toml" in capsys.readouterr().err
 
 
 def test_providers_goes_on(node: Path) -> None:

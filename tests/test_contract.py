@@ -25,6 +25,7 @@ from k0sruntime import (
     KubeletProfile,
     RuntimeHandler,
 )
+from k0sruntime.__about__ import CONTRACT, CONTRACT_SINCE
 from k0sruntime.collect import Collected, Left, refuse_broken
 from k0sruntime.compose import schema
 from k0sruntime.contributions import Contribution, Owner
@@ -427,3 +428,7 @@ def test_the_docs_say_what_is_stable_and_name_every_hook() -> None:
     text = (ROOT / "docs/vendors.md").read_text()
     for word in (*HOOKS, "contract = (1, 0)", "optional_hooks", "HandlerExtension", "prefer"):
         assert word in text, word
+    major, minor = CONTRACT
+    assert f"| {major}.{minor} | {CONTRACT_SINCE} |" in text, (
+        "which distribution has which contract"
+    )

@@ -28,13 +28,13 @@ class _Noted:
 
     def __init__(self, cri: Any) -> None:
         self._cri = cri
-        self.handlers: set[str] = set()
+        self.asked_under: set[str] = set()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._cri, name)
 
     def run_in_sandbox(self, handler: str, image: str, command: Sequence[str]) -> str:
-        self.handlers.add(handler)
+        self.asked_under.add(handler)
         said: str = self._cri.run_in_sandbox(handler, image, command)
         return said
 
@@ -64,7 +64,7 @@ def provider_checks(
                 check = Check(name="its own check", verdict="unknown", detail=detail)
                 return [Proven(provider, check, seconds=time.monotonic() - started)]
             seconds = time.monotonic() - started
-            checks = (counted(item.value, others, noted.handlers) for item in found)
+            checks = (counted(item.value, others, noted.asked_under) for item in found)
             return [Proven(provider, check, seconds=seconds) for check in checks if check]
 
         return run

@@ -319,6 +319,7 @@ class TwoHandlers:
         return [RuntimeHandler(name="fast"), RuntimeHandler(name="slow")]
 
     def post_start_check(self, node: Any, cri: Any) -> Any:
+        assert cri.handlers() is not None, "it is a CRI like any other"
         for handler in ("fast", "slow"):
             cri.run_in_sandbox(handler, "probe:1", ["uname"])
             yield Check(name=f"a container under {handler}", verdict="fail", handler=self.says)

@@ -106,8 +106,8 @@ class Provider(Generic[S]):
         called for nodes that are elsewhere.
         Result: handlers, keys of the CRI runtime and images tables or of other tables, and the
         binaries and configuration files that they need. The host writes them to files named after
-        the provider, in the node's schema. ``JSONKeys`` go into a file of another program, Docker's or
-        one that the operator lets (``node.json_files``), with all else in it kept.
+        the provider, in the node's schema. ``JSONKeys`` go into a file of another program, with all
+        else in it kept: Docker's, or one that the operator lets (``node.json_files``).
         A ``Check`` tells the operator, before anything is written, what the node can have and will
         not be happy with; ``plan`` and ``up`` show it.
         Conflicts: two handlers of one name, or two values for one key, are refused with both

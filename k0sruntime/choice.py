@@ -23,12 +23,14 @@ class Choice:
         none: none but the host's own, ``--no-providers``.
         allowed: the only ones that may be used, ``[node] providers``; ``None``: all.
         denied: those that may not, ``[node] without``.
+        preferred: those whose word counts where two want the same, ``[node] prefer``.
     """
 
     without: Collection[str] = ()
     none: bool = False
     allowed: Collection[str] | None = None
     denied: Collection[str] = ()
+    preferred: Collection[str] = ()
 
     def blocked(self, name: str) -> str:
         """Return why a provider is left out, or an empty string."""
@@ -55,6 +57,8 @@ class Choice:
         ):
             for name in sorted(set(wanted) - set(names)):
                 yield _in_vain(f"{said} {name}", name, names)
+        for name in sorted(set(self.preferred) - {"node", *names}):  # the host's own may be
+            yield _in_vain(f"[node] prefer {name}", name, names)
 
 
 def _in_vain(said: str, name: str, names: Collection[str]) -> str:

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
-from k0sruntime import going
 from k0sruntime import settings as settings_
 from k0sruntime.binaries import Binary
 from k0sruntime.contributions import (
@@ -41,6 +40,22 @@ Part = RuntimeHandler | HandlerExtension | DropIn | Binary | ConfigFile | JSONKe
 
 
 @dataclass(frozen=True)
+class Left:
+    """What a provider declared and the operator prefers another's of: ``[node] prefer``."""
+
+    provider: str
+    kind: Literal["handler", "hosts file", "CRI socket"]
+    name: str
+    """The handler's; the registry's; of a socket nothing."""
+    winner: str
+    """The provider whose one counts."""
+
+    def __str__(self) -> str:
+        """Return ``handler fast``."""
+        return f"{self.kind} {self.name}".rstrip()
+
+
+@dataclass(frozen=True)
 class Collected:
     """Everything that the providers declared for this node, in the order of their names."""
 
@@ -49,6 +64,8 @@ class Collected:
     hosts: tuple[Contribution[HostsFile], ...] = ()
     sockets: tuple[Contribution[CRISocket], ...] = ()
     profiles: tuple[Contribution[KubeletProfile], ...] = ()
+    left: tuple[Left, ...] = ()
+    """What does not count, and is in none of the above."""
 
 
 @dataclass(frozen=True)
@@ -187,7 +204,7 @@ def asked(
 
 def for_provider(node: Node[Any], provider: str, settings: Mapping[str, Any]) -> Node[Any]:
     """Return the node as one provider sees it: with its own settings and no one else's."""
-    return going.watched(replace(node, provider=provider, settings=settings.get(provider)))
+    return replace(node, provider=provider, settings=settings.get(provider))
 
 
 def _ask(hooks: Hooks, provider: str, node: Node[Any]) -> Answers:

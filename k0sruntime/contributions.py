@@ -240,6 +240,9 @@ class Check:
         cgroup_driver: ``systemd`` or ``cgroupfs``, where the check found out which of them a
             runtime behind the CRI uses; the host holds it against CRI, worker profile and kubelet.
             ``name`` then is what the row is called by, such as ``docker``.
+        handler: the handler that it is about, where it is about one. Where the operator prefers
+            another provider's handler of that name, the verdict does not count.
+        registry: the registry that it is about; the same.
     """
 
     name: str
@@ -247,6 +250,8 @@ class Check:
     detail: str = ""
     remedy: str = ""
     cgroup_driver: Literal["", "systemd", "cgroupfs"] = ""
+    handler: str = ""
+    registry: str = ""
 
     def __post_init__(self) -> None:
         """Refuse what is no verdict; what a program printed becomes one line, with URLs masked."""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import importlib_metadata
 
 from k0sruntime import going
-from k0sruntime.__about__ import CONTRACT, __version__
+from k0sruntime.__about__ import CONTRACT, CONTRACT_SINCE, __version__
 from k0sruntime.choice import Choice
 from k0sruntime.guard import DeadlineError, cause, one_line, unheard
 from k0sruntime.hooks import Hooks, InvalidProviderError, implemented
@@ -32,9 +32,9 @@ PROVIDER_NAME = re.compile(r"[A-Za-z0-9][-A-Za-z0-9_.]{0,63}")
 """A provider's name is part of the names of its files and folders."""
 
 _MAJOR, _MINOR = __version__.split(".")[:2]
+_LEAST = rf"({re.escape(CONTRACT_SINCE)}|{_MAJOR}\.{_MINOR})(\.0)?"
 _PLAIN_FIT = re.compile(
-    rf"k0sruntime\s*(<{int(_MAJOR) + 1},)?>={_MAJOR}\.{_MINOR}(\.0)?(,<{int(_MAJOR) + 1})?",
-    re.IGNORECASE,
+    rf"k0sruntime\s*(<{int(_MAJOR) + 1},)?>={_LEAST}(,<{int(_MAJOR) + 1})?", re.IGNORECASE
 )
 """A requirement that plainly fits this very version."""
 

@@ -110,6 +110,7 @@ def observe_node(
         can_lower_oom_score=paths.elsewhere or _has_capability(CAP_SYS_RESOURCE),
         probe_image=settings.probe_image,
         offline=settings.downloads.offline,
+        json_files=tuple(settings.json_files),
         os_release=_os_release(files),
     )
     applied = State(paths).ledger().cri

@@ -8,6 +8,7 @@ kit tell it as well.
 
 from __future__ import annotations
 
+import sys
 import warnings
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import inspect
     from collections.abc import Iterable, Iterator, Mapping
+    from types import FrameType
 
     from k0sruntime.node import Node
 
@@ -95,12 +97,17 @@ def running(uses: Uses) -> Iterator[None]:
         _RUNNING.reset(token)
 
 
-def used(what: str) -> None:
-    """Take note that something of the contract is used, by whoever runs."""
+def used(what: str, uses: Uses | None = None) -> None:
+    """Take note that something of the contract is used.
+
+    Args:
+        what: as ``Going.what``.
+        uses: whose use it is; by default that of whoever runs in this thread.
+    """
     for going in GOING:
         if going.what == what:
-            if uses := _RUNNING.get():
-                uses.add(going)
+            if of := uses or _RUNNING.get():
+                of.add(going)
             else:
                 warnings.warn(f"this code {going.told()}", FutureWarning, stacklevel=3)
 
@@ -141,18 +148,54 @@ def _inner(given: Mapping[str, Any]) -> Iterator[Any]:
             yield value
 
 
-def watched(node: Node[Any]) -> Node[Any]:
-    """Return a node that tells when a field of it that goes is read, by a method of its own too."""
+def watched(node: Node[Any], uses: Uses) -> Node[Any]:
+    """Return a node that tells when a field of it that goes is read, by a method of its own too.
+
+    It is equal to the same node unwatched. What takes all fields at once uses none of them: a
+    copy, a comparison, ``dataclasses.replace``.
+
+    Args:
+        node: the node.
+        uses: whose reading it is, in whatever thread that happens.
+    """
     names = {going.what.removeprefix("Node.") for going in GOING if going.what.startswith("Node.")}
     if not names:
         return node
 
     class Watched(type(node)):  # type: ignore[misc]
+        _unwatched = type(node)
+
         def __getattribute__(self, name: str) -> Any:
-            if name in names:
-                used(f"Node.{name}")
+            if name in names and not _takes_all(sys._getframe(1)):  # noqa: SLF001 - as warnings do
+                used(f"Node.{name}", uses)
             return super().__getattribute__(name)
 
-    found: Node[Any] = object.__new__(Watched)
+        def __eq__(self, other: object) -> bool:
+            return bool(_plain(self) == _plain(other))
+
+        def __hash__(self) -> int:
+            return hash(_plain(self))
+
+        def __repr__(self) -> str:
+            return repr(_plain(self))
+
+    found: Node[Any] = _filled(Watched, node)
+    return found
+
+
+def _plain(one: Any) -> Any:
+    kind = getattr(type(one), "_unwatched", None)
+    return _filled(kind, one) if kind else one
+
+
+def _filled(kind: type[Any], node: Any) -> Any:
+    """Return a node of another class with the same fields."""
+    found = object.__new__(kind)
     found.__dict__.update(node.__dict__)
     return found
+
+
+def _takes_all(reader: FrameType) -> bool:
+    """Tell whether it is no provider's code that reads, but what makes or copies a node."""
+    module = reader.f_globals.get("__name__")
+    return module == "dataclasses" or reader.f_code.co_name == "__post_init__"

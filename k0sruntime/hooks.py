@@ -1,22 +1,21 @@
 """The only module that imports pluggy: registration, and one typed method a hook.
 
 pluggy gives no attribution, no order and no isolation, so providers are asked one at a time
-through ``subset_hook_caller``. Every value is checked and stamped with its owner. Generators run
-inside the guarded call, for that is where their errors belong.
+through ``subset_hook_caller``; how one is asked stands in ``asking.py``.
 """
 
 from __future__ import annotations
 
-import contextlib
 import difflib
 import inspect
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import pluggy
 
 from k0sruntime import going
 from k0sruntime.__about__ import CONTRACT
+from k0sruntime.asking import Question, ask
 from k0sruntime.binaries import Binary
 from k0sruntime.contributions import (
     Check,
@@ -30,20 +29,16 @@ from k0sruntime.contributions import (
     Owner,
     RuntimeHandler,
 )
-from k0sruntime.errors import Inactive, Problem, ProviderError, Refused, RefusedError
-from k0sruntime.guard import cause, one_line, unheard
 from k0sruntime.hookspecs import HOOKS, Provider
 from k0sruntime.json_keys import JSONKeys
 from k0sruntime.settings import is_kind, unreadable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
+    from k0sruntime.errors import Problem
     from k0sruntime.hookspecs import RunningCRI
     from k0sruntime.node import Node
     from k0sruntime.records import Record
 
-T = TypeVar("T")
 Part = RuntimeHandler | HandlerExtension | DropIn | Binary | ConfigFile | JSONKeys | Check
 PARTS = (RuntimeHandler, HandlerExtension, DropIn, Binary, ConfigFile, JSONKeys, Check)
 """What ``contribute_dropin`` may return."""
@@ -53,8 +48,6 @@ COLLECT_SECONDS = 5.0
 """Deadline of one hook call before anything runs; facts come with the node, so it is generous."""
 CHECK_SECONDS = 60.0
 """Deadline of one provider's ``post_start_check``."""
-MAX_VALUES = 1000
-"""More contributions than this from one hook call are a runaway generator."""
 
 RESERVED = ("contribute_",)
 """How hooks of a newer contract may begin; a helper must not."""
@@ -140,6 +133,7 @@ class Hooks:
             )
         self._refuse_unknown_hooks(plugin)
         _refuse_what_is_no_function(plugin)
+        _refuse_by_keyword_only(plugin)
         if record.settings is not None and not is_kind(record.settings):
             raise InvalidProviderError(
                 "its settings must be a class derived from Settings, or dict[str, …]"
@@ -260,35 +254,16 @@ class Hooks:
         """
         if hook not in implemented(self._plugins[provider].plugin):
             return []
-        owner = self.owner(provider, hook)
         others = [entry.plugin for name, entry in self._plugins.items() if name != provider]
-        caller = self._manager.subset_hook_caller(hook, others)
-
-        values: list[Any] = []
-
-        def call() -> None:
-            with going.running(self.uses(provider)):
-                for result in caller(**arguments):
-                    for value in _values(result):
-                        values.append(value)  # noqa: PERF402 - it counts if the rest does not
-
-        try:
-            with _kept(refused, owner):
-                unheard(call, seconds)
-            _check_kinds(values, kinds)
-            found = going.in_values(values)  # runs what the values' classes bring along
-            used = unheard(lambda: tuple(found), seconds) if going.GOING else ()
-        except Inactive:
-            raise
-        except Refused as exc:
-            raise RefusedError(*(_refused(owner, problem) for problem in exc.problems)) from exc
-        except BaseException as exc:
-            if isinstance(exc, KeyboardInterrupt):  # the user's: see guard.bounded
-                raise
-            raise provider_error(owner, cause(exc)) from exc
-        for one in used:
-            self.uses(provider).add(one, self._place(provider, hook))
-        return [Contribution(owner, value) for value in values]
+        question = Question(
+            self._manager.subset_hook_caller(hook, others),
+            self.owner(provider, hook),
+            kinds,
+            seconds,
+            self.uses(provider),
+            self._place(provider, hook),
+        )
+        return ask(question, arguments, refused)
 
 
 def _refuse_what_is_no_function(plugin: object) -> None:
@@ -301,53 +276,21 @@ def _refuse_what_is_no_function(plugin: object) -> None:
             )
 
 
-def provider_error(owner: Owner, message: str) -> ProviderError:
-    """Return the error of a provider that failed in a hook."""
-    return ProviderError(
-        Problem(
-            f"provider {owner.provider!r} failed in {owner.hook}: {message}",
-            place=f"hook {owner.hook}",
-            culprit=f"{owner.distribution} {owner.version}",
-            remedy=f"Update {owner.distribution}, or go on with --without {owner.provider}.",
-        )
-    )
-
-
-def _refused(owner: Owner, problem: Problem) -> Problem:
-    return Problem(
-        one_line(problem.message),
-        one_line(problem.place) or f"[{owner.provider}] of the settings",
-        str(owner),
-        one_line(problem.remedy),
-    )
-
-
-@contextlib.contextmanager
-def _kept(refused: list[Problem] | None, owner: Owner) -> Iterator[None]:
-    """Take down what a provider refuses, where somebody asked for that."""
-    try:
-        yield
-    except Refused as exc:
-        if refused is None:
-            raise
-        refused += [_refused(owner, problem) for problem in exc.problems]
-
-
-def _values(result: object) -> Iterator[object]:
-    if inspect.iscoroutine(result):
-        result.close()
-        raise TypeError("the hook is a coroutine; hooks are plain functions or generators")
-    if isinstance(result, str | bytes | dict) or not hasattr(result, "__iter__"):
-        raise TypeError(f"the hook returned a {type(result).__name__}, not contributions")
-    iterable: Iterable[object] = result
-    for number, value in enumerate(iterable):
-        if number >= MAX_VALUES:
-            raise ValueError(f"the hook returned more than {MAX_VALUES} contributions")
-        yield value
-
-
-def _check_kinds(values: list[object], kinds: tuple[type, ...]) -> None:
-    for value in values:
-        if not isinstance(value, kinds):
-            expected = ", ".join(kind.__name__ for kind in kinds)
-            raise TypeError(f"it returned a {type(value).__name__}; expected {expected}")
+def _refuse_by_keyword_only(plugin: object) -> None:
+    """Refuse arguments that pluggy would never give: it looks at those before a ``*`` alone."""
+    for name in implemented(plugin):
+        try:
+            parameters = inspect.signature(getattr(plugin, name)).parameters.values()
+        except (TypeError, ValueError):  # a function of C without a signature
+            continue
+        known = inspect.signature(getattr(Provider, name)).parameters
+        only = [
+            found.name
+            for found in parameters
+            if found.kind is found.KEYWORD_ONLY
+            and (found.default is found.empty or found.name in known)
+        ]
+        if only:
+            raise InvalidProviderError(
+                f"{name} takes {', '.join(only)} by keyword only; write its arguments without the *"
+            )

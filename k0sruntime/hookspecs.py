@@ -106,14 +106,15 @@ class Provider(Generic[S]):
         called for nodes that are elsewhere.
         Result: handlers, keys of the CRI runtime and images tables or of other tables, and the
         binaries and configuration files that they need. The host writes them to files named after
-        the provider, in the node's schema. ``JSONKeys`` go into a file of another program, such as
-        Docker's, with all else in it kept.
+        the provider, in the node's schema. ``JSONKeys`` go into a file of another program, with all
+        else in it kept: Docker's, or one that the operator lets (``node.json_files``).
         A ``Check`` tells the operator, before anything is written, what the node can have and will
         not be happy with; ``plan`` and ``up`` show it.
         Conflicts: two handlers of one name, or two values for one key, are refused with both
         providers named. The same value twice is none. Arrays replace, they never append. The
-        operator may settle whose handler counts: ``[node] prefer``. Keys of another provider's
-        handler, such as its snapshotter, are a ``HandlerExtension``.
+        operator may settle whose handler counts: ``[node] prefer``; what belongs to the other one
+        takes no part. Keys of another provider's handler, such as its snapshotter, are a
+        ``HandlerExtension``.
         Nothing to do: raise ``Inactive("reason")``. What the settings ask for and this node cannot
         do: raise ``Refused(Problem("…", remedy="…"))``, before anything is written.
 
@@ -203,7 +204,9 @@ class Provider(Generic[S]):
         Purity: may look at the node and talk to the CRI; changes nothing, and is bounded in time
         (the host gives up on it and says ``unknown``).
         Result: verdicts. A ``fail`` after a change takes the whole change back.
-        Conflicts: none; checks are told apart by provider.
+        Conflicts: none; checks are told apart by provider. One about a handler or a registry that
+        the operator leaves to another provider does not count: say what it is about with
+        ``Check(handler=…)`` or ``Check(registry=…)``.
 
         Example::
 

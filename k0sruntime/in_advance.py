@@ -3,6 +3,8 @@
 A machine with a network is seldom the node: it has another kernel and architecture, no KVM, and
 not the files that the settings name. So providers are asked for their binaries alone, on a node of
 which such facts are not known, and what one of them refuses beyond that is told and stops nothing.
+``[node] prefer`` leaves nothing out here: who rests on the node, and so gives way to whom, is not
+known either, and a program too many does no harm.
 """
 
 from __future__ import annotations

@@ -16,10 +16,19 @@ from k0sruntime.errors import ConflictError, Problem, RefusedError
 from k0sruntime.values import Table, check_path, check_printable, check_strings, plain_table
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from k0sruntime.contributions import Contribution
 
+KNOWN: Mapping[str, str] = {
+    "/etc/docker/daemon.json": "Docker's: handlers under cri-dockerd are its runtimes (dockerd(8))",
+}
+"""Files that a provider may put keys into without the operator's word, and why.
+
+A provider's files lie under its own name. This is the one way out of there, and a JSON file may be
+anything: the kubelet's configuration, a CNI list that takes over the node's network. So a file has
+a reason here, or the operator lets it: ``[node] json_files``.
+"""
 GONE = object()
 """Stands for a key that is not there."""
 
@@ -27,6 +36,9 @@ GONE = object()
 @dataclass(frozen=True, kw_only=True)
 class JSONKeys:
     """Keys that a JSON file of another program must have while this provider is active.
+
+    The file is Docker's ``/etc/docker/daemon.json``, or one that the operator lets providers put
+    keys into: ``[node] json_files``, which ``Node.json_files`` tells. Any other is refused.
 
     Attributes:
         path: absolute path of the file; it is made where it is not there.
@@ -60,6 +72,21 @@ class JSONKeys:
     def reload(self) -> str:
         """Who reads the file again, as ``program:pid-file``; empty for nobody."""
         return f"{self.daemon}:{self.pid_file}" if self.daemon else ""
+
+
+def may_hold_keys(path: str, allowed: Collection[str], sandbox: str = "") -> bool:
+    """Tell whether a provider may put keys into a file.
+
+    Args:
+        path: the file.
+        allowed: what the operator lets: files, and folders with a slash at their end.
+        sandbox: the folder that the whole node lives in, where it does.
+    """
+    folders = [
+        *(one for one in allowed if one.endswith("/")),
+        *([f"{sandbox}/"] if sandbox else []),
+    ]
+    return path in KNOWN or path in allowed or path.startswith(tuple(folders))
 
 
 @dataclass(frozen=True)

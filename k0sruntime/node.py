@@ -324,6 +324,9 @@ class Node(Generic[S_co]):
     """Image that has a shell and a ``uname``, for checks from inside a sandbox; may be none."""
     offline: bool = False
     """The operator wants no network: a check that would open a connection says that it did not."""
+    json_files: tuple[str, ...] = ()
+    """JSON files of other programs that the operator lets providers put keys into; see
+    ``JSONKeys``. A name with a slash at its end stands for all files below it."""
     os_release: Mapping[str, str] = field(default_factory=dict)
     """What ``/etc/os-release`` says: ``ID``, ``VERSION_ID``, …"""
 

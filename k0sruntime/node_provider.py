@@ -13,6 +13,7 @@ from k0sruntime.contributions import CRISocket, DropIn, RuntimeHandler
 from k0sruntime.hookspecs import Provider
 from k0sruntime.node import Version
 from k0sruntime.settings import Settings
+from k0sruntime.values import check_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -87,6 +88,9 @@ class NodeSettings(Settings, frozen=True):
     """Providers that may not be used; they are not even imported."""
     prefer: list[str] = []
     """Whose handler, hosts file or CRI socket counts where two providers want the same."""
+    json_files: list[str] = []
+    """JSON files of other programs that providers may put keys into, besides Docker's; a name with
+    a slash at its end stands for all files below it."""
     cri_socket: str = ""
     """CRI of another runtime, as k0s's flag has it: ``remote:unix:///run/crio/crio.sock``."""
     path: list[str] = []
@@ -120,6 +124,8 @@ class NodeSettings(Settings, frozen=True):
                 options=handler.options,
                 runtime_class=handler.runtime_class,
             )
+        for path in self.json_files:
+            check_path("a name in json_files", path.removesuffix("/"))
         try:
             url = cri_flag.asked(self.cri_socket)
         except ValueError as exc:

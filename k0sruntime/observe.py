@@ -11,6 +11,7 @@ from k0sruntime import toml
 from k0sruntime.compose import Existing, main_file
 from k0sruntime.compose.foreign import foreign_files
 from k0sruntime.errors import Problem, RefusedError
+from k0sruntime.file_names import name_fault
 from k0sruntime.installed import is_installed
 from k0sruntime.ledger import State
 from k0sruntime.plan import FileState, Observed, digest
@@ -108,6 +109,9 @@ def read_dropins(files: RealFiles, folder: str, ours: Collection[str] = ()) -> d
     for name in files.names(folder):
         path = f"{folder}/{name}"
         if not name.endswith(".toml") or path in ours:
+            continue
+        if wrong := name_fault(path):
+            problems.append(wrong)
             continue
         content = files.read(path)
         if content is None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def chosen(request: Request, own: NodeSettings) -> Choice:
     """Return which providers may be used: what the command line says, and ``[node]``."""
-    return Choice(request.without, request.no_providers, own.providers, own.without)
+    return Choice(request.without, request.no_providers, own.providers, own.without, own.prefer)
 
 
 def bare_node(request: Request) -> tuple[Node[Any], NodeSettings]:

@@ -35,7 +35,7 @@ from k0sruntime.lock import locked
 from k0sruntime.observe import existing, foreign_here, observe, owned, read_settings
 from k0sruntime.own_settings import asked_mode, bare_node, bare_settings, chosen, node_settings
 from k0sruntime.plan import plan, refuse_other_hands
-from k0sruntime.precedence import refuse_socket, settle
+from k0sruntime.precedence import refuse_socket, settle, settle_each
 from k0sruntime.proof import from_records
 from k0sruntime.real_files import RealFiles
 from k0sruntime.stages import Outcome, Prepared, Request, Story
@@ -107,7 +107,8 @@ def survey(request: Request, story: Story) -> tuple[tuple[Record, Answers], ...]
     settings = {**provider_settings(discovered, file, owners), "node": own}
     node = observe_node(request.paths, own, programs, request.mode)
     node = replace(node, foreign=foreign_here(request.paths))
-    return tuple(asked(discovered, record, node, settings) for record in discovered.records)
+    found = [asked(discovered, record, node, settings) for record in discovered.records]
+    return settle_each(found, own.prefer)
 
 
 def verify(request: Request, story: Story) -> Outcome:

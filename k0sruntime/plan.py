@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
+from k0sruntime import loads_now
 from k0sruntime.changes import Action as Action  # noqa: PLC0414 - one place to import from
 from k0sruntime.changes import Change as Change  # noqa: PLC0414 - one place to import from
 from k0sruntime.changes import FileState as FileState  # noqa: PLC0414 - one place to import from
@@ -173,8 +174,11 @@ def plan(composition: Composition, observed: Observed, *, force: bool = False) -
         if path not in wanted and path in observed.files
     ]
     changes.sort(key=lambda change: change.path)
-    running = observed.running.effective if observed.running else {}
-    keys = difference(running, composition.effective)
+    if composition.mode == "managed":
+        keys = loads_now.changes(composition, observed.files, observed.ledger.files)
+    else:
+        running = observed.running.effective if observed.running else {}
+        keys = difference(running, composition.effective)
     unrecorded = tuple(
         change.path
         for change in changes

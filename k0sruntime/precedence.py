@@ -1,31 +1,42 @@
 """Between collect and compose: what the operator says where two providers want the same.
 
 ``[node] prefer = ["acme"]`` settles whose handler, hosts file or CRI socket counts; without it
-compose refuses both. An extension of a handler that nobody defines is left out as well. Whatever
+compose refuses both. What belongs to the one that does not count takes no part either: its files,
+its programs, its proof. An extension of a handler that nobody defines is left out as well. Whatever
 is left out is told.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from k0sruntime.contributions import Contribution, HandlerExtension, RuntimeHandler
+from k0sruntime import belongings
+from k0sruntime.collect import Answers, Collected, Left
+from k0sruntime.contributions import Check, Contribution, HandlerExtension, RuntimeHandler
 from k0sruntime.errors import ConflictError, Problem
 from k0sruntime.node import hosts_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
 
-    from k0sruntime.collect import Collected
     from k0sruntime.node import Mode
+    from k0sruntime.records import Record
+
+T = TypeVar("T")
+Kind = Literal["handler", "hosts file", "CRI socket"]
 
 BUILT_IN = "runc"
 """containerd's own handler, which anybody may extend."""
+HOST = "node"
+"""The host's own provider: what it declares besides handlers every node needs."""
 
 
 def settle(collected: Collected, prefer: Sequence[str]) -> tuple[Collected, tuple[str, ...]]:
     """Leave out what a preferred provider has as well, and what extends nothing.
+
+    A provider that has nothing left of what it wanted to define rests, with all that it declared.
+    One that has something left loses what belongs to the handlers that are another's.
 
     Args:
         collected: what the providers declared.
@@ -34,13 +45,51 @@ def settle(collected: Collected, prefer: Sequence[str]) -> tuple[Collected, tupl
     Returns:
         What is left, and a sentence for each thing that was left out.
     """
-    notes: list[str] = []
-    parts = _preferred(collected.parts, _handler, prefer, notes)
-    defined = {part.value.name for part in parts if isinstance(part.value, RuntimeHandler)}
-    kept = tuple(part for part in parts if _extends_something(part, defined, notes))
-    hosts = _preferred(collected.hosts, _registry, prefer, notes)
-    sockets = _preferred(collected.sockets, lambda _: "CRI socket", prefer, notes)
-    return replace(collected, parts=kept, hosts=hosts, sockets=sockets), tuple(notes)
+    left = tuple(dict.fromkeys(_left(collected, prefer)))
+    kept = _without(collected, left)
+    notes = [f"{one} of {one.provider} is left to {one.winner}: [node] prefer" for one in left]
+    defined = {part.value.name for part in kept.parts if isinstance(part.value, RuntimeHandler)}
+    parts = tuple(part for part in kept.parts if _extends_something(part, defined, notes))
+    return replace(kept, parts=parts, left=left), tuple(notes)
+
+
+def settle_each(
+    found: Sequence[tuple[Record, Answers]], prefer: Sequence[str]
+) -> tuple[tuple[Record, Answers], ...]:
+    """Do as ``settle`` does where every provider was asked by itself."""
+    answers = [answer for _, answer in found]
+    collected = Collected(
+        tuple(record for record, _ in found),
+        tuple(item for answer in answers for item in answer.parts),
+        tuple(item for answer in answers for item in answer.hosts),
+        tuple(item for answer in answers for item in answer.sockets),
+        tuple(item for answer in answers for item in answer.profiles),
+    )
+    kept = _without(collected, settle(collected, prefer)[0].left)
+    return tuple((record, _answers_of(record, kept)) for record in kept.records)
+
+
+def counted(check: Check, left: Iterable[Left], asked: Collection[str] = ()) -> Check | None:
+    """Return a provider's verdict as it counts: about what is another's it says nothing.
+
+    Args:
+        check: the verdict.
+        left: what that provider has left to others.
+        asked: the handlers under which it ran something to come to its verdicts.
+
+    Returns:
+        ``None`` for a verdict about another's handler or registry. A ``fail`` that does not say
+        what it is about is ``unknown`` where something was run under such a handler.
+    """
+    handlers = {one.name: one.winner for one in left if one.kind == "handler"}
+    registries = {one.name for one in left if one.kind == "hosts file"}
+    if check.handler in handlers or (check.registry and hosts_folder(check.registry) in registries):
+        return None
+    doubtful = [name for name in asked if name in handlers]
+    if check.verdict != "fail" or check.handler or check.registry or not doubtful:
+        return check
+    more = f"it may be about the handler {doubtful[0]}, which is {handlers[doubtful[0]]}'s"
+    return replace(check, verdict="unknown", detail=f"{check.detail} ({more})".lstrip())
 
 
 def refuse_socket(collected: Collected, mode: Mode | None) -> None:
@@ -68,36 +117,90 @@ def refuse_socket(collected: Collected, mode: Mode | None) -> None:
     )
 
 
-def _handler(value: Any) -> str:
-    return f"handler {value.name}" if isinstance(value, RuntimeHandler) else ""
+def _wanted(collected: Collected) -> Iterator[tuple[Kind, str, str]]:
+    """Yield what providers want to define: its kind, its name, and the provider."""
+    for part in collected.parts:
+        if isinstance(part.value, RuntimeHandler):
+            yield "handler", part.value.name, part.owner.provider
+    for host in collected.hosts:
+        yield "hosts file", hosts_folder(host.value.registry), host.owner.provider
+    for socket in collected.sockets:
+        yield "CRI socket", "", socket.owner.provider
 
 
-def _registry(value: Any) -> str:
-    return f"hosts file {hosts_folder(value.registry)}"
-
-
-def _preferred(
-    items: tuple[Contribution[Any], ...],
-    thing: Callable[[Any], str],
-    prefer: Sequence[str],
-    notes: list[str],
-) -> tuple[Contribution[Any], ...]:
-    """Return what is left when each thing has one owner, where the operator prefers one."""
-    owners: dict[str, str] = {}
-    for item in items:
-        name, provider = thing(item.value), item.owner.provider
+def _left(collected: Collected, prefer: Sequence[str]) -> Iterator[Left]:
+    """Yield what providers have to leave to another, where the operator prefers one."""
+    owners: dict[tuple[Kind, str], str] = {}
+    for kind, name, provider in _wanted(collected):
         if provider in prefer:
-            present = owners.get(name, provider)
-            owners[name] = min(present, provider, key=prefer.index)
-    left = []
-    for item in items:
-        name, provider = thing(item.value), item.owner.provider
-        winner = owners.get(name, provider) if name else provider
-        if winner == provider:
-            left.append(item)
-        else:
-            notes.append(f"{name} of {provider} is left to {winner}: [node] prefer")
-    return tuple(left)
+            present = owners.get((kind, name), provider)
+            owners[kind, name] = min(present, provider, key=prefer.index)
+    for kind, name, provider in _wanted(collected):
+        winner = owners.get((kind, name), provider)
+        if winner != provider:
+            yield Left(provider, kind, name, winner)
+
+
+def _without(collected: Collected, left: Sequence[Left]) -> Collected:
+    """Return what is left of what was declared."""
+    gone = {(one.kind, one.name, one.provider) for one in left}
+    resting = _resting(collected, gone)
+    records = tuple(
+        replace(record, state="inactive", reason=_reason(record.name, left))
+        if record.state == "active" and record.name in resting
+        else record
+        for record in collected.records
+    )
+    lost: list[Contribution[Any]] = []
+    others: list[Contribution[Any]] = []
+    for part in collected.parts:
+        value, provider = part.value, part.owner.provider
+        gives_way = isinstance(value, RuntimeHandler) and ("handler", value.name, provider) in gone
+        (lost if gives_way else others).append(part)
+    return Collected(
+        records,
+        belongings.without(others, lost, resting),
+        tuple(
+            item
+            for item in _awake(collected.hosts, resting)
+            if ("hosts file", hosts_folder(item.value.registry), item.owner.provider) not in gone
+        ),
+        tuple(
+            item
+            for item in _awake(collected.sockets, resting)
+            if ("CRI socket", "", item.owner.provider) not in gone
+        ),
+        tuple(_awake(collected.profiles, resting)),
+        tuple(left),
+    )
+
+
+def _awake(items: Iterable[Contribution[T]], resting: Collection[str]) -> list[Contribution[T]]:
+    return [item for item in items if item.owner.provider not in resting]
+
+
+def _resting(collected: Collected, gone: Collection[tuple[Kind, str, str]]) -> set[str]:
+    """Return the providers that have nothing left to define or to extend; never the host's own."""
+    awake = {provider for *what, provider in _wanted(collected) if (*what, provider) not in gone}
+    awake |= {
+        part.owner.provider
+        for part in collected.parts
+        if isinstance(part.value, HandlerExtension)
+        and ("handler", part.value.handler, part.owner.provider) not in gone
+    }
+    return {provider for *_, provider in gone} - awake - {HOST}
+
+
+def _reason(provider: str, left: Iterable[Left]) -> str:
+    mine = [f"{one} is left to {one.winner}" for one in left if one.provider == provider]
+    return f"{'; '.join(mine)}: [node] prefer"
+
+
+def _answers_of(record: Record, kept: Collected) -> Answers:
+    def own(items: Iterable[Contribution[T]]) -> tuple[Contribution[T], ...]:
+        return tuple(item for item in items if item.owner.provider == record.name)
+
+    return Answers(own(kept.parts), own(kept.hosts), own(kept.sockets), own(kept.profiles))
 
 
 def _extends_something(part: Contribution[Any], defined: set[str], notes: list[str]) -> bool:

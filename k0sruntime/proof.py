@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from k0sruntime.contributions import Check
@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 
     from k0sruntime.compose import Handler
     from k0sruntime.node import Schema
+
+TOLD = ("name", "verdict", "detail", "remedy")
+"""What is recorded of a check."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,7 @@ def to_records(proofs: Iterable[Proven], at: str = "") -> tuple[dict[str, Any], 
             "handler": proof.handler,
             "seconds": round(proof.seconds, 3),
             "at": at,
-            **{key: value for key, value in asdict(proof.check).items() if key != "cgroup_driver"},
+            **{key: getattr(proof.check, key) for key in TOLD},
         }
         for proof in proofs
     )
@@ -59,7 +62,7 @@ def from_records(records: Iterable[Mapping[str, Any]]) -> tuple[Proven, ...]:
     return tuple(
         Proven(
             record["provider"],
-            Check(**{key: record[key] for key in ("name", "verdict", "detail", "remedy")}),
+            Check(**{key: record[key] for key in TOLD}),
             record["handler"],
             record["seconds"],
         )

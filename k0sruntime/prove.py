@@ -43,7 +43,7 @@ def target_of(composition: Composition) -> Target:
 
 def checks_of(prepared: Prepared) -> Checks:
     """Return the providers' own checks, of those whose contributions count."""
-    from k0sruntime.verify import provider_checks
+    from k0sruntime.own_checks import provider_checks
 
     counting = _counting(prepared)
     nodes = {
@@ -51,7 +51,7 @@ def checks_of(prepared: Prepared) -> Checks:
         for record in prepared.collected.records
         if record.name in counting and "post_start_check" in record.hooks
     }
-    return provider_checks(prepared.discovered.hooks, nodes)
+    return provider_checks(prepared.discovered.hooks, nodes, prepared.collected.left)
 
 
 def _counting(prepared: Prepared) -> set[str]:

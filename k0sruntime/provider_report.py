@@ -19,14 +19,22 @@ from k0sruntime.report import table
 from k0sruntime.settings_schema import fields
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from k0sruntime.contributions import Contribution
     from k0sruntime.records import Record
 
 
-def document(record: Record, contributions: Iterable[Contribution[Any]]) -> str:
-    """Return one provider as a JSON document."""
+def document(
+    record: Record, contributions: Iterable[Contribution[Any]], also: Sequence[Record] = ()
+) -> str:
+    """Return one provider as a JSON document.
+
+    Args:
+        record: the provider.
+        contributions: what it contributes to this node.
+        also: others of the same name; there is one document however many there are.
+    """
     from k0sruntime import documents
 
     return documents.dumps(
@@ -37,6 +45,7 @@ def document(record: Record, contributions: Iterable[Contribution[Any]]) -> str:
             remedy=record.remedy,
             distribution=record.distribution,
             version=record.version,
+            also=[other.origin for other in also],
             contract=_version(record.contract) or None,
             host_contract=_version(CONTRACT),
             going=list(record.going),
@@ -53,8 +62,10 @@ def document(record: Record, contributions: Iterable[Contribution[Any]]) -> str:
     )
 
 
-def text(record: Record, contributions: Iterable[Contribution[Any]]) -> str:
-    """Return one provider as a person reads it."""
+def text(
+    record: Record, contributions: Iterable[Contribution[Any]], also: Sequence[Record] = ()
+) -> str:
+    """Return one provider as a person reads it; the arguments are those of ``document``."""
     says = f"written for {_version(record.contract)}, " if record.contract else ""
     lines = [
         f"{record.name}: {record.summary}".rstrip(": "),
@@ -62,6 +73,7 @@ def text(record: Record, contributions: Iterable[Contribution[Any]]) -> str:
         f"state     {record.state}" + (f": {record.reason}" if record.reason else ""),
         *([f"do        {record.remedy}"] if record.remedy else []),
         f"from      {record.origin}",
+        *(f"          and {other.origin}" for other in also),
         f"contract  {says}this host has {_version(CONTRACT)}",
         *(f"          it {sentence}" for sentence in record.going),
         f"hooks     {', '.join(record.hooks) or 'none'}",

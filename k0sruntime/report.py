@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from k0sruntime import masking, toml
@@ -70,7 +69,14 @@ def plan_document(
             for installation in composition.installations
         ],
         warnings=[
-            documents.Warned(provider=part.owner.provider, **asdict(part.value))
+            documents.Warned(
+                provider=part.owner.provider,
+                name=part.value.name,
+                verdict=part.value.verdict,
+                detail=part.value.detail,
+                remedy=part.value.remedy,
+                cgroup_driver=part.value.cgroup_driver,
+            )
             for part in composition.warnings
         ],
         effective=[

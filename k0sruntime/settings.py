@@ -109,6 +109,28 @@ def is_kind(kind: object) -> bool:
     return isinstance(kind, type) and issubclass(kind, Settings)
 
 
+def is_path(kind: Any) -> bool:
+    """Tell whether a type is that of paths, such as ``pathlib.Path``; a file has a string there."""
+    return isinstance(kind, type) and hasattr(kind, "__fspath__")
+
+
+def _converted(value: Any, kind: Any) -> Any:
+    """Convert a table, an array or a value; that of a path is a string.
+
+    Raises:
+        msgspec.ValidationError: the first mistake.
+    """
+    return msgspec.convert(value, kind, dec_hook=_path)
+
+
+def _path(kind: Any, value: Any) -> Any:
+    if is_path(kind) and isinstance(value, str):
+        return kind(value)
+    if is_path(kind):
+        raise ValueError("Expected `str`")
+    raise NotImplementedError(kind)
+
+
 def unreadable(kind: Any) -> str:
     """Return why nothing can be converted to a kind, or an empty string.
 
@@ -133,7 +155,7 @@ def convert(file: SettingsFile, provider: str, kind: Any) -> Any:
     if not isinstance(table, dict):
         raise RefusedError(_no_table(file, provider))
     try:
-        return msgspec.convert(table, kind)
+        return _converted(table, kind)
     except msgspec.ValidationError:
         raise RefusedError(*_mistakes(_Place(file.path, provider), kind, table)) from None
 
@@ -168,7 +190,7 @@ class _Place:
 def _mistakes(place: _Place, kind: Any, value: Any) -> list[Problem]:
     """Return all that is wrong with a value; msgspec itself stops at the first mistake."""
     try:
-        msgspec.convert(value, kind)
+        _converted(value, kind)
     except msgspec.ValidationError as exc:
         reason = str(exc)
     else:

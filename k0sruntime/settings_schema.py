@@ -6,7 +6,10 @@ fields, so that nothing is written twice.
 
 from __future__ import annotations
 
+import copy
+import functools
 import json
+import operator
 import types
 import typing
 from dataclasses import dataclass
@@ -15,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from k0sruntime.described import described
-from k0sruntime.settings import Settings
+from k0sruntime.settings import Settings, is_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -44,18 +47,24 @@ class Field:
     words: str = ""
 
 
-def fields(kind: Any, way: str = "") -> list[Field]:
-    """Return all keys of a provider's settings, those of tables in it as well."""
+def fields(kind: Any, way: str = "", above: tuple[Any, ...] = ()) -> list[Field]:
+    """Return all keys of a provider's settings, those of tables in it as well.
+
+    Args:
+        kind: the settings' class, or what they are a table of.
+        way: the way to it.
+        above: classes whose tables it stands in: one of them again is told as a table.
+    """
     kind = _without_none(kind)
     if typing.get_origin(kind) is dict:
-        return fields(typing.get_args(kind)[1], f"{way}NAME.") if _tables(kind) else []
-    if not _is_struct(kind):
+        return fields(typing.get_args(kind)[1], f"{way}NAME.", above) if _tables(kind) else []
+    if not _is_struct(kind) or kind in above:
         return []
     told = described(kind)
     found: list[Field] = []
     for field in msgspec.structs.fields(kind):
         key = f"{way}{field.encode_name}"
-        inner = fields(field.type, f"{key}.")
+        inner = fields(field.type, f"{key}.", (*above, kind))
         text = told.get(field.name, "")
         found += inner or [Field(key, type_words(field.type), _default(field), text)]
     return found
@@ -73,26 +82,33 @@ def type_words(kind: Any) -> str:
         return f"array of {type_words(inner[0])}"
     if origin is dict or kind is dict or _is_struct(kind):
         return "table"
+    if is_path(kind):
+        return "string"
     plain = {str: "string", bool: "boolean", int: "integer", float: "number", Any: "any value"}
     return plain.get(kind, getattr(kind, "__name__", str(kind)))
 
 
 def schema(records: Iterable[Record]) -> dict[str, Any]:
-    """Return a JSON Schema of the settings file: a table for each provider."""
-    kinds = {record.name: record.settings or Settings for record in records}
+    """Return a JSON Schema of the settings file: a table for each provider.
+
+    Of one that is not active nothing is known but its name: its table may hold anything, as it may
+    for the host.
+    """
     tables: dict[str, Any] = {}
     parts: dict[str, Any] = {}
     for record in records:
-        try:
-            (table,), found = msgspec.json.schema_components([kinds[record.name]], ref_template=REF)
-        except TypeError:  # a type that JSON Schema does not have
-            table, found = {"type": "object"}, {}
+        if record.state != "active":
+            words = f"{record.state}: {record.reason}"
+            tables.setdefault(record.name, {"type": "object", "description": words})
+            continue
+        kind = record.settings or Settings
+        table, found = _components(kind)
         prefix = f"{record.name}."
         renamed = {f"{prefix}{name}": part for name, part in found.items()}
         tables[record.name] = _moved(table, prefix)
         parts |= {name: _moved(part, prefix) for name, part in renamed.items()}
-        for kind in _structs(kinds[record.name]):
-            _describe(parts.get(f"{prefix}{kind.__name__}"), kind)
+        for part in _structs(kind):
+            _describe(parts.get(f"{prefix}{part.__name__}"), part)
         if record.summary:
             tables[record.name] = {**tables[record.name], "description": record.summary}
     return {
@@ -127,26 +143,98 @@ def _describe(part: dict[str, Any] | None, kind: Any) -> None:
             entry["description"] = told[field.name]
 
 
-def _structs(kind: Any) -> Iterator[Any]:
-    """Yield all settings classes that a kind mentions."""
+def _structs(kind: Any, above: tuple[Any, ...] = ()) -> Iterator[Any]:
+    """Yield all settings classes that a kind mentions, but for those that it stands in."""
     if _is_struct(kind):
+        if kind in above:
+            return
         yield kind
         for field in msgspec.structs.fields(kind):
-            yield from _structs(field.type)
+            yield from _structs(field.type, (*above, kind))
     else:
         for inner in typing.get_args(kind):
-            yield from _structs(inner)
+            yield from _structs(inner, above)
+
+
+def _components(kind: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the schema of a settings class, and of the classes that it mentions by name."""
+    for told in (False, True):
+        try:
+            made = _told_in_toml(kind, {}) if told else kind
+            (table,), found = msgspec.json.schema_components(
+                [made], ref_template=REF, schema_hook=_schema_of
+            )
+        except TypeError:  # a default, or a type, that JSON Schema does not have
+            continue
+        return table, found
+    return {"type": "object"}, {}
+
+
+def _told_in_toml(kind: Any, made: dict[Any, Any]) -> Any:
+    """Return a kind whose defaults are as they stand in a file, such as a path as a string.
+
+    Args:
+        kind: the kind.
+        made: what was made of the classes before, ``None`` while one is being made.
+
+    Raises:
+        TypeError: a class holds itself.
+    """
+    if _is_struct(kind):
+        if kind not in made:
+            made[kind] = None
+            made[kind] = _told_class(kind, made)
+        if made[kind] is None:
+            raise TypeError(kind)
+        return made[kind]
+    origin, inner = typing.get_origin(kind), typing.get_args(kind)
+    if not inner or origin is typing.Literal:
+        return kind
+    told = tuple(one if one is ... else _told_in_toml(one, made) for one in inner)
+    return functools.reduce(operator.or_, told) if origin is types.UnionType else origin[told]
+
+
+def _told_class(kind: Any, made: dict[Any, Any]) -> Any:
+    fields = msgspec.structs.fields(kind)
+    told: list[Any] = []
+    for field in fields:
+        inner = _told_in_toml(field.type, made)
+        if field.required:
+            told.append((field.name, inner))
+            continue
+        value = _value(field)
+        mutable = isinstance(value, list | dict) and value
+        default = msgspec.field(default_factory=functools.partial(copy.copy, value))
+        told.append((field.name, inner, default if mutable else value))
+    return msgspec.defstruct(
+        kind.__name__,
+        told,
+        rename={field.name: field.encode_name for field in fields},
+        forbid_unknown_fields=kind.__struct_config__.forbid_unknown_fields,
+        kw_only=True,
+    )
+
+
+def _schema_of(kind: Any) -> dict[str, Any]:
+    """Return the schema of a type that msgspec does not know."""
+    if is_path(kind):
+        return {"type": "string"}
+    raise NotImplementedError(kind)
 
 
 def _default(field: Any) -> str:
     if field.required:
         return REQUIRED
+    value = _value(field)
+    return "-" if value is None else json.dumps(value, ensure_ascii=False)
+
+
+def _value(field: Any) -> Any:
+    """Return a default as it would stand in a file."""
     value = field.default
     if value is msgspec.NODEFAULT:
         value = field.default_factory()
-    if value is None:
-        return "-"
-    return json.dumps(msgspec.to_builtins(value), ensure_ascii=False)
+    return msgspec.to_builtins(value, enc_hook=str)
 
 
 def _is_struct(kind: Any) -> bool:

@@ -13,15 +13,14 @@ from k0sruntime import coherence, masking
 from k0sruntime.compose import schema as schema_
 from k0sruntime.compose.layers import leaves
 from k0sruntime.contributions import Check
-from k0sruntime.errors import CRIError, ProviderError
+from k0sruntime.errors import CRIError
 from k0sruntime.proof import Proven, Target, failures
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from k0sruntime.compose import Handler
     from k0sruntime.cri import CRI
-    from k0sruntime.hooks import Hooks
     from k0sruntime.node import Node
 
 ANSWER_SECONDS = 2.0
@@ -49,28 +48,6 @@ def verify(
     own = [proof for check in checks for proof in check(cri)]
     proofs += _coherence(target, node, cri, own)
     return [*proofs, *(proof for proof in own if not proof.check.cgroup_driver)]
-
-
-def provider_checks(
-    hooks: Hooks, nodes: Mapping[str, Node[Any]]
-) -> list[Callable[[CRI], list[Proven]]]:
-    """Return the ``post_start_check`` of every given provider, contained and bounded."""
-
-    def bind(provider: str, node: Node[Any]) -> Callable[[CRI], list[Proven]]:
-        def run(cri: CRI) -> list[Proven]:
-            started = time.monotonic()
-            try:
-                found = hooks.post_start_check(provider, node, cri)
-            except ProviderError as exc:
-                detail = exc.problems[0].message
-                check = Check(name="its own check", verdict="unknown", detail=detail)
-                return [Proven(provider, check, seconds=time.monotonic() - started)]
-            seconds = time.monotonic() - started
-            return [Proven(provider, item.value, seconds=seconds) for item in found]
-
-        return run
-
-    return [bind(provider, node) for provider, node in nodes.items()]
 
 
 def _ready(cri: CRI) -> Iterator[Proven]:

@@ -81,6 +81,44 @@ def test_a_name_without_effect_is_told_with_the_nearest(
     assert "[node] without gvisr has no effect" in said
 
 
+def test_a_preference_for_nobody_is_told_with_the_nearest(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = states(tmp_path, capsys, 'prefer = ["mirors", "node", "gvisor"]\n')["said"]
+    assert (
+        '[node] prefer mirors has no effect: no such provider is installed. Did you mean "mirrors"?'
+        in said
+    )
+    assert said.count("has no effect") == 1, "the host's own may be preferred"
+
+
+def test_providers_tells_whose_handler_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("acme", "bcme"):
+        info = tmp_path / f"site/prefer_{name}-1.0.dist-info"
+        info.mkdir(parents=True)
+        code = "from k0sruntime import RuntimeHandler\ndef contribute_dropin(node):\n    yield RuntimeHandler(name='fast')\n"
+        (tmp_path / f"site/prefer_{name}.py").write_text(code)
+        (info / "METADATA").write_text(
+            f"Metadata-Version: 2.1\nName: prefer-{name}\nVersion: 1.0\n"
+        )
+        (info / "entry_points.txt").write_text(f"[k0sruntime]\n{name} = prefer_{name}\n")
+    monkeypatch.syspath_prepend(str(tmp_path / "site"))
+    path = tmp_path / "node/etc/k0sruntime/config.toml"
+    path.parent.mkdir(parents=True)
+    path.write_text(NODE + 'prefer = ["bcme"]\n')
+    seen = {}
+    for name in ("acme", "bcme"):
+        assert run(["providers", name, "--sandbox", str(tmp_path / "node"), "--json"]) == 0
+        document = json.loads(capsys.readouterr().out)
+        seen[name] = document["state"], document["reason"], len(document["contributions"])
+    assert seen == {
+        "acme": ("inactive", "handler fast is left to bcme: [node] prefer", 0),
+        "bcme": ("active", "", 1),
+    }
+
+
 def test_one_that_is_left_out_is_not_imported(tmp_path: Path) -> None:
     import subprocess
     import sys

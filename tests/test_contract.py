@@ -11,8 +11,22 @@ from typing import Any
 
 import pytest
 
-from k0sruntime import CRISocket, DropIn, HandlerExtension, Host, HostsFile, RuntimeHandler
-from k0sruntime.collect import Collected, refuse_broken
+from k0sruntime import (
+    Binary,
+    Check,
+    ConfigFile,
+    CRISocket,
+    Download,
+    DropIn,
+    HandlerExtension,
+    Host,
+    HostsFile,
+    JSONKeys,
+    KubeletProfile,
+    RuntimeHandler,
+)
+from k0sruntime.__about__ import CONTRACT, CONTRACT_SINCE
+from k0sruntime.collect import Collected, Left, refuse_broken
 from k0sruntime.compose import schema
 from k0sruntime.contributions import Contribution, Owner
 from k0sruntime.discovery import discover
@@ -22,9 +36,11 @@ from k0sruntime.hooks import Hooks, InvalidProviderError
 from k0sruntime.hookspecs import HOOKS, Provider
 from k0sruntime.node import Paths
 from k0sruntime.node_provider import NodeSettings
-from k0sruntime.precedence import settle
+from k0sruntime.own_checks import provider_checks
+from k0sruntime.precedence import counted, settle
+from k0sruntime.prove import checks_of
 from k0sruntime.records import Record
-from k0sruntime.testing import LINES, compose, make_node, texts
+from k0sruntime.testing import LINES, MadeUpCRI, compose, make_node, texts
 
 ROOT = Path(__file__).parent.parent
 CODE = """
@@ -189,6 +205,157 @@ def test_the_operator_says_whose_hosts_file_and_socket_count_and_is_told_what_is
     )
 
 
+def settled(*prefer: str, **provided: list[Any]) -> Collected:
+    records = tuple(Record(name, name, "1", "active") for name in provided)
+    parts = tuple(by(name, value) for name, values in provided.items() for value in values)
+    return settle(Collected(records, parts), list(prefer))[0]
+
+
+def of(found: Collected, provider: str) -> list[Any]:
+    return [part.value for part in found.parts if part.owner.provider == provider]
+
+
+FAST = RuntimeHandler(name="fast", options={"BinaryName": "/b"})
+LOSER = [
+    RuntimeHandler(name="fast", options={"ConfigPath": "/etc/k0s/k0sruntime/acme/fast.toml"}),
+    ConfigFile(name="fast.toml", content="x"),
+    Binary(name="acme", installed="/usr/bin/acme"),
+    DropIn(runtime={"enable_cdi": True}),
+    JSONKeys(path="/etc/docker/daemon.json", keys={"a": 1}),
+    Check(name="old kernel", verdict="warn"),
+]
+
+
+def test_a_provider_that_has_left_all_its_handlers_to_others_rests_with_all_it_declared() -> None:
+    profile = by("acme", KubeletProfile(name="acme", values={}))
+    records = tuple(Record(name, name, "1", "active") for name in ("acme", "bcme"))
+    parts = (*(by("acme", value) for value in LOSER), by("bcme", FAST))
+    found, _ = settle(Collected(records, parts, profiles=(profile,)), ["bcme"])
+    assert [part.owner.provider for part in found.parts] == ["bcme"]
+    assert found.profiles == ()
+    assert [(r.name, r.state, r.reason) for r in found.records] == [
+        ("acme", "inactive", "handler fast is left to bcme: [node] prefer"),
+        ("bcme", "active", ""),
+    ]
+
+
+def test_one_that_keeps_a_handler_loses_what_belongs_to_the_other_alone() -> None:
+    slow = RuntimeHandler(name="slow", programs=["/usr/bin/acme", "/usr/bin/both"])
+    fast = RuntimeHandler(
+        name="fast",
+        options={"ConfigPath": "/etc/k0s/k0sruntime/acme/fast.toml"},
+        programs=["/usr/bin/quick", "/usr/bin/both"],
+    )
+    kept = [
+        slow,
+        ConfigFile(name="unnamed.toml", content="x"),
+        Binary(name="acme", installed="/usr/bin/acme"),
+        Binary(name="both", installed="/usr/bin/both"),
+        HandlerExtension(handler="slow", snapshotter="x"),
+        DropIn(runtime={"enable_cdi": True}),
+        Check(name="old kernel", verdict="warn", handler="slow"),
+    ]
+    lost = [
+        fast,
+        ConfigFile(name="fast.toml", content="program = '/usr/bin/quick'"),
+        Binary(name="quick", installed="/usr/bin/quick"),
+        HandlerExtension(handler="fast", snapshotter="x"),
+        Check(name="old kernel", verdict="warn", handler="fast"),
+    ]
+    found = settled("bcme", acme=[*lost, *kept], bcme=[FAST])
+    assert of(found, "acme") == kept
+    assert {record.state for record in found.records} == {"active"}
+
+
+def test_a_program_that_is_fetched_goes_with_the_handler_that_names_it() -> None:
+    node = make_node("acme", None)
+    there = {"x86_64": Download(url="/srv/quick", sha512="0" * 128)}
+    quick = Binary(name="quick", version="1", downloads=there)
+    fast = RuntimeHandler(name="fast", programs=[node.binary_file(quick)])
+    found = settled("bcme", acme=[fast, quick, RuntimeHandler(name="slow")], bcme=[FAST])
+    assert of(found, "acme") == [RuntimeHandler(name="slow")]
+
+
+def test_one_that_extends_anothers_handler_goes_on_doing_so() -> None:
+    extension = HandlerExtension(handler="runc", snapshotter="x")
+    found = settled("bcme", acme=[RuntimeHandler(name="fast"), extension], bcme=[FAST])
+    assert of(found, "acme") == [extension]
+
+
+def test_the_hosts_own_needs_stay_whoever_has_the_handler() -> None:
+    need = DropIn(runtime={"restrict_oom_score_adj": True})
+    found = settled("bcme", node=[RuntimeHandler(name="fast"), need], bcme=[FAST])
+    assert of(found, "node") == [need]
+
+
+LEFT = (Left("acme", "handler", "fast", "bcme"), Left("acme", "hosts file", "r.io_5000_", "bcme"))
+
+
+@pytest.mark.parametrize(
+    ("about", "asked", "verdict"),
+    [
+        ({"handler": "fast"}, {"fast"}, None),
+        ({"registry": "r.io:5000"}, set(), None),
+        ({"handler": "slow"}, {"fast", "slow"}, "fail"),
+        ({"registry": "docker.io"}, set(), "fail"),
+        ({}, {"slow"}, "fail"),
+        ({}, {"fast"}, "unknown"),
+    ],
+)
+def test_a_verdict_about_what_is_anothers_does_not_count(
+    about: dict[str, str], asked: set[str], verdict: str | None
+) -> None:
+    found = counted(Check(name="x", verdict="fail", **about), LEFT, asked)
+    assert (found.verdict if found else None) == verdict
+    if verdict == "unknown":
+        assert found is not None
+        assert found.detail == "(it may be about the handler fast, which is bcme's)"
+
+
+class TwoHandlers:
+    """An older provider, whose verdicts do not say which handler they are about."""
+
+    def contribute_dropin(self, node: Any) -> Any:
+        return [RuntimeHandler(name="fast"), RuntimeHandler(name="slow")]
+
+    def post_start_check(self, node: Any, cri: Any) -> Any:
+        assert cri.handlers() is not None, "it is a CRI like any other"
+        for handler in ("fast", "slow"):
+            cri.run_in_sandbox(handler, "probe:1", ["uname"])
+            yield Check(name=f"a container under {handler}", verdict="fail", handler=self.says)
+
+    says = ""
+
+
+@pytest.mark.parametrize("left", [LEFT, ()])
+def test_the_proof_asks_what_a_check_ran_under_anothers_handler(left: tuple[Left, ...]) -> None:
+    hooks = Hooks()
+    hooks.register(Record("acme", "acme", "1", "active"), TwoHandlers())
+    (check,) = provider_checks(hooks, {"acme": make_node("acme", None)}, left)
+    found = [proof.check.verdict for proof in check(MadeUpCRI())]  # type: ignore[arg-type]
+    assert found == (["unknown", "unknown"] if left else ["fail", "fail"])
+
+
+def test_the_proof_asks_a_provider_that_rests_nothing() -> None:
+    others = {"acme": (provider(*LOSER), None), "bcme": (provider(FAST), None)}
+    found = settled(
+        "bcme", **{name: list(p.contribute_dropin(None)) for name, (p, _) in others.items()}
+    )
+    records = tuple(replace(r, hooks=("post_start_check",)) for r in found.records)
+    hooks = Hooks()
+    for record in records:
+        hooks.register(record, TwoHandlers())
+    prepared: Any = SimpleNamespace(
+        collected=replace(found, records=records),
+        composition=SimpleNamespace(mode="standalone"),
+        node=make_node("", None),
+        settings={},
+        discovered=SimpleNamespace(hooks=hooks),
+    )
+    proofs = [proof for check in checks_of(prepared) for proof in check(MadeUpCRI())]  # type: ignore[arg-type]
+    assert {proof.provider for proof in proofs} == {"bcme"}
+
+
 def test_without_a_word_of_the_operator_nothing_is_left_out() -> None:
     sockets = tuple(by(name, CRISocket(url=f"unix:///{name}")) for name in ("acme", "bcme"))
     assert settle(Collected(sockets=sockets), []) == (Collected(sockets=sockets), ())
@@ -262,3 +429,7 @@ def test_the_docs_say_what_is_stable_and_name_every_hook() -> None:
     text = (ROOT / "docs/vendors.md").read_text()
     for word in (*HOOKS, "contract = (1, 0)", "optional_hooks", "HandlerExtension", "prefer"):
         assert word in text, word
+    major, minor = CONTRACT
+    assert f"| {major}.{minor} | {CONTRACT_SINCE} |" in text, (
+        "which distribution has which contract"
+    )

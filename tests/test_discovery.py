@@ -299,6 +299,7 @@ def test_every_way_to_require_another_host_is_read(site: Site, requires: str) ->
 @pytest.mark.parametrize(
     "requires",
     [
+        "k0sruntime>=0.1",
         "k0sruntime>=0.1,<1",
         "k0sruntime<1,>=0.1",
         "k0sruntime",

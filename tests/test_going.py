@@ -135,6 +135,57 @@ def test_the_conformance_kit_gives_notice_and_fails_where_warnings_are_errors(si
         assert "FutureWarning: provider 'acme' uses Node.kvm, which goes with" in done.stdout
 
 
+NODE_IN_HAND = """
+import copy
+import dataclasses
+import threading
+
+from k0sruntime import DropIn, Provider
+
+class Acme(Provider):
+    def contribute_dropin(self, node):
+        {does}
+        yield DropIn(tables={{"acme": {{"x": 1}}}})
+
+provider = Acme()
+"""
+TAKES_ALL = {
+    "a copy with another field": "dataclasses.replace(node, arch='aarch64')",
+    "a copy": "copy.copy(node)",
+    "a comparison": "assert node == copy.copy(node)",
+    "a look at it": "repr(node)",
+}
+
+
+@pytest.mark.parametrize("does", TAKES_ALL)
+def test_what_takes_the_whole_node_reads_no_field_of_it(
+    site: Path, does: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (site / "site/going_acme.py").write_text(NODE_IN_HAND.format(does=TAKES_ALL[does]))
+    monkeypatch.setattr(going, "GOING", goes("Node.kvm", "Node.os_release"))
+    assert said(site, capsys)["going"] == []
+
+
+def test_a_read_in_a_thread_of_the_providers_own_is_told_in_its_name(
+    site: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    does = "one = threading.Thread(target=lambda: node.kvm); one.start(); one.join()"
+    (site / "site/going_acme.py").write_text(NODE_IN_HAND.format(does=does))
+    monkeypatch.setattr(going, "GOING", goes("Node.kvm"))
+    with pytest.warns(FutureWarning, match="provider 'acme' uses Node.kvm"):
+        assert len(said(site, capsys)["going"]) == 1
+
+
+def test_a_watched_node_is_the_same_node(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(going, "GOING", goes("Node.kvm"))
+    node = make_node("acme", None)
+    one, two = (going.watched(node, going.Uses("acme")) for _ in range(2))
+    assert one == node == two
+    assert node == one == two
+    assert one != make_node("bcme", None)
+    assert repr(one) == repr(node)
+
+
 def kit(site: Path, *more: str) -> subprocess.CompletedProcess[str]:
     options = ["--k0sruntime-conformance", "--k0sruntime-provider=acme", "--k0sruntime-containerd="]
     return subprocess.run(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -367,3 +368,36 @@ def test_what_a_contribution_brings_along_fails_in_its_providers_name(
         asked(acme=dropin(fussy))
     (problem,) = failed.value.problems
     assert "provider 'acme' failed in contribute_dropin: ZeroDivisionError" in problem.message
+
+
+class ByKeyword:
+    """Hooks whose arguments pluggy would never give."""
+
+    def contribute_dropin(self, *, node: Any) -> Any:
+        return []
+
+
+class ByKeywordWithDefault:
+    def post_start_check(self, node: Any, *, cri: Any = None) -> Any:
+        return []
+
+
+class OwnKeyword:
+    def contribute_dropin(self, node: Any, *, _cache: Any = None) -> Any:
+        return []
+
+
+@pytest.mark.parametrize(
+    ("plugin", "told"),
+    [
+        (ByKeyword(), "contribute_dropin takes node by keyword only; write its arguments without"),
+        (ByKeywordWithDefault(), "post_start_check takes cri by keyword only"),
+    ],
+)
+def test_an_argument_that_can_only_be_given_by_keyword_is_refused(plugin: Any, told: str) -> None:
+    with pytest.raises(InvalidProviderError, match=re.escape(told)):
+        registered(acme=plugin)
+
+
+def test_a_keyword_of_the_providers_own_is_its_own_affair() -> None:
+    assert registered(acme=OwnKeyword()).contribute_dropin("acme", make_node("acme", None)) == []

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from k0sruntime import masking
+from k0sruntime import RuntimeHandler, masking
 from k0sruntime.compose import Composition, DesiredFile
 from k0sruntime.errors import ConflictError, RefusedError
 from k0sruntime.plan import (
@@ -21,6 +22,7 @@ from k0sruntime.plan import (
     refuse_other_hands,
 )
 from k0sruntime.report import plan_text
+from k0sruntime.testing import compose, make_node
 
 FILE = DesiredFile("/etc/a.toml", b"new\n", "acme")
 EFFECTIVE = {"plugins": {"p": {"k": 1}}}
@@ -287,3 +289,36 @@ def test_an_operators_hosts_file_survives_up_and_down(
     assert run(["up", "--sandbox", str(tmp_path)]) in (3, 5), capsys.readouterr().err
     assert theirs.read_text() == 'server = "https://their.own"\n'
     assert str(theirs) in capsys.readouterr().err
+
+
+def managed(line: str, **options: Any) -> Composition:
+    node = make_node("acme", None, line=line, mode="managed")
+    acme = SimpleNamespace(
+        contribute_dropin=lambda node: [RuntimeHandler(name="fast", options=options)]
+    )
+    own = b'version = %d\n[proxy_plugins.x]\ntype = "snapshot"\n' % (2 if line == "1.35" else 3)
+    return compose(acme, node, dropins={"other.toml": own})
+
+
+def lying_there(composition: Composition | None) -> Observed:
+    if composition is None:
+        return Observed()
+    files = {file.path: FileState(file.content, file.mode) for file in composition.files}
+    known = {
+        file.path: OwnedFile(digest(file.content), "acme", 0o644) for file in composition.files
+    }
+    return Observed(files, Ledger(3, known))
+
+
+@pytest.mark.parametrize("line", ["1.35", "1.36"])
+def test_where_k0s_runs_containerd_the_keys_are_what_changes_in_its_files(line: str) -> None:
+    first, second = managed(line, A=1), managed(line, A=2)
+    none = Composition("managed", first.schema, first.scheme)
+    new = [str(key) for key in plan(first, lying_there(None)).keys]
+    assert any("runtimes.fast.options.A = 1" in key for key in new)
+    assert not any("proxy_plugins" in key for key in new), "another hand's is loaded already"
+    assert plan(first, lying_there(first)).keys == ()
+    (key,) = plan(second, lying_there(first)).keys
+    assert str(key).endswith("runtimes.fast.options.A: 1 -> 2")
+    gone = [str(key) for key in plan(none, lying_there(first)).keys]
+    assert any(key.startswith("- ") and "runtimes.fast.options.A = 1" in key for key in gone)

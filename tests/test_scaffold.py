@@ -11,9 +11,12 @@ from pathlib import Path
 import pytest
 
 from k0sruntime import toml
+from k0sruntime.__about__ import CONTRACT, CONTRACT_SINCE, __version__
 from k0sruntime.cli.main import run
 from k0sruntime.errors import UsageError
-from k0sruntime.scaffold import files, scaffold
+from k0sruntime.scaffold import TAKEN, files, scaffold
+
+ROOT = Path(__file__).parent.parent
 
 
 def test_a_name_is_enough() -> None:
@@ -43,9 +46,14 @@ def test_a_shim_may_be_named_by_its_type_or_its_file(shim: str) -> None:
         (("Acme",), "'Acme' cannot be the name of a provider"),
         (("",), "'' cannot be the name of a provider"),
         (("../acme",), "cannot be the name of a provider"),
-        (("class",), "'class' cannot be the name of a provider"),
+        (("1acme",), "'1acme' cannot be the name of a provider"),
+        (("acme-",), "'acme-' cannot be the name of a provider"),
+        (("gvisor",), "'gvisor' cannot be the name of a provider"),
+        (("k0sruntime-mirrors",), "'mirrors' cannot be the name of a provider"),
         (("node",), "'node' cannot be the name of a provider"),
         (("acme", "A_B"), "'A_B' cannot be the name of a handler"),
+        (("runc",), "'runc' cannot be the name of a handler"),
+        (("acme", "runc"), "'runc' cannot be the name of a handler"),
         (("acme", "a", "runc"), "'runc' cannot be the name of a shim"),
         (("acme", "a", "", "/bin/acme"), "'/bin/acme' cannot be the name of a program"),
     ],
@@ -55,6 +63,87 @@ def test_what_cannot_be_a_name_is_refused(arguments: tuple[str, ...], told: str)
         scaffold(*arguments)
     assert told in str(refused.value)
     assert refused.value.problems[0].remedy
+
+
+def test_what_is_wrong_with_a_name_is_said() -> None:
+    for name, told in (
+        ("1acme", "Begin with a lower-case letter"),
+        ("acme-", "the last is no dash"),
+        ("gvisor", "k0sruntime-gvisor has it already"),
+        ("runc", "containerd's own; name another with --handler"),
+    ):
+        with pytest.raises(UsageError) as refused:
+            scaffold(name)
+        assert told in refused.value.problems[0].remedy
+
+
+def test_the_names_that_are_taken_are_those_of_the_providers_that_share_our_version() -> None:
+    folders = {path.parent.name for path in ROOT.glob("plugins/*/pyproject.toml")}
+    assert set(TAKEN) == folders
+
+
+ODD = ("none", "check", "runtime-handler", "value-error", "provider", "class", "a--b", "runc")
+"""Words of Python's, names of what a provider imports, and what is odd about a name by itself."""
+
+
+def test_whatever_the_name_its_tests_and_the_conformance_kit_are_green(tmp_path: Path) -> None:
+    """All of them in one run; what needs a containerd is left out."""
+    for name in ODD:
+        made = scaffold(name, handler="my-runc" if name == "runc" else "")
+        folder = tmp_path / made.distribution
+        info = folder / f"{made.module}-1.0.dist-info"
+        info.mkdir(parents=True)
+        metadata = f"Metadata-Version: 2.1\nName: {made.distribution}\nVersion: 1.0\n"
+        points = f"[k0sruntime]\n{name} = {made.module}:provider\n"
+        for path, text in {
+            **files(made),
+            f"{info.name}/METADATA": metadata,
+            f"{info.name}/entry_points.txt": points,
+        }.items():
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            (folder / path).write_text(text)
+    folders = sorted(tmp_path.iterdir())
+    options = ["--k0sruntime-conformance", "--k0sruntime-containerd=", "--import-mode=importlib"]
+    options += [f"--k0sruntime-provider={name}" for name in ODD]
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *options, "--rootdir=."]
+        + [str(folder / "tests") for folder in folders],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(map(str, folders))},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+    assert f"{len(ODD)} skipped" in done.stdout, "the runs with a containerd, and nothing else"
+
+
+def test_a_host_1_0_takes_what_was_written_for_its_contract() -> None:
+    """The distribution's version and the contract's are two clocks; the contract alone decides."""
+    from packaging.requirements import Requirement
+
+    found = files(scaffold("acme"))["pyproject.toml"]
+    project = toml.load(found.encode(), "pyproject.toml")["project"]
+    required = [*project["dependencies"], *project["optional-dependencies"]["testing"]]
+    for line in required:
+        specifier = Requirement(line).specifier
+        assert __version__ in specifier
+        assert {"1.0", "2.0"} <= set(specifier.filter(["0.0.9", "1.0", "2.0"]))
+        assert "0.0.9" not in specifier
+    assert f"contract = {CONTRACT}" in files(scaffold("acme"))["k0sruntime_acme/provider.py"]
+
+
+@pytest.mark.parametrize(
+    "path",
+    sorted(ROOT.glob("*/*/k0sruntime_*/provider.py"))
+    + sorted(ROOT.glob("examples/vendors/*/*/provider.py")),
+    ids=lambda path: path.parent.name,
+)
+def test_our_own_providers_keep_to_the_same_rule(path: Path) -> None:
+    assert f"    contract = {CONTRACT}\n" in path.read_text()
+    project = toml.load((path.parents[1] / "pyproject.toml").read_bytes(), "p")["project"]
+    (line,) = [one for one in project["dependencies"] if one.startswith("k0sruntime")]
+    assert line == f"k0sruntime>={CONTRACT_SINCE}"
 
 
 def test_every_file_is_complete_and_its_python_is_valid() -> None:

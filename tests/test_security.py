@@ -25,7 +25,9 @@ from k0sruntime import (
 )
 from k0sruntime.cli.main import run
 from k0sruntime.errors import ProviderError, RefusedError
-from k0sruntime.testing import compose, make_node
+from k0sruntime.node import Paths
+from k0sruntime.node_provider import NodeSettings
+from k0sruntime.testing import MadeUpFiles, compose, make_node
 
 
 def provider(hook: Any, **more: Any) -> Any:
@@ -72,6 +74,104 @@ def test_keys_for_other_programs_files_reach_neither_k0s_nor_another_provider(pa
     with pytest.raises(RefusedError, match="provider 'acme' wants keys in a file below") as refused:
         compose(hook, make_node("acme", None, mode="managed"))
     assert refused.value.problems[0].place == path
+
+
+ANYBODYS = [
+    "/etc/cni/net.d/00-acme.conflist",
+    "/var/lib/kubelet/config.yaml",
+    "/etc/ld.so.preload",
+    "/etc/cron.d/acme",
+    "/etc/docker/key.json",
+    "/etc/acme.json",
+]
+
+
+def keys_in(*paths: str) -> Any:
+    return provider(lambda node: [JSONKeys(path=path, keys={"a": 1}) for path in paths])
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_no_file_of_another_program_is_made_or_changed_without_a_word(there: bool) -> None:
+    files = MadeUpFiles(dict.fromkeys(ANYBODYS, "{}") if there else {})
+    with pytest.raises(RefusedError) as refused:
+        compose(keys_in(*ANYBODYS), make_node("acme", None, mode="managed", files=files))
+    assert [problem.place for problem in refused.value.problems] == ANYBODYS, "all at once"
+    problem = refused.value.problems[0]
+    assert problem.culprit.startswith("acme (")
+    assert f'[node] json_files = ["{ANYBODYS[0]}"]' in problem.remedy
+    assert "--without acme" in problem.remedy
+
+
+def test_dockers_file_may_hold_keys_for_a_known_reason() -> None:
+    from k0sruntime.json_keys import KNOWN
+
+    assert list(KNOWN) == ["/etc/docker/daemon.json"]
+    assert all(len(reason.split()) > 3 for reason in KNOWN.values())
+    made = compose(keys_in(*KNOWN), make_node("acme", None, mode="managed"))
+    assert [file.path for file in made.files if file.edited] == list(KNOWN)
+
+
+@pytest.mark.parametrize(
+    ("let", "path"),
+    [
+        ("/etc/acme.json", "/etc/acme.json"),
+        ("/etc/acme/", "/etc/acme/deep/x.json"),
+    ],
+)
+def test_the_operator_lets_providers_put_keys_into_a_file_or_a_folder(let: str, path: str) -> None:
+    node = make_node("acme", None, mode="managed", json_files=(let,))
+    made = compose(keys_in(path), node)
+    assert [file.path for file in made.files if file.edited] == [path]
+    with pytest.raises(RefusedError):
+        compose(keys_in(f"{let.rstrip('/')}2"), node)
+
+
+def test_the_operators_word_opens_no_file_of_k0s_or_of_ours() -> None:
+    node = make_node("acme", None, mode="managed", json_files=("/etc/k0s/", "/var/"))
+    for path in ("/etc/k0s/containerd.toml", "/var/lib/k0sruntime/ledger.json"):
+        with pytest.raises(RefusedError, match="wants keys in a file below"):
+            compose(keys_in(path), node)
+
+
+def test_a_sandbox_is_nobody_elses() -> None:
+    node = make_node("acme", None, paths=Paths.in_sandbox("/t"))
+    assert [f.path for f in compose(keys_in("/t/etc/x.json"), node).files if f.edited]
+    with pytest.raises(RefusedError):
+        compose(keys_in("/tt/x.json"), node)
+
+
+@pytest.mark.parametrize("let", ["acme.json", "/", "/etc/../x", ""])
+def test_what_the_operator_lets_is_a_path(let: str) -> None:
+    with pytest.raises(ValueError, match="a name in json_files must be an absolute path"):
+        NodeSettings(json_files=[let])
+
+
+def test_the_word_stands_in_the_settings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The whole way: refused with a remedy, and done once the remedy is followed."""
+    info = tmp_path / "site/keys_acme-1.0.dist-info"
+    info.mkdir(parents=True)
+    target = tmp_path / "other/acme.json"
+    code = (
+        "from k0sruntime import JSONKeys\n"
+        f"def contribute_dropin(node):\n    yield JSONKeys(path={str(target)!r}, keys={{'a': 1}})\n"
+    )
+    (tmp_path / "site/keys_acme.py").write_text(code)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: acme-keys\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[k0sruntime]\nacme = keys_acme\n")
+    monkeypatch.syspath_prepend(str(tmp_path / "site"))
+    settings = tmp_path / "node/etc/k0sruntime/config.toml"
+    settings.parent.mkdir(parents=True)
+    node = '[node]\nmode = "managed"\nk0s = "1.36"\n'
+    settings.write_text(node)
+    command = ["up", "--json", "--sandbox", str(tmp_path / "node"), "--dry-run"]
+    assert run(command) == 3
+    (problem,) = json.loads(capsys.readouterr().out)["problems"]
+    line = problem["remedy"].partition("[node] ")[2].partition(";")[0]
+    settings.write_text(f"{node}{line}\n")
+    assert run(command) == 0
+    assert not target.parent.exists()
 
 
 def endless(node: Any) -> Any:

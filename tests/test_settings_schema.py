@@ -3,17 +3,48 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
+import msgspec
 import pytest
+from jsonschema import Draft202012Validator, ValidationError
 
-from k0sruntime import Settings
+from k0sruntime import Settings, toml
 from k0sruntime.cli.main import run
+from k0sruntime.discovery import discover
+from k0sruntime.errors import RefusedError
 from k0sruntime.records import Record
+from k0sruntime.settings import SettingsFile, convert
 from k0sruntime.settings_schema import REQUIRED, fields, schema
+from tests.docs.blocks import blocks, pages
 
 ROOT = Path(__file__).parent.parent
+
+
+class Rule(Settings, frozen=True):
+    """Settings that hold themselves."""
+
+    name: str = ""
+    """What it is called."""
+    children: list[Rule] = []
+    otherwise: Rule | None = None
+    by_name: dict[str, Rule] = {}
+
+
+class Deep(Settings, frozen=True):
+    way: Path = Path("/deep")
+    """How to get there."""
+
+
+class Placed(Settings, frozen=True):
+    binary: Path = Path("/usr/bin/acme")
+    """Where it is."""
+    more: list[Path] = []
+    one: Deep | None = None
+    two: Deep | None = None
+    at: dict[str, Path] = msgspec.field(default_factory=lambda: {"a": Path("/a")})
 
 
 class Inner(Settings, frozen=True):
@@ -85,6 +116,139 @@ def test_a_type_that_json_schema_does_not_have_spoils_nothing() -> None:
 
     made = schema([Record("a", "a", "1", "active", settings=Odd)])
     assert made["properties"]["a"] == {"type": "object"}
+
+
+def test_settings_that_hold_themselves_are_told_once() -> None:
+    found = {field.key: field.type for field in fields(Rule)}
+    assert found == {
+        "name": "string",
+        "children": "array of table",
+        "otherwise": "table",
+        "by_name": "table",
+    }
+    made = schema([Record("a", "a", "1", "active", settings=Rule)])
+    rule = made["$defs"]["a.Rule"]["properties"]
+    assert rule["children"]["items"] == {"$ref": "#/$defs/a.Rule"}
+    assert rule["name"]["description"] == "What it is called."
+    deep = {"a": {"children": [{"by_name": {"x": {"otherwise": {"name": "y"}}}}]}}
+    Draft202012Validator(made).validate(deep)
+    with pytest.raises(ValidationError, match="'nam': 'y'"):
+        Draft202012Validator(made).validate({"a": {"otherwise": {"nam": "y"}}})
+    assert (
+        convert(SettingsFile("c", deep), "a", Rule).children[0].by_name["x"].otherwise.name == "y"
+    )
+
+
+def test_a_path_is_a_string_in_the_file() -> None:
+    found = {field.key: (field.type, field.default) for field in fields(Placed)}
+    assert found == {
+        "binary": ("string", '"/usr/bin/acme"'),
+        "more": ("array of string", "[]"),
+        "one.way": ("string", '"/deep"'),
+        "two.way": ("string", '"/deep"'),
+        "at": ("table", '{"a": "/a"}'),
+    }
+    made = schema([Record("a", "a", "1", "active", settings=Placed)])
+    told = made["$defs"]["a.Placed"]["properties"]["binary"]
+    assert told == {"type": "string", "default": "/usr/bin/acme", "description": "Where it is."}
+    assert made["$defs"]["a.Deep"]["properties"]["way"]["description"] == "How to get there."
+    assert not Draft202012Validator(made).is_valid({"a": {"one": {"way": 5}}})
+    assert not Draft202012Validator(made).is_valid({"a": {"other": 5}})
+    read = convert(SettingsFile("c", {"a": {"binary": "/b", "more": ["/m"]}}), "a", Placed)
+    assert (read.binary, read.more) == (Path("/b"), [Path("/m")])
+    with pytest.raises(RefusedError) as refused:
+        convert(SettingsFile("c", {"a": {"binary": 5, "more": ["/m", 6]}}), "a", Placed)
+    assert [str(p.place) for p in refused.value.problems] == ["c: [a] binary", "c: [a] more[1]"]
+    assert "expected str" in refused.value.problems[0].message
+
+
+def left_out(name: str) -> Record:
+    return Record(name, name, "1", "blocked", reason="left out with --without")
+
+
+def test_the_table_of_a_provider_that_is_left_out_may_hold_anything() -> None:
+    made = schema([left_out("a"), Record("b", "b", "1", "active", settings=Inner)])
+    Draft202012Validator(made).validate({"a": {"any": ["thing"]}, "b": {"size": 1}})
+    assert made["properties"]["a"]["description"] == "blocked: left out with --without"
+    with pytest.raises(ValidationError, match="'c' was unexpected"):
+        Draft202012Validator(made).validate({"c": {}})
+
+
+def test_the_schema_has_the_table_of_one_that_is_left_out_and_does_not_import_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lay(tmp_path, monkeypatch, "left_acme", "raise SystemExit('imported')")
+    settings = tmp_path / "c.toml"
+    settings.write_text('[node]\nwithout = ["acme"]\n\n[acme]\nanything = 1\n')
+    node = ["--sandbox", str(tmp_path / "node"), "--settings", str(settings)]
+    assert run(["schema", *node]) == 0
+    made = json.loads(capsys.readouterr().out)
+    Draft202012Validator(made).validate(toml.load(settings.read_bytes(), "c"))
+
+
+def lay(folder: Path, monkeypatch: pytest.MonkeyPatch, module: str, code: str) -> None:
+    """Install a distribution with the provider ``acme``."""
+    site = folder / f"site-{module}"
+    info = site / f"{module}-1.0.dist-info"
+    info.mkdir(parents=True)
+    (site / f"{module}.py").write_text(code)
+    name = module.replace("_", "-")
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(f"[k0sruntime]\nacme = {module}\n")
+    monkeypatch.syspath_prepend(str(site))
+
+
+def test_one_name_of_two_distributions_is_one_document(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for module in ("twice_one", "twice_two"):
+        lay(tmp_path, monkeypatch, module, "raise SystemExit('imported')")
+    options = ["acme", "--sandbox", str(tmp_path / "node")]
+    assert run(["providers", *options, "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert (document["state"], document["distribution"]) == ("duplicate", "twice-one")
+    assert document["also"] == ["twice-two 1.0"]
+    assert run(["providers", *options]) == 0
+    text = capsys.readouterr().out
+    assert "from      twice-one 1.0\n          and twice-two 1.0\n" in text
+    assert text.count("state  ") == 1
+
+
+def _documents() -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield every TOML text of docs and examples that is a settings file, or a part of one."""
+    for page in pages():
+        for block in blocks(page):
+            if block.language == "toml":
+                yield block.where, toml.load(block.text.encode(), block.where)
+    for path in sorted((ROOT / "examples").rglob("config.toml")):
+        yield str(path.relative_to(ROOT)), toml.load(path.read_bytes(), str(path))
+
+
+DOCUMENTS = {
+    where: document
+    for where, document in _documents()
+    if not {"version", "plugins", "project", "tool"} & set(document)
+}
+
+
+@pytest.fixture(scope="module")
+def judge() -> Draft202012Validator:
+    made = schema(discover().records)
+    Draft202012Validator.check_schema(made)
+    return Draft202012Validator(made)
+
+
+@pytest.mark.parametrize("where", DOCUMENTS)
+def test_an_editor_takes_every_settings_file_of_the_docs(
+    where: str, judge: Draft202012Validator
+) -> None:
+    judge.validate(DOCUMENTS[where])
+
+
+def test_an_editor_refuses_what_the_host_refuses(judge: Draft202012Validator) -> None:
+    assert len(DOCUMENTS) > 15, "the docs were found"
+    for wrong in ({"gvisr": {}}, {"node": {"mod": "managed"}}, {"node": {"mode": "manged"}}):
+        assert not judge.is_valid(wrong)
 
 
 def test_the_command_prints_a_table_for_every_installed_provider(

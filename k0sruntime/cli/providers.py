@@ -38,7 +38,6 @@ def command(*, name: str | None, as_json: bool, **options: Any) -> int:
         remedy = nearest(name, known) or f"There are {', '.join(known)}."
         raise UsageError(Problem(f"no provider called {name!r} is installed", remedy=remedy))
     render = provider_report.document if as_json else provider_report.text
-    for record, answers in found:
-        if record.name == name:
-            click.echo(render(record, answers.all()))
+    (record, answers), *others = [one for one in found if one[0].name == name]
+    click.echo(render(record, answers.all(), [other for other, _ in others]))
     return 0

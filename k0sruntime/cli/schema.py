@@ -17,7 +17,8 @@ def command(**options: Any) -> int:
     """Print a JSON Schema of the settings file, for editors: a table for each installed provider.
 
     In an editor with a TOML language server, write on the first line of the file:
-    "#:schema ./schema.json". A provider that cannot be used has no table in it, and is told.
+    "#:schema ./schema.json". The table of a provider that cannot be used may hold anything; such a
+    provider is told. One that is left out is not imported, and its table may hold anything too.
     Mistakes in the file stop nothing, but for those of [node]: it says what may be imported.
     """
     from k0sruntime import own_settings, settings_schema
@@ -30,6 +31,7 @@ def command(**options: Any) -> int:
     discovered = discover(own_settings.chosen(asked, own))
     for record in discovered.records:
         if record.unusable:
-            story.say(f"{record.name} is {record.state} and has no table: {record.reason}")
-    click.echo(json.dumps(settings_schema.schema(discovered.usable()), indent=2))
+            words = f"{record.name} is {record.state}, and its keys are not known"
+            story.say(f"{words}: {record.reason}")
+    click.echo(json.dumps(settings_schema.schema(discovered.records), indent=2))
     return 0

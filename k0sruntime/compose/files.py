@@ -9,11 +9,11 @@ from k0sruntime.compose import hosts
 from k0sruntime.compose import schema as schema_
 from k0sruntime.contributions import ConfigFile, Contribution, conflict
 from k0sruntime.errors import ConflictError, Problem, RefusedError
-from k0sruntime.json_keys import JSONKeys, edit
+from k0sruntime.json_keys import JSONKeys, edit, may_hold_keys
 from k0sruntime.node import hosts_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from k0sruntime.contributions import HostsFile, Owner
     from k0sruntime.json_keys import Before, Edited
@@ -132,7 +132,8 @@ def edited_files(
     """Return the files of other programs with our keys in them.
 
     Raises:
-        RefusedError: such a file cannot be read, is no JSON object, or is k0s's or our own.
+        RefusedError: such a file cannot be read, is no JSON object, is k0s's or our own, or nobody
+            lets a provider put keys into it.
         ConflictError: another hand, or another provider, says something else.
     """
     by_path: dict[str, list[Contribution[JSONKeys]]] = {}
@@ -142,6 +143,9 @@ def edited_files(
     files = []
     for path, wanted in by_path.items():
         _refuse_own(path, node, wanted[0])
+    if foreign := _not_let(by_path, node):
+        raise RefusedError(*foreign)
+    for path, wanted in by_path.items():
         found = node.files.read(path)
         if found is None and node.files.exists(path):
             problem = Problem("the file cannot be read", path, remedy="Run as root.")
@@ -165,6 +169,23 @@ def edited_files(
             )
         )
     return tuple(files)
+
+
+def _not_let(
+    by_path: Mapping[str, Sequence[Contribution[JSONKeys]]], node: Node[Any]
+) -> list[Problem]:
+    """Return what is wrong with files that are neither known nor let by the operator."""
+    return [
+        Problem(
+            f"provider {part.owner.provider!r} wants keys in {path}, which is another program's",
+            path,
+            str(part.owner),
+            f'Let it, if that is meant: [node] json_files = ["{path}"]; or go on with --without'
+            f" {part.owner.provider}.",
+        )
+        for path, (part, *_) in by_path.items()
+        if not may_hold_keys(path, node.json_files, node.paths.sandbox)
+    ]
 
 
 def _refuse_own(path: str, node: Node[Any], part: Contribution[JSONKeys]) -> None:

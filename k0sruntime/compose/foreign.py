@@ -13,6 +13,7 @@ from k0sruntime import toml
 from k0sruntime.compose.dropins import PREFIX
 from k0sruntime.compose.main_file import is_managed
 from k0sruntime.compose.schema import CRI, RUNTIME
+from k0sruntime.file_names import by_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -75,7 +76,7 @@ def _files(existing: Existing, paths: Paths) -> Iterator[tuple[str, bytes]]:
     if existing.main is not None and not is_managed(existing.main):
         yield paths.main_file, existing.main
     yield from existing.imports.items()
-    for name in sorted(existing.dropins, key=str.encode):
+    for name in sorted(existing.dropins, key=by_bytes):
         if not name.startswith(PREFIX):
             yield f"{paths.dropins}/{name}", existing.dropins[name]
 

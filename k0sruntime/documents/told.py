@@ -60,6 +60,8 @@ class Provider(Document):
     remedy: str
     distribution: str
     version: str
+    also: list[str]
+    """Other distributions that have a provider of this name, with their versions."""
     contract: str | None
     """The version of the contract that it is written for, where it says so."""
     host_contract: str

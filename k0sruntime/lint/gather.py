@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from k0sruntime.compose.main_file import MERGED_CRI
 from k0sruntime.errors import Problem, RefusedError
+from k0sruntime.file_names import by_bytes, name_fault
 from k0sruntime.lint.effective import table_at
 from k0sruntime.lint.imports import GLOB, K0S_FOLDER, imports_of, resolved
 from k0sruntime.lint.subject import HOSTS_FILE, Fault, File, HostsFolder, Subject, parse
@@ -83,7 +84,7 @@ class _Found:
         self.folders[folder] = None
         if posixpath.basename(folder) == posixpath.basename(K0S_FOLDER):
             self.folders[K0S_FOLDER] = None
-        for name in sorted(self.machine.names(folder), key=str.encode):
+        for name in sorted(self.machine.names(folder), key=by_bytes):
             path = posixpath.join(folder, name)
             if name.endswith(".toml"):
                 self._read(path, "drop-in")
@@ -123,6 +124,9 @@ class _Found:
         return self.files.get(path)
 
     def _parsed(self, path: str, role: Role) -> File | None:
+        if wrong := name_fault(path):
+            self.unreadable.append(wrong)
+            return None
         data = self.machine.read(path)
         if data is not None:
             return parse(path, data, role)
@@ -166,7 +170,7 @@ class _Found:
         if not any(sign in pattern for sign in GLOB):
             return [pattern] if self.machine.exists(pattern) else []
         names = (n for n in self.machine.names(folder) if fnmatch.fnmatchcase(n, glob))
-        return [posixpath.join(folder, name) for name in sorted(names, key=str.encode)]
+        return [posixpath.join(folder, name) for name in sorted(names, key=by_bytes)]
 
 
 def _config_paths(file: File) -> list[str]:

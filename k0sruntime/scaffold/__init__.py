@@ -6,17 +6,22 @@ conformance kit included. A template is a file with names in at signs.
 
 from __future__ import annotations
 
+import builtins
 import keyword
 import re
 from dataclasses import dataclass
 from importlib import resources
 
-from k0sruntime.__about__ import CONTRACT, __version__
+from k0sruntime.__about__ import CONTRACT, CONTRACT_SINCE
 from k0sruntime.contributions import DNS_LABEL
 from k0sruntime.errors import Problem, UsageError
 
 NAME = re.compile(r"[a-z]([-a-z0-9]{0,38}[a-z0-9])?")
 """A new provider's name: part of the names of a distribution, a module and a class."""
+TAKEN = ("gvisor", "nvidia", "dockerd", "mirrors")
+"""Names of the providers that share our version; two of one name shut each other out."""
+OF_CONTAINERD = "runc"
+"""containerd's own handler, which it has without anybody's word."""
 RUNTIME_TYPE = re.compile(r"[a-z0-9.-]+\.[a-z0-9-]+\.[a-z0-9-]+")
 SHIM = re.compile(r"containerd-shim-(?P<name>[a-z0-9]+(-[a-z0-9]+)*)-(?P<version>v[0-9]+)")
 PREFIX = "k0sruntime-"
@@ -48,6 +53,13 @@ class Scaffold:
         """What Python calls it."""
         return self.distribution.replace("-", "_")
 
+    def class_name(self, taken: frozenset[str]) -> str:
+        """Return what its class is called: no word of Python's, and none that is ``taken``."""
+        name = "".join(part.capitalize() for part in self.name.split("-"))
+        if name in taken or keyword.iskeyword(name) or hasattr(builtins, name):
+            return f"{name}Runtime"
+        return name
+
 
 def scaffold(name: str, handler: str = "", shim: str = "", program: str = "") -> Scaffold:
     """Return what is to be made, checked.
@@ -65,15 +77,16 @@ def scaffold(name: str, handler: str = "", shim: str = "", program: str = "") ->
     name = name.removeprefix(PREFIX)
     handler = handler or name
     problems = []
-    module = name.replace("-", "_")
-    if not NAME.fullmatch(name) or keyword.iskeyword(module):
-        problems.append(
-            _no_name("provider", name, "Write lower-case letters, digits and dashes, 40 at most.")
-        )
-    elif name == "node":
-        problems.append(_no_name("provider", name, "That name is the host's own; take another."))
+    if remedy := _name_remedy(name):
+        problems.append(_no_name("provider", name, remedy))
     if not DNS_LABEL.fullmatch(handler):
-        remedy = "Kubernetes takes lower-case letters, digits and dashes, 63 at most."
+        remedy = (
+            "Kubernetes takes lower-case letters, digits and dashes, 63 at most, and neither the"
+            " first nor the last is a dash."
+        )
+        problems.append(_no_name("handler", handler, remedy))
+    elif handler == OF_CONTAINERD:
+        remedy = "That handler is containerd's own; name another with --handler."
         problems.append(_no_name("handler", handler, remedy))
     runtime_type = _runtime_type(shim)
     if shim and not runtime_type:
@@ -85,6 +98,20 @@ def scaffold(name: str, handler: str = "", shim: str = "", program: str = "") ->
         raise UsageError(*problems)
     usual = f"containerd-shim-{'-'.join(runtime_type.split('.')[-2:])}" if runtime_type else name
     return Scaffold(name, handler, runtime_type, program or usual)
+
+
+def _name_remedy(name: str) -> str:
+    """Return what to do about a provider's name that cannot be one; nothing where it can."""
+    if name == "node":
+        return "That name is the host's own; take another."
+    if name in TAKEN:
+        return f"{PREFIX}{name} has it already, and two of one name shut each other out."
+    if not NAME.fullmatch(name):
+        return (
+            "Begin with a lower-case letter; then lower-case letters, digits and dashes, 40 in all,"
+            " and the last is no dash."
+        )
+    return ""
 
 
 def _no_name(kind: str, name: str, remedy: str) -> Problem:
@@ -112,26 +139,24 @@ def files(made: Scaffold) -> dict[str, str]:
         "test_provider.py": f"{tests}/test_{made.name.replace('-', '_')}_provider.py",
     }
     templates = resources.files(__name__) / "template"
-    words = _words(made)
-    return {
-        path: _filled((templates / f"{template}.in").read_text("utf-8"), words)
-        for template, path in places.items()
-    }
+    texts = {path: (templates / f"{name}.in").read_text("utf-8") for name, path in places.items()}
+    python = "".join(text for path, text in texts.items() if path.endswith(".py"))
+    words = _words(made, frozenset(re.findall(r"\b[A-Z]\w+", python)))
+    return {path: _filled(text, words) for path, text in texts.items()}
 
 
-def _words(made: Scaffold) -> dict[str, str]:
+def _words(made: Scaffold, taken: frozenset[str]) -> dict[str, str]:
     if made.runtime_type:
         runs = f'            runtime_type="{made.runtime_type}",\n            runtime_path=program,'
         kind = "shim"
     else:
         runs = '            options={"BinaryName": program},'
         kind = "low-level runtime"
-    major, minor = __version__.split(".")[:2]
     return {
         "NAME": made.name,
         "DISTRIBUTION": made.distribution,
         "MODULE": made.module,
-        "CLASS": "".join(part.capitalize() for part in made.name.split("-")),
+        "CLASS": made.class_name(taken),
         "HANDLER": made.handler,
         "PROGRAM": made.program,
         "KIND": kind,
@@ -142,8 +167,8 @@ def _words(made: Scaffold) -> dict[str, str]:
             else 'handler.options == {"BinaryName": f"/usr/bin/{PROGRAM}"}'
         ),
         "CONTRACT": f"({CONTRACT[0]}, {CONTRACT[1]})",
-        "HOST": f"k0sruntime>={major}.{minor},<{int(major) + 1}",
-        "HOST_TESTING": f"k0sruntime[testing]>={major}.{minor},<{int(major) + 1}",
+        "HOST": f"k0sruntime>={CONTRACT_SINCE}",
+        "HOST_TESTING": f"k0sruntime[testing]>={CONTRACT_SINCE}",
     }
 
 

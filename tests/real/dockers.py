@@ -129,7 +129,7 @@ class Docker:
         wait_for(self.cri, process, self.folder / "cri.log")
 
     def settings(self, **more: str) -> str:
-        """Return the settings of a node that runs on it."""
+        """Return the settings of a node that runs on it; they go on where ``[node]`` stands."""
         keys = {
             "enabled": '"yes"',
             "socket": f'"{self.cri}"',
@@ -138,7 +138,8 @@ class Docker:
             "daemon_json": f'"{self.daemon_json}"',
             **more,
         }
-        return "[dockerd]\n" + "".join(f"{key} = {value}\n" for key, value in keys.items())
+        let = f'json_files = ["{self.daemon_json}"]\n'
+        return f"{let}[dockerd]\n" + "".join(f"{key} = {value}\n" for key, value in keys.items())
 
     def stop(self) -> None:
         """End what was started, the last first."""

@@ -304,6 +304,29 @@ def test_a_providers_own_check_that_fails_takes_the_change_back(
     assert node_2.files() == before
 
 
+def test_where_anothers_handler_is_preferred_the_losers_check_takes_nothing_back(
+    node_2: RealNode, tmp_path: Path
+) -> None:
+    write_provider(
+        tmp_path,
+        "from k0sruntime import Check, ConfigFile, RuntimeHandler\n"
+        "def contribute_dropin(node):\n"
+        "    yield RuntimeHandler(name='acme', options={'ConfigPath': node.config_file('a.toml')})\n"
+        "    yield ConfigFile(name='a.toml', content='x')\n"
+        "def post_start_check(node, cri):\n"
+        "    yield Check(name='mood', verdict='fail', detail='this is not mine')\n",
+    )
+    node_2.python_path = [tmp_path]
+    settings = SETTINGS.replace("[node]\n", '[node]\nprefer = ["node"]\n', 1)
+    node_2.write_settings(settings + "[node.handlers.acme]\nbinary = 'crun'\n")
+    document = node_2.ok("up")
+    assert proof_of(document, "acme") == "pass"
+    assert "mood" not in {proof["name"] for proof in document["proofs"]}
+    assert not [path for path in node_2.files() if path.endswith("a.toml")]
+    done = node_2.run("providers", "acme")
+    assert "inactive: handler acme is left to node: [node] prefer" in done.stdout
+
+
 def test_a_provider_can_look_inside_a_sandbox(node_2: RealNode, tmp_path: Path) -> None:
     write_provider(
         tmp_path,

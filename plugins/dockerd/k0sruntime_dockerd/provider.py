@@ -22,6 +22,7 @@ DEFAULT_DRIVER = "cgroupfs"
 class Dockerd(Provider[DockerdSettings]):
     """Docker through cri-dockerd as the node's CRI."""
 
+    contract = (1, 0)
     settings = DockerdSettings
     summary = "Docker through cri-dockerd as the node's CRI"
 

@@ -35,6 +35,7 @@ name gVisor (pkg/sentry/kernel/version/version.go)."""
 class GVisor(Provider[GVisorSettings]):
     """gVisor's runsc as a runtime handler, or as several."""
 
+    contract = (1, 0)
     settings = GVisorSettings
     summary = "gVisor: pods on an application kernel (handler runsc)"
 
@@ -147,11 +148,11 @@ def _kernel(cri: RunningCRI, handler: str, image: str) -> Check:
         said = cri.run_in_sandbox(handler, image, ["uname", "-r", "-v"]).strip()
     except CRIError as exc:
         remedy = f"See containerd's log, and whether {image} has a uname at all."
-        return Check(name=name, verdict="fail", detail=str(exc), remedy=remedy)
+        return Check(name=name, verdict="fail", detail=str(exc), remedy=remedy, handler=handler)
     if is_gvisor(said):
-        return Check(name=name, verdict="pass", detail=said)
+        return Check(name=name, verdict="pass", detail=said, handler=handler)
     remedy = f"See which runtime serves it: k0sruntime explain containerd.runtimes.{handler}"
-    return Check(name=name, verdict="fail", detail=said, remedy=remedy)
+    return Check(name=name, verdict="fail", detail=said, remedy=remedy, handler=handler)
 
 
 def is_gvisor(uname: str) -> bool:

@@ -40,6 +40,7 @@ def in_place(node: Node[Registries], files: Sequence[HostsFile]) -> Iterator[Che
             verdict="fail" if wrong else "pass",
             detail=wrong or f"{node.hosts_file(file.registry)} is in place",
             remedy="Correct the files, and write them again with k0sruntime up." if wrong else "",
+            registry=file.registry,
         )
 
 

@@ -25,6 +25,7 @@ PROBE_HOST = "http://127.0.0.1:0/k0sruntime-reads-certs.d"
 class Mirrors(Provider[Registries]):
     """Registry mirrors for containerd."""
 
+    contract = (1, 0)
     settings = Registries
     summary = "registry mirrors: certs.d/<registry>/hosts.toml"
 

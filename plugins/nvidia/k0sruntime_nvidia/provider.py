@@ -22,6 +22,7 @@ FIRST_CONTAINERD_2 = (1, 36)
 class Nvidia(Provider[NvidiaSettings]):
     """NVIDIA's container runtimes as handlers, or CDI alone."""
 
+    contract = (1, 0)
     settings = NvidiaSettings
     summary = "NVIDIA GPUs in containers (handlers nvidia, nvidia-cdi, nvidia-legacy; or CDI)"
 

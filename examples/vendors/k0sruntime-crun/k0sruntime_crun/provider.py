@@ -61,17 +61,18 @@ class Crun(Provider[CrunSettings]):
 
     def post_start_check(self, node: Node[CrunSettings], cri: RunningCRI) -> Iterator[Check]:
         """Run a command in a container under the handler; the sandbox itself is proved before."""
-        name = f"a container under {node.settings.handler}"
+        handler = node.settings.handler
+        name = f"a container under {handler}"
         if not node.probe_image:
             detail = "no image to run; name one in [node] probe_image"
             yield Check(name=name, verdict="unknown", detail=detail)
             return
         try:
-            said = cri.run_in_sandbox(node.settings.handler, node.probe_image, ["uname", "-sr"])
+            said = cri.run_in_sandbox(handler, node.probe_image, ["uname", "-sr"])
         except CRIError as exc:
-            yield Check(name=name, verdict="fail", detail=f"{exc.code}: {exc}")
+            yield Check(name=name, verdict="fail", detail=f"{exc.code}: {exc}", handler=handler)
         else:
-            yield Check(name=name, verdict="pass", detail=said.strip())
+            yield Check(name=name, verdict="pass", detail=said.strip(), handler=handler)
 
 
 provider = Crun()

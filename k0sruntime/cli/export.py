@@ -187,14 +187,30 @@ def _patch(prepared: Prepared, profile: KubeletProfile, current: str | None) -> 
         click.echo(f"# the cluster has the worker profile {profile.name} already")
 
 
+def _given(path: str) -> bytes:
+    """Return what is in a named file, or on standard input.
+
+    Raises:
+        RefusedError: it cannot be read.
+    """
+    from k0sruntime import regular
+    from k0sruntime.refused import refused_io
+
+    if path == "-":
+        with click.open_file(path, "rb") as file:
+            given: bytes = file.read()
+        return given
+    with refused_io(path):
+        return regular.content(path)
+
+
 def _current(prepared: Prepared, current: str | None) -> tuple[str, list[str]]:
     """Return the cluster's configuration as it is, and how kubectl is called for that cluster."""
     from k0sruntime import kubectl
     from k0sruntime.errors import Problem, RefusedError
 
     if current:
-        with click.open_file(current, "rb") as file:
-            return _text(file.read(), current), ["k0s", "kubectl"]
+        return _text(_given(current), current), ["k0s", "kubectl"]
     program = kubectl.command(prepared.node, asked=True)
     found, why = kubectl.get(program, "clusterconfig", "k0s", "--namespace=kube-system")
     if found is None:

@@ -174,24 +174,7 @@ def _show(
 
     size = os.path.getsize(path)
     if as_json:
-        import json
-
-        import msgspec
-
-        from k0sruntime.documents import SCHEMA
-
-        fields = {k: v for k, v in msgspec.to_builtins(manifest).items() if k != "kind"}
-        fields["manifest_schema"] = fields.pop("schema")
-        document = {
-            "kind": "Bundle",
-            "schema": SCHEMA,
-            "file": path,
-            "size": size,
-            "sha256": digest,
-            **fields,
-            "notes": list(notes),
-        }
-        click.echo(json.dumps(document, indent=2))
+        click.echo(_document(path, size, digest, manifest, notes))
         return
     rows = [("FOR", "FILE", "BYTES"), *contents.described(manifest)]
     python = f", Python {' and '.join(manifest.python)}" if manifest.python else ", no wheels"
@@ -202,3 +185,25 @@ def _show(
     click.echo(f"sha256    {digest}\nfile      {path}, {size / 1e6:.1f} MB")
     for note in notes:
         click.echo(f"note: {note}")
+
+
+def _document(path: str, size: int, digest: str, manifest: Manifest, notes: tuple[str, ...]) -> str:
+    import msgspec
+
+    from k0sruntime import documents
+
+    known = msgspec.to_builtins(manifest)
+    said = {key: known[key] for key in ("made_by", "arch", "python", "distributions")}
+    return documents.dumps(
+        documents.Bundle(
+            file=path,
+            size=size,
+            sha256=digest,
+            manifest_schema=manifest.schema,
+            **said,
+            requirements=known["requirements"],
+            programs=[documents.BundleProgram(**program) for program in known["programs"]],
+            entries=[documents.BundleEntry(**entry) for entry in known["entries"]],
+            notes=list(notes),
+        )
+    )

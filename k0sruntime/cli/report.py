@@ -85,11 +85,10 @@ def _document(nodes: list[NodeReport]) -> str:
 
     if len(nodes) == 1:
         return json.dumps(msgspec.to_builtins(nodes[0]), indent=1, ensure_ascii=False)
-    from k0sruntime.documents import SCHEMA
+    from k0sruntime import documents
     from k0sruntime.seen import fleet
 
-    told = {"kind": "FleetReport", "schema": SCHEMA, **fleet.document(fleet.compare(nodes))}
-    return json.dumps(told, indent=1, ensure_ascii=False)
+    return documents.dumps(fleet.document(fleet.compare(nodes)))
 
 
 def _page(nodes: list[NodeReport]) -> str:

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from k0sruntime.cli.options import node_options, request
+from k0sruntime.cli.options import (
+    file_option,
+    flag_option,
+    folder_option,
+    node_options,
+    option,
+    request,
+)
 from k0sruntime.cli.story import Silent
 
 if TYPE_CHECKING:
@@ -20,50 +27,38 @@ if TYPE_CHECKING:
 
 @click.command(name="export")
 @click.argument("what", type=click.Choice(["k0s-config", "k0sctl", "runtimeclasses"]))
-@click.option(
+@flag_option(
     "--with-example-pod",
-    is_flag=True,
-    envvar="K0SRUNTIME_WITH_EXAMPLE_POD",
-    show_envvar=True,
+    variable="WITH_EXAMPLE_POD",
     help="Add a pod to each RuntimeClass that shows whose kernel it runs on.",
 )
-@click.option(
+@file_option(
     "--into",
-    metavar="FILE",
-    type=click.Path(dir_okay=False),
-    envvar="K0SRUNTIME_INTO",
-    show_envvar=True,
+    variable="INTO",
     help="Write into this k0s.yaml or k0sctl.yaml; all else in it is kept.",
 )
-@click.option(
+@option(
     "--host",
     metavar="HOST",
     multiple=True,
-    envvar="K0SRUNTIME_HOSTS",
-    show_envvar=True,
+    variable="HOSTS",
     help="A host of the k0sctl.yaml by address or name; may be repeated  [default: all]",
 )
-@click.option(
+@folder_option(
     "--files",
-    metavar="DIR",
-    type=click.Path(file_okay=False),
-    envvar="K0SRUNTIME_FILES",
-    show_envvar=True,
+    variable="FILES",
     help="Write the hosts' files here and name them in the k0sctl.yaml  [default: contents in it]",
 )
-@click.option(
+@flag_option(
     "--patch",
-    is_flag=True,
-    envvar="K0SRUNTIME_PATCH",
-    show_envvar=True,
+    variable="PATCH",
     help="Print a patch of the cluster's configuration, where dynamic configuration is on.",
 )
-@click.option(
+@file_option(
     "--current",
-    metavar="FILE",
-    type=click.Path(dir_okay=False, exists=True, allow_dash=True),
-    envvar="K0SRUNTIME_CURRENT",
-    show_envvar=True,
+    allow_dash=True,
+    exists=True,
+    variable="CURRENT",
     help="The cluster's configuration as it is, for --patch  [default: asked with kubectl]",
 )
 @node_options

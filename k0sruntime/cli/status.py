@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from k0sruntime.cli.options import json_option, node_options, request
+from k0sruntime.cli.options import file_option, flag_option, json_option, node_options, request
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -23,19 +23,15 @@ if TYPE_CHECKING:
 
 @click.command(name="status")
 @node_options
-@click.option(
+@file_option(
     "--prometheus",
-    metavar="FILE",
-    type=click.Path(dir_okay=False, allow_dash=True),
-    envvar="K0SRUNTIME_STATUS_PROMETHEUS",
-    show_envvar=True,
+    allow_dash=True,
+    variable="STATUS_PROMETHEUS",
     help="Write metrics to FILE.prom, for node-exporter's textfile collector; - prints them.",
 )
-@click.option(
+@flag_option(
     "--watch",
-    is_flag=True,
-    envvar="K0SRUNTIME_STATUS_WATCH",
-    show_envvar=True,
+    variable="STATUS_WATCH",
     help="Look again every two seconds, until Ctrl-C.",
 )
 @json_option

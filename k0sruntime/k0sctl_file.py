@@ -106,7 +106,8 @@ def _one_by_one(
             text = applied(text, number, group, place)
         except ODD as odd:
             left[int(index)] = odd
-    if left and (names or len(left) == len(groups)):
+    concerned = {int(index) for index, group in groups if any(edit.items for edit in group)}
+    if left and (names or concerned <= left.keys()):
         raise _by_hand(next(iter(left.values())), place)
     for index, why in left.items():
         known = min(names_of(hosts[index]), default="")

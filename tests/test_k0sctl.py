@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
-from k0sruntime import k0sctl_file, yaml_data
+from k0sruntime import k0sctl_file, yaml_data, yaml_text
 from k0sruntime.cli.main import run
 from k0sruntime.compose import k0sctl
 from k0sruntime.compose.k0sctl import Export, Upload
@@ -435,3 +435,23 @@ def test_whatever_is_put_in_is_what_comes_out_and_goes_again(
     back = k0sctl_file.merged(result, Export((), (), (), (), (), ()), None, "f")
     hosts = YAML(typ="safe").load(back)["spec"]["hosts"]
     assert not any(host.get("files") for host in hosts)
+
+
+def test_a_fleet_of_hosts_costs_as_much_as_its_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The whole file is parsed a few times, however many hosts it has."""
+    read: list[int] = []
+    parsed = yaml_text.parsed
+
+    def counted(text: str) -> Any:
+        read.append(len(text))
+        return parsed(text)
+
+    monkeypatch.setattr(yaml_text, "parsed", counted)
+    hosts = [f"    - role: worker   # {n}\n      ssh: {{address: 10.0.1.{n}}}\n" for n in range(60)]
+    text = CLUSTER.replace("  k0s:\n", "".join(hosts) + "  k0s:\n")
+    result, told = merged(text, None)
+    assert told == []
+    spec = YAML(typ="safe").load(result)["spec"]
+    assert all(host["hooks"]["apply"]["after"] for host in spec["hosts"][1:])
+    assert spec["hosts"][62]["ssh"] == {"address": "10.0.1.59"}
+    assert sum(read) < 4 * len(result)

@@ -8,7 +8,7 @@ import stat
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from k0sruntime import gate, lint
+from k0sruntime import gate, lint, regular
 from k0sruntime.errors import Problem
 from k0sruntime.lint.config_dump import with_containerd
 from k0sruntime.lint.gather import gather
@@ -81,7 +81,7 @@ def unreadable(paths: Paths, folder: str = "") -> tuple[Problem, ...]:
     on_disk = Paths() if folder else paths
     return tuple(
         Problem(
-            f"could not be judged: {os.strerror(exc.errno or 0)}",
+            f"could not be judged: {exc.strerror}",
             place=path,
             remedy="Run it as root.",
         )
@@ -96,7 +96,7 @@ def _refused(paths: Paths, path: str) -> Iterator[tuple[str, PermissionError]]:
         mode = os.stat(on_disk).st_mode
         inside = os.listdir(on_disk) if stat.S_ISDIR(mode) else []
         if stat.S_ISREG(mode):
-            with open(on_disk, "rb"):
+            with regular.opened(on_disk):
                 return
     except PermissionError as exc:
         yield path, exc

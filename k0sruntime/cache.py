@@ -18,6 +18,7 @@ import os
 import time
 from typing import TYPE_CHECKING, BinaryIO
 
+from k0sruntime import regular
 from k0sruntime.errors import Problem, RefusedError
 from k0sruntime.ledger import sync_folder, write_atomically
 from k0sruntime.refused import refused_io
@@ -79,7 +80,7 @@ class Cache:
 
     def document(self, url: str) -> str:
         """Return a checksum document that was fetched before, or nothing."""
-        with contextlib.suppress(FileNotFoundError), open(self._document(url), "rb") as file:
+        with contextlib.suppress(FileNotFoundError), regular.opened(self._document(url)) as file:
             return file.read().decode(errors="replace")
         return ""
 
@@ -108,14 +109,17 @@ class Cache:
             for entry in _files(f"{other.folder}/{algorithm}"):
                 if self.find(algorithm, entry.name):
                     continue
-                with self.partial(algorithm, entry.name) as partial, open(entry.path, "rb") as file:
+                with (
+                    self.partial(algorithm, entry.name) as partial,
+                    regular.opened(entry.path) as file,
+                ):
                     partial.restart()
                     while data := file.read(CHUNK):
                         partial.write(data)
                     partial.commit()
         for entry in _files(f"{other.folder}/documents"):
             target = f"{self.folder}/documents/{entry.name}"
-            with refused_io(target), open(entry.path, "rb") as file:
+            with refused_io(target), regular.opened(entry.path) as file:
                 content = file.read()
                 if not os.path.isfile(target) or digest_of(target, "sha256") != _sha256(content):
                     write_atomically(target, content)
@@ -195,7 +199,7 @@ def _files(folder: str) -> list[os.DirEntry[str]]:
 def digest_of(path: str, algorithm: str) -> str:
     """Return a file's checksum in hex."""
     found = hashlib.new(algorithm)
-    with open(path, "rb") as file:
+    with regular.opened(path) as file:
         while data := file.read(CHUNK):
             found.update(data)
     return found.hexdigest()

@@ -11,6 +11,7 @@ import json
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
+from k0sruntime import regular
 from k0sruntime.ledger import NONSENSE, State, write_atomically
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ NUMBERS = ("starts", "bounces", "roll_backs")
 def read(paths: Paths) -> Counts:
     """Return the numbers; zeros where nothing was counted."""
     try:
-        with open(_path(paths), "rb") as file:
+        with regular.opened(_path(paths)) as file:
             known = json.load(file)
         starts, bounces, roll_backs = (int(known[name]) for name in NUMBERS)
         return Counts(starts, bounces, roll_backs, str(known["last_roll_back"]))

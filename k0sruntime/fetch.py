@@ -9,6 +9,7 @@ import re
 import time
 from typing import TYPE_CHECKING
 
+from k0sruntime import regular
 from k0sruntime.cache import CHUNK, Cache
 from k0sruntime.web import NOTHING_LEFT, PARTIAL, REMEDY, Passing, Web, name_of, pieces, refused
 
@@ -203,7 +204,7 @@ def checksum_in(document: str, name: str) -> str:
 
 def _copy(path: str, take: Callable[[bytes], None]) -> None:
     try:
-        file = open(path, "rb")  # noqa: SIM115 - closed below; what take refuses is its own
+        file = regular.opened(path)
     except OSError as exc:
         raise refused(path, exc.strerror or str(exc), "Put it there, or name it right.") from exc
     with file:

@@ -66,6 +66,12 @@ class AsComposed:
         """Return what ``path`` will hold."""
         return self.composed[path] if path in self.composed else self.before.read(path)
 
+    def other_kind(self, path: str) -> str:
+        """Return what will lie at ``path`` that is no file; empty otherwise."""
+        if path in self.composed:
+            return ""
+        return "a folder" if self._is_made(path) else self.before.other_kind(path)
+
     def names(self, path: str) -> tuple[str, ...]:
         """Return the names that will be in a folder."""
         folder = path.rstrip("/") + "/"

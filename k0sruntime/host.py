@@ -11,6 +11,7 @@ import os
 import platform
 import posixpath
 
+from k0sruntime import regular
 from k0sruntime.lint.elf import HEADER_BYTES, machine_of
 from k0sruntime.node import Version
 
@@ -29,7 +30,7 @@ def machine(root: str) -> str:
     """Return the node's machine as ``uname -m`` spells it; an image's is that of its programs."""
     if root != "/":
         for program in PROGRAMS:
-            with contextlib.suppress(OSError), open(_in_root(root, program), "rb") as file:
+            with contextlib.suppress(OSError), regular.opened(_in_root(root, program)) as file:
                 if (found := machine_of(file.read(HEADER_BYTES))) not in ("", "?"):
                     return found
     return platform.machine()

@@ -14,7 +14,7 @@ import shutil
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from k0sruntime import masking
+from k0sruntime import masking, regular
 from k0sruntime.errors import Problem, RefusedError
 from k0sruntime.installed import MARK, shape, users, versions
 from k0sruntime.ledger import sync_folder, write_synced
@@ -92,7 +92,7 @@ def _finish(installation: Installation, staging: str, arch: str) -> None:
         if not path:
             problems.append(f"there is no {program} in it")
             continue
-        with open(path, "rb") as file:
+        with regular.opened(path) as file:
             machine = machine_of(file.read(HEADER_BYTES))
         if not runs_on(machine, arch):
             problems.append(f"{program} is {_for(machine)}, and this machine is {arch}")

@@ -8,6 +8,7 @@ import os
 import stat
 from typing import TYPE_CHECKING, Any
 
+from k0sruntime import regular
 from k0sruntime.ledger import NONSENSE
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def _same(download: Download, known: Mapping[str, Any]) -> bool:
 
 def record_of(folder: str) -> bytes:
     """Return the record of an installation as it lies there; empty where there is none."""
-    with contextlib.suppress(OSError), open(f"{folder}/{MARK}", "rb") as file:
+    with contextlib.suppress(OSError), regular.opened(f"{folder}/{MARK}") as file:
         return file.read()
     return b""
 

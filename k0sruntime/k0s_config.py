@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from k0sruntime import yaml_text
 from k0sruntime.errors import Problem, RefusedError
+from k0sruntime.yaml_data import load
 
 if TYPE_CHECKING:
     from k0sruntime.contributions import KubeletProfile
@@ -199,36 +200,6 @@ def patch_command(operations: list[dict[str, Any]], kubectl: str = "k0s kubectl"
     """
     text = json.dumps(operations, default=str).replace("'", "'\\''")
     return f"{kubectl} patch clusterconfig k0s -n kube-system --type=json -p '{text}'"
-
-
-def load(text: str, place: str) -> list[Any]:
-    """Return the documents of a YAML text as plain data.
-
-    Raises:
-        RefusedError: it is no YAML, or ruamel.yaml is not installed.
-    """
-    try:
-        from ruamel.yaml import YAML
-        from ruamel.yaml.error import MarkedYAMLError, YAMLError
-    except ImportError as exc:
-        raise RefusedError(
-            Problem(
-                "reading YAML with its places needs ruamel.yaml, which is not installed",
-                place=place,
-                remedy="Install it: pip install 'k0sruntime[yaml]'",
-            )
-        ) from exc
-    try:
-        return list(YAML(typ="safe", pure=True).load_all(text))
-    except MarkedYAMLError as exc:
-        mark = exc.problem_mark
-        line = f":{mark.line + 1}" if mark else ""
-        raise RefusedError(
-            Problem(f"not YAML: {exc.problem}", f"{place}{line}", remedy="Correct the file.")
-        ) from exc
-    except (YAMLError, RecursionError, ValueError, TypeError, AttributeError) as exc:
-        said = " ".join(str(exc).split())[:200]
-        raise RefusedError(Problem(f"not YAML: {said}", place, remedy="Correct the file.")) from exc
 
 
 def _config(documents: list[Any], place: str) -> int:

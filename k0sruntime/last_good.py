@@ -15,6 +15,7 @@ import os
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from k0sruntime import regular
 from k0sruntime.compose import Handler
 from k0sruntime.errors import Problem
 from k0sruntime.key_changes import difference
@@ -73,7 +74,7 @@ def save(paths: Paths, composition: Composition, target: Target) -> None:
 def load(paths: Paths) -> LastGood | None:
     """Return what was last proved; ``None`` where nothing was, or the record is spoilt."""
     try:
-        with open(_path(paths), "rb") as file:
+        with regular.opened(_path(paths)) as file:
             document = json.load(file)
         known = document["target"]
         handlers = tuple(

@@ -25,6 +25,7 @@ import time
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
+from k0sruntime import regular
 from k0sruntime.errors import Problem, RefusedError
 from k0sruntime.json_keys import Before
 from k0sruntime.plan import Ledger, OwnedFile, Running, digest
@@ -217,12 +218,12 @@ class State:
             RefusedError: it is not there any more, or is not what was kept.
         """
         try:
-            with open(f"{self.folder}/objects/{key}", "rb") as file:
-                content = file.read()
-        except FileNotFoundError:
-            content = None
+            content = regular.content(f"{self.folder}/objects/{key}")
+            state = "spoilt in"
+        except OSError as exc:
+            content, missing = None, isinstance(exc, FileNotFoundError)
+            state = "missing from" if missing else "not to be read in"
         if content is None or digest(content) != key:
-            state = "missing from" if content is None else "spoilt in"
             raise RefusedError(
                 Problem(
                     f"a kept file is {state} {self.folder}/objects",
@@ -290,15 +291,14 @@ class State:
 
     def _read(self, path: str) -> dict[str, Any] | None:
         try:
-            with open(path, "rb") as file:
-                document = json.load(file)
+            document = json.loads(regular.content(path))
         except FileNotFoundError:
             return None
         except PermissionError as exc:
             problem = Problem("our own record is for root alone", path, remedy="Run it as root.")
             raise RefusedError(problem) from exc
-        except ValueError as exc:
-            raise _spoilt(path, exc) from exc
+        except (OSError, ValueError) as exc:
+            raise _spoilt(path, getattr(exc, "strerror", exc)) from exc
         if not isinstance(document, dict):
             raise _spoilt(path, "it is no JSON object")
         return document

@@ -8,6 +8,7 @@ import os
 import time
 from typing import TYPE_CHECKING
 
+from k0sruntime import regular
 from k0sruntime.errors import LockedError, Problem
 from k0sruntime.refused import refused_io
 
@@ -49,7 +50,7 @@ def locked(paths: Paths, timeout: float, waiting: Callable[[str], None]) -> Iter
 def holder_of(paths: Paths) -> int:
     """Return the PID of the command that holds the lock; 0 where none does."""
     try:
-        with open(f"{paths.on_disk(paths.own_run)}/lock", "rb") as file:
+        with regular.opened(f"{paths.on_disk(paths.own_run)}/lock") as file:
             if _try_lock(file.fileno()):
                 return 0
             return int(file.read() or b"0")
@@ -104,6 +105,6 @@ def _try_lock(descriptor: int) -> bool:
 
 
 def _holder(path: str) -> str:
-    with open(path, "rb") as file:
+    with regular.opened(path) as file:
         pid = file.read().decode(errors="replace").strip()
     return f"process {pid}" if pid else "another process"

@@ -120,6 +120,9 @@ class Files(Protocol):
     def read(self, path: str) -> bytes | None:
         """Return the content of a file, or ``None`` where it is missing or unreadable."""
 
+    def other_kind(self, path: str) -> str:
+        """Return what lies at ``path`` that is no file, such as ``a folder``; empty otherwise."""
+
     def names(self, path: str) -> tuple[str, ...]:
         """Return the sorted names in a folder; empty where there is none."""
 

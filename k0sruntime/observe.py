@@ -7,7 +7,7 @@ import os
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from k0sruntime import toml
+from k0sruntime import regular, toml
 from k0sruntime.compose import Existing, main_file
 from k0sruntime.compose.foreign import foreign_files
 from k0sruntime.errors import Problem, RefusedError
@@ -16,7 +16,8 @@ from k0sruntime.installed import is_installed
 from k0sruntime.ledger import State
 from k0sruntime.plan import FileState, Observed, digest
 from k0sruntime.processes import alive, identity, server_of, start_time
-from k0sruntime.real_files import LARGEST, RealFiles, file_state
+from k0sruntime.real_files import RealFiles, file_state
+from k0sruntime.regular import LARGEST
 from k0sruntime.settings import SettingsFile
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def read_settings(paths: Paths, path: str = "") -> SettingsFile:
     where = path or paths.settings
     on_disk = path or paths.on_disk(paths.settings)
     try:
-        with open(on_disk, "rb") as file:
+        with regular.opened(on_disk) as file:
             data = file.read(LARGEST)
     except FileNotFoundError:
         if path:
@@ -73,6 +74,9 @@ def existing(paths: Paths, ledger: Ledger) -> Existing:
     """
     files = RealFiles(paths)
     main = files.read(paths.main_file)
+    if kind := files.other_kind(paths.main_file):
+        why = f"it is {kind}, and no file"
+        raise RefusedError(_unreadable("main file", paths.main_file, why))
     adopted = ledger.files.get(paths.main_file)
     if main is not None and adopted and adopted.displaced and digest(main) == adopted.digest:
         main = None  # its user has handed it over: it is replaced, and kept
@@ -115,9 +119,9 @@ def read_dropins(files: RealFiles, folder: str, ours: Collection[str] = ()) -> d
             continue
         content = files.read(path)
         if content is None:
-            remedy = "Mend or remove it: containerd does not start without it."
-            message = "the drop-in cannot be read: no permission, a folder, or a dangling link"
-            problems.append(Problem(message, path, "a foreign file", remedy))
+            kind = files.other_kind(path)
+            why = f"it is {kind}, and no file" if kind else "no permission, or a dangling link"
+            problems.append(_unreadable("drop-in", path, why))
         else:
             found[name] = content
     if problems:
@@ -125,9 +129,19 @@ def read_dropins(files: RealFiles, folder: str, ours: Collection[str] = ()) -> d
     return found
 
 
+def _unreadable(role: str, path: str, why: str) -> Problem:
+    remedy = "Mend or remove it: containerd does not start with it."
+    return Problem(f"the {role} cannot be read: {why}", path, "a foreign file", remedy)
+
+
 def _imports(files: RealFiles, paths: Paths, main: bytes) -> Mapping[str, bytes]:
-    """Read what a user-managed main file imports, but for the drop-in folder (breadth first)."""
+    """Read what a user-managed main file imports, but for the drop-in folder (breadth first).
+
+    Raises:
+        RefusedError: what an import names is no file: containerd fails on it, or waits for ever.
+    """
     found: dict[str, bytes] = {}
+    problems: dict[str, Problem] = {}
     queue = [(paths.main_file, main)]
     while queue:
         importer, data = queue.pop(0)
@@ -138,10 +152,16 @@ def _imports(files: RealFiles, paths: Paths, main: bytes) -> Mapping[str, bytes]
         for pattern in patterns if isinstance(patterns, list) else []:
             full = os.path.normpath(os.path.join(os.path.dirname(importer), str(pattern)))
             for path in _glob(files, full):
-                content = files.read(path)
-                if os.path.dirname(path) != paths.dropins and content and path not in found:
+                if os.path.dirname(path) == paths.dropins or path in found:
+                    continue
+                if kind := files.other_kind(path):
+                    why = f"it is {kind}, and no file"
+                    problems[path] = _unreadable("import", path, why)
+                elif content := files.read(path):
                     found[path] = content
                     queue.append((path, content))
+    if problems:
+        raise RefusedError(*problems.values())
     return found
 
 

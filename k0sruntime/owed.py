@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from k0sruntime import regular
 from k0sruntime.ledger import State, remove, write_atomically
 
 if TYPE_CHECKING:
@@ -33,9 +34,9 @@ def owed(paths: Paths) -> tuple[str, ...]:
     A record that is spoilt says nobody: the proof finds who missed it.
     """
     try:
-        with open(_file(paths), "rb") as file:
+        with regular.opened(_file(paths)) as file:
             return tuple(str(spec) for spec in json.load(file)["owed"])
-    except (FileNotFoundError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError):
         return ()
 
 

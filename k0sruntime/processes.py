@@ -7,6 +7,7 @@ import socket
 import struct
 from typing import TYPE_CHECKING
 
+from k0sruntime import regular
 from k0sruntime.ledger import State
 
 if TYPE_CHECKING:
@@ -45,8 +46,7 @@ def start_time(pid: int) -> int | None:
 def read_pid_file(paths: Paths) -> int | None:
     """Return the PID in k0s's PID file; ``None`` where there is none, or nonsense in it."""
     try:
-        with open(paths.pid_file, encoding="ascii", errors="replace") as file:
-            return int(file.read().strip())
+        return int(regular.content(paths.pid_file, 64))
     except (OSError, ValueError):
         return None
 
@@ -70,7 +70,7 @@ def server_of(path: str) -> int | None:
 def environment(pid: int) -> dict[str, str]:
     """Return the environment that a process was started with; empty where nobody may look."""
     try:
-        with open(f"/proc/{pid}/environ", "rb") as file:
+        with regular.opened(f"/proc/{pid}/environ") as file:
             words = [os.fsdecode(word).partition("=") for word in file.read().split(b"\0")]
     except OSError:
         return {}

@@ -11,7 +11,7 @@ import os
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from k0sruntime import install
+from k0sruntime import install, regular
 from k0sruntime.cache import Cache
 from k0sruntime.contributions import Check, Contribution
 from k0sruntime.errors import Problem, RefusedError
@@ -212,7 +212,7 @@ def _before(state: State) -> list[bytes]:
     """
     last_good = f"{state.folder}/last-good.json"  # what a bad drop-in is answered with
     kept: list[bytes] = []
-    with contextlib.suppress(OSError), open(last_good, "rb") as file:
+    with contextlib.suppress(OSError), regular.opened(last_good) as file:
         kept.append(file.read())
     present = state.ledger().generation
     for number in reversed([n for n in state.generations() if n < present]):

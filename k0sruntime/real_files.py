@@ -7,14 +7,13 @@ import stat
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from k0sruntime import regular
 from k0sruntime.errors import Problem, RefusedError
 from k0sruntime.plan import FileState
+from k0sruntime.regular import LARGEST
 
 if TYPE_CHECKING:
     from k0sruntime.node import Paths
-
-LARGEST = 16 << 20
-"""No configuration file is larger than this; reading stops there."""
 
 
 @dataclass(frozen=True)
@@ -40,10 +39,14 @@ class RealFiles:
     def read(self, path: str) -> bytes | None:
         """Return the content of a file, or ``None`` where it is missing or unreadable."""
         try:
-            with open(self.paths.on_disk(path), "rb") as file:
+            with regular.opened(self.paths.on_disk(path)) as file:
                 return file.read(LARGEST)
         except OSError:
             return None
+
+    def other_kind(self, path: str) -> str:
+        """Return what lies at ``path`` that is no file, such as ``a FIFO``; empty otherwise."""
+        return regular.other_kind(self.paths.on_disk(path))
 
     def names(self, path: str) -> tuple[str, ...]:
         """Return the sorted names in a folder; empty where there is none."""
@@ -71,7 +74,7 @@ def file_state(path: str) -> FileState | None:
         RefusedError: something else than a file is there, or it cannot be read.
     """
     try:
-        with open(path, "rb") as file:
+        with regular.opened(path) as file:
             found = os.fstat(file.fileno())
             owner = (found.st_uid, found.st_gid)
             return FileState(file.read(LARGEST), stat.S_IMODE(found.st_mode), owner)

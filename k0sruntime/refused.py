@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import os
 from typing import TYPE_CHECKING
 
 from k0sruntime.errors import Problem, RefusedError
@@ -32,7 +31,7 @@ def refused_io(place: str) -> Iterator[None]:
         }
         raise RefusedError(
             Problem(
-                f"{os.strerror(exc.errno or 0)}; nothing was changed",
+                f"{exc.strerror or exc}; nothing was changed",
                 place=str(exc.filename or place),
                 remedy=remedies.get(exc.errno or 0, "Mend the cause and run the command again."),
             )

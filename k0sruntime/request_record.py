@@ -11,6 +11,7 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from k0sruntime import regular
 from k0sruntime.ledger import NONSENSE, State, write_volatile
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ def last(paths: Paths) -> LastRequest:
 
 def _read(path: str) -> bytes | None:
     try:
-        with open(path, "rb") as file:
+        with regular.opened(path) as file:
             return file.read()
     except OSError:
         return None

@@ -16,6 +16,7 @@ import time
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
+from k0sruntime import regular
 from k0sruntime.compose import k0s_unit
 from k0sruntime.errors import Problem, RefusedError, RollbackFailedError
 from k0sruntime.ledger import (
@@ -209,7 +210,7 @@ def _save(copy: Copy, state: State) -> None:
 
 def _load(state: State) -> Copy | None:
     try:
-        with open(_path(state), "rb") as file:
+        with regular.opened(_path(state)) as file:
             document = json.load(file)
         known = {key: document[key] for key in Copy.__dataclass_fields__}
         links = tuple((str(path), str(leads_to)) for path, leads_to in known["links"])
@@ -223,7 +224,7 @@ def _load(state: State) -> Copy | None:
         )
     except FileNotFoundError:
         return None
-    except NONSENSE as exc:
+    except (OSError, *NONSENSE) as exc:
         raise RefusedError(
             Problem(
                 f"our own record cannot be read: {type(exc).__name__}: {exc}",

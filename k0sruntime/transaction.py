@@ -14,7 +14,7 @@ import os
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from k0sruntime import staging
+from k0sruntime import regular, staging
 from k0sruntime.errors import Problem, RefusedError, RollbackFailedError
 from k0sruntime.ledger import (
     State,
@@ -241,7 +241,7 @@ def undo(paths: Paths) -> bool:
 
 def _read_journal(state: State) -> tuple[Ledger, Ledger, list[_Step], list[str]] | None:
     try:
-        with open(state.journal, "rb") as file:
+        with regular.opened(state.journal) as file:
             journal: dict[str, Any] = json.load(file)
         steps = [
             _Step(**{**step, "before_owner": tuple(step["before_owner"])})
@@ -251,7 +251,7 @@ def _read_journal(state: State) -> tuple[Ledger, Ledger, list[_Step], list[str]]
         return ledger_from(journal["before"]), ledger_from(journal["after"]), steps, made
     except FileNotFoundError:
         return None
-    except (KeyError, TypeError, ValueError, AttributeError) as exc:
+    except (OSError, KeyError, TypeError, ValueError, AttributeError) as exc:
         raise RefusedError(
             Problem(
                 f"the journal of an unfinished apply cannot be read: {type(exc).__name__}: {exc}",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import difflib
+import shlex
+import time
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
-from k0sruntime import k0sctl_file
+from k0sruntime import k0sctl_file, yaml_data, yaml_text
 from k0sruntime.cli.main import run
+from k0sruntime.compose import k0sctl
 from k0sruntime.compose.k0sctl import Export, Upload
 from k0sruntime.contributions import KubeletProfile
 from k0sruntime.errors import RefusedError
@@ -129,14 +132,209 @@ def test_another_cri_comes_to_flags_and_a_profile_of_the_cluster(file: Path) -> 
     assert found == {"name": "docker", "values": {"cgroupDriver": "systemd"}}
 
 
+SOCKET = "--cri-socket=remote:unix:///run/x.sock"
+SPELLINGS = [
+    ["--cri-socket=remote:unix:///run/x.sock"],
+    ["--debug --cri-socket=remote:unix:///run/x.sock"],
+    ["--cri-socket", "remote:unix:///run/x.sock --debug"],
+    ["--cri-socket remote:unix:///run/x.sock"],
+]
+spelled = pytest.mark.parametrize("items", SPELLINGS, ids=" + ".join)
+
+
+def with_flags(items: list[str]) -> str:
+    return CLUSTER.replace(
+        "- --debug   # for now\n", "".join(f"- {item}   # by hand\n        " for item in items)
+    ).replace("        " * 2 + "-", "        -")
+
+
+def flags_of(text: str) -> list[str]:
+    host = YAML(typ="safe").load(text)["spec"]["hosts"][1]
+    return " ".join(host.get("installFlags") or ()).split()
+
+
+@spelled
+def test_a_flag_in_any_spelling_is_replaced_and_never_given_twice(items: list[str]) -> None:
+    text = with_flags(items).replace("x.sock", "old.sock")
+    assert "old.sock" in text
+    result = k0sctl_file.merged(text, Export((), (), (SOCKET,), (), (), ()), None, "f")
+    others = ["--debug"] if "--debug" in " ".join(items) else []
+    assert flags_of(result) == ["--profile=gpu-nodes", *others, SOCKET]
+
+
 @pytest.mark.parametrize(
-    "odd", ["--debug --cri-socket=remote:unix:///old", "--cri-socket", "--cri-socket remote:x"]
+    "items",
+    [["--cri-socket"], ["'--cri-socket=\"remote:x\"'"], ["--cri-socket", "x", "--other", "x"]],
+    ids=" + ".join,
 )
-def test_a_flag_in_another_form_is_refused_and_not_given_twice(file: Path, odd: str) -> None:
-    text = CLUSTER.replace("- --debug   # for now", f'- "{odd}"')
-    export = Export((), (), ("--cri-socket=remote:unix:///run/x.sock",), (), (), ())
+def test_a_flag_of_which_nothing_can_be_said_is_refused(items: list[str]) -> None:
+    export = Export((), (), (SOCKET,), (), (), ())
     with pytest.raises(RefusedError, match="--cri-socket in another form"):
-        k0sctl_file.merged(text, export, None, str(file))
+        k0sctl_file.merged(with_flags(items), export, None, "f")
+
+
+DOCKER = KubeletProfile(name="docker", values={"cgroupDriver": "systemd"})
+
+
+def another_cri(profile: KubeletProfile | None = DOCKER) -> Export:
+    """What another CRI comes to; without a profile, what is left when it goes."""
+    flags = (SOCKET, "--profile=docker") if profile else ()
+    named = (
+        (f"workerProfile={k0sctl.fingerprint(profile.name, profile.values)}",) if profile else ()
+    )
+    mark = shlex.join((":", "k0sruntime", *flags, *named))
+    return Export((), (), flags, (f"{mark}; true",), (), ())
+
+
+def merged(text: str, profile: KubeletProfile | None = DOCKER) -> tuple[str, list[str]]:
+    told: list[str] = []
+    text = k0sctl_file.merged(text, another_cri(profile), profile, "f", tell=told.append)
+    return text, told
+
+
+def test_the_flags_and_the_profile_of_an_earlier_export_go_with_what_wanted_them() -> None:
+    there, told = merged(CLUSTER.replace("        - --profile=gpu-nodes\n", ""))
+    assert flags_of(there) == ["--debug", SOCKET, "--profile=docker"]
+    back, more = merged(there, None)
+    assert (told, more) == ([], [])
+    assert flags_of(back) == ["--debug"]
+    spec = YAML(typ="safe").load(back)["spec"]
+    assert not spec["k0s"]["config"]["spec"]["workerProfiles"]
+    assert merged(back, None)[0] == back
+
+
+@spelled
+def test_a_flag_of_ours_goes_however_somebody_has_spelled_it_since(items: list[str]) -> None:
+    there, _ = merged(with_flags([SOCKET]))
+    there = there.replace(f'- "{SOCKET}"', "\n        ".join(f'- "{item}"' for item in items))
+    back, _ = merged(there, None)
+    assert SOCKET.partition("=")[2] not in back
+    assert "--cri-socket" not in back
+
+
+def test_what_an_operator_wrote_stays_though_an_export_had_the_same_name() -> None:
+    there, _ = merged(CLUSTER)
+    theirs = there.replace(f'"{SOCKET}"', '"--cri-socket=remote:unix:///run/theirs.sock"')
+    theirs = theirs.replace(
+        "cgroupDriver: systemd\n", "cgroupDriver: systemd\n              maxPods: 50\n"
+    )
+    assert theirs.count("maxPods") == 1
+    back, told = merged(theirs, None)
+    assert "--cri-socket=remote:unix:///run/theirs.sock" in flags_of(back)
+    assert "--profile=docker" not in flags_of(back)
+    assert "maxPods" in back
+    assert told == ["the worker profile docker of an earlier export stays: it was edited since"]
+    again, _ = merged(theirs)
+    (profile,) = YAML(typ="safe").load(again)["spec"]["k0s"]["config"]["spec"]["workerProfiles"]
+    assert profile["values"] == {"cgroupDriver": "systemd", "maxPods": 50}
+
+
+def test_a_profile_that_a_host_still_names_stays_and_is_told() -> None:
+    there, _ = merged(CLUSTER)
+    theirs = there.replace("hostname: gpu-1\n", "hostname: gpu-1\n      environment: {A: b}\n")
+    kept: list[str] = []
+    text = k0sctl_file.merged(theirs, another_cri(None), None, "f", ["10.0.0.2"], tell=kept.append)
+    assert kept == ["the worker profile docker of an earlier export stays: a host still names it"]
+    assert "name: docker" in text
+
+
+MISSHAPEN = {
+    "files: {}": ("files must be a list, and is a table", "spec.hosts[1].files"),
+    "installFlags: --debug": (
+        "installFlags must be a list, and is a text",
+        "spec.hosts[1].installFlags",
+    ),
+    "hooks: {apply: {after: sudo foo}}": (
+        "after must be a list, and is a text",
+        "spec.hosts[1].hooks.apply.after",
+    ),
+    "hooks: []": ("hooks must be a table, and is a list", "spec.hosts[1].hooks"),
+}
+
+
+@pytest.mark.parametrize("line", MISSHAPEN)
+def test_what_has_another_shape_is_refused_with_its_place(line: str) -> None:
+    said, where = MISSHAPEN[line]
+    own = "      installFlags:\n        - --debug   # for now\n        - --profile=gpu-nodes\n"
+    assert own in CLUSTER
+    with pytest.raises(RefusedError) as refused:
+        merged(CLUSTER.replace(own, f"      {line}\n"))
+    (problem,) = refused.value.problems
+    assert (problem.message, problem.place) == (said, f"f: {where}")
+
+
+@pytest.mark.parametrize(
+    "spec", ["[x]", "{hosts: [], k0s: [x]}", "{k0s: {version: 1.35}, hosts: 1}"]
+)
+def test_a_spec_of_another_shape_is_refused_and_is_no_fault_of_ours(
+    root: Path, file: Path, spec: str
+) -> None:
+    file.write_text(f"kind: Cluster\nspec: {spec}\n")
+    (root / "etc/k0sruntime/config.toml").write_text('[node]\nk0s = "1.36"\n')
+    assert exported(root, "--into", str(file)) in (0, 3)
+
+
+def test_two_clusters_in_a_file_are_refused_as_k0sctl_refuses_them() -> None:
+    with pytest.raises(RefusedError, match="2 documents of kind Cluster are in it"):
+        merged(f"{CLUSTER}---\n{CLUSTER}")
+    merged(f"{CLUSTER}---\nkind: ConfigMap\n")
+
+
+MERGED = """\
+kind: Cluster
+spec:
+  hosts:
+  - &w
+    role: worker
+    ssh: &s
+      address: 10.0.0.1
+      user: root
+  - <<: *w
+    ssh:
+      <<: *s
+      address: 10.0.0.2
+"""
+
+
+def test_hosts_that_are_merges_of_one_get_its_entries_once() -> None:
+    text, told = merged(MERGED)
+    assert told == []
+    for host in YAML(typ="safe").load(text)["spec"]["hosts"]:
+        assert host["installFlags"] == [SOCKET, "--profile=docker"]
+    assert text.count(f'"{SOCKET}"') == 1
+    assert merged(text)[0] == text
+
+
+def test_a_host_that_cannot_be_changed_alone_is_told_and_the_others_are_changed() -> None:
+    text = MERGED.replace("role: worker\n", "role: worker\n    installFlags: [--debug]\n")
+    text += "  - role: worker\n    ssh: {address: 10.0.0.3}\n"
+    shared = text.replace("  - <<: *w\n", "  - <<: *w\n    role: controller\n")
+    result, told = merged(shared)
+    (only,) = told
+    assert only.startswith("host 1 (10.0.0.1) is left as it is: *w refers to it from elsewhere")
+    hosts = YAML(typ="safe").load(result)["spec"]["hosts"]
+    assert [host["installFlags"] for host in hosts] == [
+        ["--debug"],
+        ["--debug"],
+        [SOCKET, "--profile=docker"],
+    ]
+    with pytest.raises(RefusedError, match="refers to it from elsewhere"):
+        k0sctl_file.merged(shared, another_cri(), None, "f", ["10.0.0.1"])
+
+
+def test_an_alias_bomb_is_refused_at_once() -> None:
+    levels = [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9) if n else 'x'}]" for n in range(10)]
+    started = time.monotonic()
+    for text in ("\n".join([*levels, CLUSTER]), CLUSTER.replace("role: worker", "x: &x [*x]", 1)):
+        with pytest.raises(RefusedError, match="its aliases stand for too much"):
+            merged(text)
+    assert time.monotonic() - started < 5
+
+
+def test_a_large_file_without_aliases_is_no_bomb(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(yaml_data, "MOST_VALUES", 100)
+    text = "kind: Cluster\nspec: {hosts: [" + "{role: controller}, " * 200 + "]}\n"
+    assert len(yaml_data.load(text, "f")[0]["spec"]["hosts"]) == 200
 
 
 def test_credentials_go_to_files_beside_it_and_never_into_it(
@@ -237,3 +435,23 @@ def test_whatever_is_put_in_is_what_comes_out_and_goes_again(
     back = k0sctl_file.merged(result, Export((), (), (), (), (), ()), None, "f")
     hosts = YAML(typ="safe").load(back)["spec"]["hosts"]
     assert not any(host.get("files") for host in hosts)
+
+
+def test_a_fleet_of_hosts_costs_as_much_as_its_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The whole file is parsed a few times, however many hosts it has."""
+    read: list[int] = []
+    parsed = yaml_text.parsed
+
+    def counted(text: str) -> Any:
+        read.append(len(text))
+        return parsed(text)
+
+    monkeypatch.setattr(yaml_text, "parsed", counted)
+    hosts = [f"    - role: worker   # {n}\n      ssh: {{address: 10.0.1.{n}}}\n" for n in range(60)]
+    text = CLUSTER.replace("  k0s:\n", "".join(hosts) + "  k0s:\n")
+    result, told = merged(text, None)
+    assert told == []
+    spec = YAML(typ="safe").load(result)["spec"]
+    assert all(host["hooks"]["apply"]["after"] for host in spec["hosts"][1:])
+    assert spec["hosts"][62]["ssh"] == {"address": "10.0.1.59"}
+    assert sum(read) < 4 * len(result)

@@ -130,15 +130,22 @@ def settings() -> Iterator[str]:
 def documents() -> Iterator[str]:
     """Yield the documents that ``--json`` prints, and their parts."""
     from k0sruntime import documents
+    from k0sruntime.seen import document
 
     kinds = [getattr(documents, name) for name in documents.__all__ if name[0].isupper()]
     kinds = [kind for kind in kinds if dataclasses.is_dataclass(kind)]
     whole = [k for k in kinds if issubclass(k, documents.Document) and k is not documents.Document]
     for kind in whole:
         yield from _shape(kind, 2)
+    yield from _shape(document.NodeReport, 2)
     yield "## Parts\n"
     for kind in kinds:
         if not issubclass(kind, documents.Document):
+            yield from _shape(kind, 3)
+    yield "## Parts of a NodeReport\n"
+    for kind in vars(document).values():
+        part = isinstance(kind, type) and issubclass(kind, document.Part)
+        if part and kind not in (document.Part, document.NodeReport):
             yield from _shape(kind, 3)
 
 
@@ -147,11 +154,25 @@ def _shape(kind: Any, level: int) -> Iterator[str]:
 
     words, hints = described(kind), typing.get_type_hints(kind)
     said = " ".join((inspect.getdoc(kind) or "").replace("``", "`").split())
-    yield f"{'#' * level} {kind.__name__} {{ #{kind.__name__.lower()} }}\n"
+    yield f"{'#' * level} {kind.__name__} {{ #{_anchor(kind)} }}\n"
     yield f"{said}\n"
-    fields = [field.name for field in dataclasses.fields(kind)]
+    fields = [name for name in _fields(kind) if name not in ("kind", "schema")]
     rows = [(f"`{name}`", _json_type(hints[name]), words.get(name, "")) for name in fields]
     yield from _table(("key", "type", ""), rows)
+
+
+def _fields(kind: Any) -> Sequence[str]:
+    """Return the keys of a document; one that is read as well is a struct of msgspec's."""
+    if dataclasses.is_dataclass(kind):
+        return [field.name for field in dataclasses.fields(kind)]
+    return typing.cast("Sequence[str]", kind.__struct_fields__)
+
+
+def _anchor(kind: Any) -> str:
+    """Return a document's anchor; a node's report has parts of names that others have, too."""
+    name = str(kind.__name__).lower()
+    own = kind.__module__ == "k0sruntime.seen.document" and name != "nodereport"
+    return f"nodereport-{name}" if own else name
 
 
 def _json_type(hint: Any) -> str:
@@ -161,11 +182,12 @@ def _json_type(hint: Any) -> str:
         return f"array of {_json_type(inner[0])}"
     if origin is dict:
         return "object"
+    if origin is typing.Literal:
+        return " or ".join(f"`{word}`" for word in inner)
     if inner:
         return " or ".join(_json_type(one) for one in inner)
-    if dataclasses.is_dataclass(hint):
-        name = typing.cast("type", hint).__name__
-        return f"[{name}](#{name.lower()})"
+    if dataclasses.is_dataclass(hint) or hasattr(hint, "__struct_fields__"):
+        return f"[{typing.cast('type', hint).__name__}](#{_anchor(hint)})"
     plain = {str: "string", bool: "boolean", int: "integer", float: "number", Any: "any value"}
     return "null" if hint is type(None) else plain[hint]
 

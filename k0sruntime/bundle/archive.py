@@ -11,6 +11,7 @@ import os
 import tarfile
 from typing import IO, TYPE_CHECKING
 
+from k0sruntime import regular
 from k0sruntime.bundle.manifest import LARGEST_MANIFEST, MANIFEST, SECRET, damaged, decode, foreign
 from k0sruntime.cache import CHUNK
 from k0sruntime.errors import Problem, RefusedError
@@ -117,7 +118,7 @@ def opened(path: str) -> Iterator[Archive]:
     """
     path = os.path.abspath(path)
     try:
-        file = open(path, "rb")  # noqa: SIM115 - closed below
+        file = regular.opened(path)
     except OSError as exc:
         problem = Problem(
             f"the bundle cannot be read: {exc.strerror}", path, remedy="Name it right."

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from k0sruntime import regular
 from k0sruntime.errors import Problem, RefusedError
 
 if TYPE_CHECKING:
@@ -98,7 +99,7 @@ class Wheel:
             RefusedError: it is no wheel.
         """
         try:
-            with zipfile.ZipFile(self.path) as wheel:
+            with regular.opened(self.path) as file, zipfile.ZipFile(file) as wheel:
                 (name,) = (n for n in wheel.namelist() if n.endswith(".dist-info/METADATA"))
                 text = wheel.read(name).decode(errors="replace")
         except (OSError, ValueError, zipfile.BadZipFile) as exc:

@@ -15,6 +15,7 @@ from typing import IO, TYPE_CHECKING
 
 import msgspec
 
+from k0sruntime import regular
 from k0sruntime.bundle.archive import opened
 from k0sruntime.bundle.manifest import MANIFEST, SECRET, SETTINGS, Entry, encode, mode_of
 from k0sruntime.cache import CHUNK
@@ -115,7 +116,7 @@ def _open(content: Content) -> IO[bytes]:
     if isinstance(content.source, bytes):
         return io.BytesIO(content.source)
     try:
-        return open(content.source, "rb")
+        return regular.opened(content.source)
     except OSError as exc:
         what = f"{content.path} cannot be packed: {exc.strerror}"
         raise RefusedError(Problem(what, content.source)) from exc

@@ -15,7 +15,7 @@ import shutil
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from k0sruntime import toml
+from k0sruntime import regular, toml
 from k0sruntime.bundle.manifest import SECRET, SETTINGS
 from k0sruntime.cache import digest_of
 from k0sruntime.errors import Problem, RefusedError
@@ -191,7 +191,7 @@ def _read(path: str) -> bytes | None:
     Raises:
         RefusedError: it cannot be read.
     """
-    with refused_io(path), contextlib.suppress(FileNotFoundError), open(path, "rb") as file:
+    with refused_io(path), contextlib.suppress(FileNotFoundError), regular.opened(path) as file:
         return file.read()
     return None
 

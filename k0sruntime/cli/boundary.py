@@ -31,6 +31,8 @@ def run_command(group: click.Command, arguments: list[str], name: str) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as exc:  # noqa: BLE001 - the one boundary
+        if isinstance(exc, OSError) and _is_of_output(exc):
+            return _not_written(exc)
         if debug:
             import traceback
 
@@ -39,6 +41,27 @@ def run_command(group: click.Command, arguments: list[str], name: str) -> int:
             click.echo(masking.text(traceback.format_exc()), err=True, nl=False)
         return _failed(exc, name, as_json=as_json, debug=debug)
     return result if isinstance(result, int) else 0
+
+
+def _is_of_output(exc: OSError) -> bool:
+    """Tell whether it was standard output that could not be written: all goes through one door."""
+    step = exc.__traceback__
+    while step is not None and step.tb_next is not None:
+        step = step.tb_next
+    echo = step is not None and step.tb_frame.f_code is click.echo.__code__
+    return echo and step is not None and not step.tb_frame.f_locals["err"]
+
+
+def _not_written(exc: OSError) -> int:
+    from k0sruntime.cli import render_error
+    from k0sruntime.errors import Problem, RefusedError
+
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left fails no more
+    message = f"standard output cannot be written: {exc.strerror}; what was done stays done"
+    remedy = "Let it write elsewhere, and run the command again."
+    error = RefusedError(Problem(message, remedy=remedy))
+    click.echo(render_error.text(error), err=True)
+    return int(error.exit_code)
 
 
 def _given(flag: str, arguments: list[str]) -> bool:

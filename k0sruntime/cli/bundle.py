@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from k0sruntime.cli.options import fetch_options, json_option, node_options, request
+from k0sruntime.cli.options import (
+    fetch_options,
+    file_option,
+    flag_option,
+    folder_option,
+    json_option,
+    node_options,
+    option,
+    request,
+)
 from k0sruntime.cli.story import Stderr
 
 if TYPE_CHECKING:
@@ -18,89 +27,75 @@ if TYPE_CHECKING:
 @click.argument("out", required=False, type=click.Path(dir_okay=False))
 @node_options
 @fetch_options
-@click.option(
+@option(
     "--arch",
     metavar="MACHINE",
     default="",
-    envvar="K0SRUNTIME_ARCH",
-    show_envvar=True,
+    variable="ARCH",
     help="The node's machine, as uname -m spells it  [default: this one's]",
 )
-@click.option(
+@file_option(
     "--image",
     "images",
-    metavar="FILE",
     multiple=True,
-    type=click.Path(exists=True, dir_okay=False),
-    envvar="K0SRUNTIME_BUNDLE_IMAGE",
-    show_envvar=True,
+    exists=True,
+    variable="BUNDLE_IMAGE",
     help="Pack an image archive as well; may be given more than once.",
 )
-@click.option(
+@option(
     "--images/--no-images",
     "folder_images",
     default=True,
-    envvar="K0SRUNTIME_BUNDLE_IMAGES",
-    show_envvar=True,
+    variable="BUNDLE_IMAGES",
     help="Pack what lies in k0s's folder of images  [default: yes]",
 )
-@click.option(
+@option(
     "--pack-settings/--no-settings",
     "settings_too",
     default=True,
-    envvar="K0SRUNTIME_BUNDLE_SETTINGS",
-    show_envvar=True,
+    variable="BUNDLE_SETTINGS",
     help="Pack the settings file; without, the nodes have one each  [default: yes]",
 )
-@click.option(
+@folder_option(
     "--wheels",
-    metavar="DIR",
-    type=click.Path(exists=True, file_okay=False),
-    envvar="K0SRUNTIME_BUNDLE_WHEELS",
-    show_envvar=True,
+    exists=True,
+    variable="BUNDLE_WHEELS",
     help="Pack this folder of wheels, and ask pip for nothing.",
 )
-@click.option(
+@flag_option(
     "--no-wheels",
-    is_flag=True,
-    envvar="K0SRUNTIME_BUNDLE_NO_WHEELS",
-    show_envvar=True,
+    variable="BUNDLE_NO_WHEELS",
     help="Pack no wheels: k0sruntime is on the nodes already.",
 )
-@click.option(
+@option(
     "--find-links",
     "links",
     metavar="DIR",
     multiple=True,
-    envvar="K0SRUNTIME_BUNDLE_FIND_LINKS",
-    show_envvar=True,
+    variable="BUNDLE_FIND_LINKS",
     help="Folder with distributions that are on no index, for pip.",
 )
-@click.option(
+@option(
     "--python-version",
     "pythons",
     metavar="VERSION",
     multiple=True,
-    envvar="K0SRUNTIME_BUNDLE_PYTHON_VERSION",
-    show_envvar=True,
+    variable="BUNDLE_PYTHON_VERSION",
     help="The nodes' Python, such as 3.12; may be given more than once  [default: this one]",
 )
-@click.option(
+@option(
     "--platform",
     "platforms",
     metavar="TAG",
     multiple=True,
-    envvar="K0SRUNTIME_BUNDLE_PLATFORM",
-    show_envvar=True,
+    variable="BUNDLE_PLATFORM",
     help="The nodes' platform as pip names it, such as manylinux_2_28_aarch64.",
 )
-@click.option(
+@file_option(
     "--list",
     "listed",
-    metavar="FILE",
-    type=click.Path(exists=True, dir_okay=False),
-    envvar="K0SRUNTIME_BUNDLE_LIST",
-    show_envvar=True,
+    exists=True,
+    variable="BUNDLE_LIST",
     help="Show what a bundle holds, and check it; nothing is written.",
 )
 @json_option
@@ -174,24 +169,7 @@ def _show(
 
     size = os.path.getsize(path)
     if as_json:
-        import json
-
-        import msgspec
-
-        from k0sruntime.documents import SCHEMA
-
-        fields = {k: v for k, v in msgspec.to_builtins(manifest).items() if k != "kind"}
-        fields["manifest_schema"] = fields.pop("schema")
-        document = {
-            "kind": "Bundle",
-            "schema": SCHEMA,
-            "file": path,
-            "size": size,
-            "sha256": digest,
-            **fields,
-            "notes": list(notes),
-        }
-        click.echo(json.dumps(document, indent=2))
+        click.echo(_document(path, size, digest, manifest, notes))
         return
     rows = [("FOR", "FILE", "BYTES"), *contents.described(manifest)]
     python = f", Python {' and '.join(manifest.python)}" if manifest.python else ", no wheels"
@@ -202,3 +180,25 @@ def _show(
     click.echo(f"sha256    {digest}\nfile      {path}, {size / 1e6:.1f} MB")
     for note in notes:
         click.echo(f"note: {note}")
+
+
+def _document(path: str, size: int, digest: str, manifest: Manifest, notes: tuple[str, ...]) -> str:
+    import msgspec
+
+    from k0sruntime import documents
+
+    known = msgspec.to_builtins(manifest)
+    said = {key: known[key] for key in ("made_by", "arch", "python", "distributions")}
+    return documents.dumps(
+        documents.Bundle(
+            file=path,
+            size=size,
+            sha256=digest,
+            manifest_schema=manifest.schema,
+            **said,
+            requirements=known["requirements"],
+            programs=[documents.BundleProgram(**program) for program in known["programs"]],
+            entries=[documents.BundleEntry(**entry) for entry in known["entries"]],
+            notes=list(notes),
+        )
+    )

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from k0sruntime.cli.options import node_options, request
+from k0sruntime.cli.options import (
+    file_option,
+    flag_option,
+    folder_option,
+    node_options,
+    option,
+    request,
+)
 from k0sruntime.cli.story import Silent
 
 if TYPE_CHECKING:
@@ -20,50 +27,38 @@ if TYPE_CHECKING:
 
 @click.command(name="export")
 @click.argument("what", type=click.Choice(["k0s-config", "k0sctl", "runtimeclasses"]))
-@click.option(
+@flag_option(
     "--with-example-pod",
-    is_flag=True,
-    envvar="K0SRUNTIME_WITH_EXAMPLE_POD",
-    show_envvar=True,
+    variable="WITH_EXAMPLE_POD",
     help="Add a pod to each RuntimeClass that shows whose kernel it runs on.",
 )
-@click.option(
+@file_option(
     "--into",
-    metavar="FILE",
-    type=click.Path(dir_okay=False),
-    envvar="K0SRUNTIME_INTO",
-    show_envvar=True,
+    variable="INTO",
     help="Write into this k0s.yaml or k0sctl.yaml; all else in it is kept.",
 )
-@click.option(
+@option(
     "--host",
     metavar="HOST",
     multiple=True,
-    envvar="K0SRUNTIME_HOSTS",
-    show_envvar=True,
+    variable="HOSTS",
     help="A host of the k0sctl.yaml by address or name; may be repeated  [default: all]",
 )
-@click.option(
+@folder_option(
     "--files",
-    metavar="DIR",
-    type=click.Path(file_okay=False),
-    envvar="K0SRUNTIME_FILES",
-    show_envvar=True,
+    variable="FILES",
     help="Write the hosts' files here and name them in the k0sctl.yaml  [default: contents in it]",
 )
-@click.option(
+@flag_option(
     "--patch",
-    is_flag=True,
-    envvar="K0SRUNTIME_PATCH",
-    show_envvar=True,
+    variable="PATCH",
     help="Print a patch of the cluster's configuration, where dynamic configuration is on.",
 )
-@click.option(
+@file_option(
     "--current",
-    metavar="FILE",
-    type=click.Path(dir_okay=False, exists=True, allow_dash=True),
-    envvar="K0SRUNTIME_CURRENT",
-    show_envvar=True,
+    allow_dash=True,
+    exists=True,
+    variable="CURRENT",
     help="The cluster's configuration as it is, for --patch  [default: asked with kubectl]",
 )
 @node_options
@@ -187,14 +182,30 @@ def _patch(prepared: Prepared, profile: KubeletProfile, current: str | None) -> 
         click.echo(f"# the cluster has the worker profile {profile.name} already")
 
 
+def _given(path: str) -> bytes:
+    """Return what is in a named file, or on standard input.
+
+    Raises:
+        RefusedError: it cannot be read.
+    """
+    from k0sruntime import regular
+    from k0sruntime.refused import refused_io
+
+    if path == "-":
+        with click.open_file(path, "rb") as file:
+            given: bytes = file.read()
+        return given
+    with refused_io(path):
+        return regular.content(path)
+
+
 def _current(prepared: Prepared, current: str | None) -> tuple[str, list[str]]:
     """Return the cluster's configuration as it is, and how kubectl is called for that cluster."""
     from k0sruntime import kubectl
     from k0sruntime.errors import Problem, RefusedError
 
     if current:
-        with click.open_file(current, "rb") as file:
-            return _text(file.read(), current), ["k0s", "kubectl"]
+        return _text(_given(current), current), ["k0s", "kubectl"]
     program = kubectl.command(prepared.node, asked=True)
     found, why = kubectl.get(program, "clusterconfig", "k0s", "--namespace=kube-system")
     if found is None:

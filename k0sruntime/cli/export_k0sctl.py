@@ -34,12 +34,17 @@ def run(asked: Request, into: str | None, hosts: tuple[str, ...], files: str | N
         click.echo(_fragment(export, source), nl=False)
     else:
         profile = prepared.composition.profile
-        _write(path, before, k0sctl_file.merged(text, export, profile, path, hosts, source))
+        result = k0sctl_file.merged(text, export, profile, path, hosts, source, _tell)
+        _write(path, before, result)
     if files:
         _lay(export, files)
     for lost in export.lost:
         click.echo(f"k0sctl does not carry {lost}", err=True)
     return 0
+
+
+def _tell(sentence: str) -> None:
+    click.echo(f"note: {sentence}", err=True)
 
 
 def _for_its_k0s(asked: Request, version: str) -> Request:

@@ -88,7 +88,7 @@ def _shown(text: str, original: bytes) -> str:
 
 def _migrated(files: tuple[str, ...], schema: Any) -> list[tuple[str, bytes, Migration]]:
     """Rewrite all files before anything is written, so that all bad ones are told at once."""
-    from k0sruntime import toml
+    from k0sruntime import regular, toml
     from k0sruntime.errors import Problem, RefusedError
     from k0sruntime.migrate import migrate
     from k0sruntime.refused import refused_io
@@ -96,7 +96,7 @@ def _migrated(files: tuple[str, ...], schema: Any) -> list[tuple[str, bytes, Mig
     done: list[tuple[str, bytes, Migration]] = []
     problems: list[Problem] = []
     for path in dict.fromkeys(files):
-        with refused_io(path), open(path, "rb") as file:
+        with refused_io(path), regular.opened(path) as file:
             data = file.read()
         try:
             toml.load(data, path)  # before decoding: what is not UTF-8 is told with its line

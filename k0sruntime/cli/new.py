@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from k0sruntime.cli.options import json_option
+from k0sruntime.cli.options import folder_option, json_option, option
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,37 +15,31 @@ if TYPE_CHECKING:
 
 @click.command(name="new")
 @click.argument("name")
-@click.option(
+@option(
     "--handler",
     metavar="NAME",
     default="",
-    envvar="K0SRUNTIME_HANDLER",
-    show_envvar=True,
+    variable="HANDLER",
     help="Name of the runtime handler and its RuntimeClass  [default: the provider's name]",
 )
-@click.option(
+@option(
     "--shim",
     metavar="TYPE",
     default="",
-    envvar="K0SRUNTIME_SHIM",
-    show_envvar=True,
+    variable="SHIM",
     help="A containerd shim of your own, such as io.containerd.acme.v1"
     "  [default: runc's shim calls your low-level runtime]",
 )
-@click.option(
+@option(
     "--program",
     metavar="FILE",
     default="",
-    envvar="K0SRUNTIME_PROGRAM",
-    show_envvar=True,
+    variable="PROGRAM",
     help="What the provider looks for on the node  [default: the shim, or NAME]",
 )
-@click.option(
+@folder_option(
     "--directory",
-    metavar="DIR",
-    type=click.Path(file_okay=False),
-    envvar="K0SRUNTIME_DIRECTORY",
-    show_envvar=True,
+    variable="DIRECTORY",
     help="Where to write it: a new or an empty folder  [default: ./k0sruntime-NAME]",
 )
 @json_option

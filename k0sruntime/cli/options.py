@@ -18,22 +18,54 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound="Callable[..., Any]")
 
 
-_new_sandbox_option = click.option(
+def option(*names: str, variable: str, **words: Any) -> Callable[[F], F]:
+    """Return an option that an environment variable gives as well, and that says so.
+
+    Args:
+        names: as click takes them.
+        variable: what follows ``K0SRUNTIME_`` in the variable's name.
+        words: as click takes them.
+    """
+    return click.option(*names, envvar=f"K0SRUNTIME_{variable}", show_envvar=True, **words)
+
+
+def flag_option(*names: str, variable: str, **words: Any) -> Callable[[F], F]:
+    """Return such an option that is there or not."""
+    return option(*names, variable=variable, is_flag=True, **words)
+
+
+def file_option(
+    *names: str,
+    variable: str,
+    metavar: str = "FILE",
+    exists: bool = False,
+    allow_dash: bool = False,
+    **words: Any,
+) -> Callable[[F], F]:
+    """Return such an option that takes a file; ``exists`` where it must be there already."""
+    kind = click.Path(exists=exists, dir_okay=False, allow_dash=allow_dash)
+    return option(*names, variable=variable, metavar=metavar, type=kind, **words)
+
+
+def folder_option(
+    *names: str, variable: str, metavar: str = "DIR", exists: bool = False, **words: Any
+) -> Callable[[F], F]:
+    """Return such an option that takes a folder; ``exists`` where it must be there already."""
+    kind = click.Path(exists=exists, file_okay=False)
+    return option(*names, variable=variable, metavar=metavar, type=kind, **words)
+
+
+_new_sandbox_option = folder_option(
     "--sandbox",
-    metavar="DIR",
-    type=click.Path(file_okay=False),
-    envvar="K0SRUNTIME_SANDBOX",
-    show_envvar=True,
+    variable="SANDBOX",
     help="Live wholly inside DIR: configuration, data and sockets.",
 )
 
 
-sandbox_option = click.option(
+sandbox_option = folder_option(
     "--sandbox",
-    metavar="DIR",
-    type=click.Path(exists=True, file_okay=False),
-    envvar="K0SRUNTIME_SANDBOX",
-    show_envvar=True,
+    exists=True,
+    variable="SANDBOX",
     help="The node is the one that lives inside DIR.",
 )
 """``--sandbox`` of commands that look at a node which is there already."""
@@ -42,12 +74,10 @@ sandbox_option = click.option(
 def node_options(function: F) -> F:
     """Add the options that say which node is meant and what it is composed from."""
     return place_options(
-        click.option(
+        file_option(
             "--containerd",
             metavar="BIN",
-            type=click.Path(dir_okay=False),
-            envvar="K0SRUNTIME_CONTAINERD",
-            show_envvar=True,
+            variable="CONTAINERD",
             help="The containerd to use  [default: k0s's own, else the first on PATH]",
         )(function)
     )
@@ -55,90 +85,75 @@ def node_options(function: F) -> F:
 
 def place_options(function: F) -> F:
     """Add those of them that do not say which containerd it has."""
-    for option in reversed(
+    for added in reversed(
         (
             _new_sandbox_option,
-            click.option(
+            folder_option(
                 "--root",
-                metavar="DIR",
-                type=click.Path(file_okay=False, exists=True),
-                envvar="K0SRUNTIME_ROOT",
-                show_envvar=True,
+                exists=True,
+                variable="ROOT",
                 help="Compose for the image root in DIR; nothing is started.",
             ),
-            click.option(
+            file_option(
                 "--settings",
-                metavar="FILE",
-                type=click.Path(dir_okay=False),
-                envvar="K0SRUNTIME_SETTINGS",
-                show_envvar=True,
+                variable="SETTINGS",
                 help="Settings file  [default: /etc/k0sruntime/config.toml]",
             ),
-            click.option(
+            option(
                 "--cri-socket",
                 metavar="TYPE:URL",
-                envvar="K0SRUNTIME_CRI_SOCKET",
-                show_envvar=True,
+                variable="CRI_SOCKET",
                 help="CRI of another runtime, as k0s takes it, such as remote:unix:///run/x.sock.",
             ),
-            click.option(
+            option(
                 "--mode",
                 type=click.Choice(["managed", "standalone", "remote"]),
-                envvar="K0SRUNTIME_MODE",
-                show_envvar=True,
+                variable="MODE",
                 help="Who runs containerd  [default: decided from what is found]",
             ),
-            click.option(
+            option(
                 "--without",
                 metavar="NAME",
                 multiple=True,
                 shell_complete=complete.providers,
-                envvar="K0SRUNTIME_WITHOUT",
-                show_envvar=True,
+                variable="WITHOUT",
                 help="Leave a provider out; may be given more than once.",
             ),
-            click.option(
+            flag_option(
                 "--no-providers",
-                is_flag=True,
-                envvar="K0SRUNTIME_NO_PROVIDERS",
-                show_envvar=True,
+                variable="NO_PROVIDERS",
                 help="Import no provider but the host's own.",
             ),
         )
     ):
-        function = option(function)
+        function = added(function)
     return function
 
 
 def json_option(function: F) -> F:
     """Add ``--json``."""
-    return click.option(
+    return flag_option(
         "--json",
         "as_json",
-        is_flag=True,
-        envvar="K0SRUNTIME_JSON",
-        show_envvar=True,
+        variable="JSON",
         help="Print a JSON document instead.",
     )(function)
 
 
 def change_options(function: F) -> F:
     """Add the options of commands that change the node."""
-    function = click.option(
+    function = option(
         "--lock-timeout",
         metavar="SECONDS",
         type=click.FloatRange(min=0),
         default=60.0,
-        envvar="K0SRUNTIME_LOCK_TIMEOUT",
+        variable="LOCK_TIMEOUT",
         show_default=True,
-        show_envvar=True,
         help="How long to wait for another command on this node.",
     )(function)
-    return click.option(
+    return flag_option(
         "--force",
-        is_flag=True,
-        envvar="K0SRUNTIME_FORCE",
-        show_envvar=True,
+        variable="FORCE",
         help="Overwrite files of ours that somebody edited; the edited ones are kept.",
     )(function)
 
@@ -149,35 +164,28 @@ def fetch_options(function: F) -> F:
 
 
 def _cache_option(function: F) -> F:
-    return click.option(
+    return folder_option(
         "--cache",
-        metavar="DIR",
-        type=click.Path(file_okay=False),
-        envvar="K0SRUNTIME_CACHE",
-        show_envvar=True,
+        variable="CACHE",
         help="Folder of what was fetched  [default: the machine's own]",
     )(function)
 
 
 def offline_option(function: F) -> F:
     """Add the option of commands that fetch, or ask registries."""
-    return click.option(
+    return flag_option(
         "--offline",
-        is_flag=True,
-        envvar="K0SRUNTIME_OFFLINE",
-        show_envvar=True,
+        variable="OFFLINE",
         help="Never open a socket: take what the cache holds, and ask no registry.",
     )(function)
 
 
 def bundle_option(function: F) -> F:
     """Add the option of commands that take everything out of a bundle."""
-    return click.option(
+    return file_option(
         "--bundle",
-        metavar="FILE",
-        type=click.Path(dir_okay=False, exists=True),
-        envvar="K0SRUNTIME_BUNDLE",
-        show_envvar=True,
+        exists=True,
+        variable="BUNDLE",
         help="Take settings, images and programs out of this archive; see k0sruntime bundle.",
     )(function)
 

@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from k0sruntime.cli.options import json_option, place_options, request
+from k0sruntime.cli.options import (
+    file_option,
+    folder_option,
+    json_option,
+    option,
+    place_options,
+    request,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -18,27 +25,23 @@ if TYPE_CHECKING:
 
 
 @click.command(name="rehearse")
-@click.option(
+@option(
     "--k0s",
     metavar="VERSION",
-    envvar="K0SRUNTIME_REHEARSE_K0S",
-    show_envvar=True,
+    variable="REHEARSE_K0S",
     help="The k0s that the node would have, such as 1.36 or v1.36.3+k0s.0.",
 )
-@click.option(
+@file_option(
     "--containerd",
     metavar="BIN",
-    type=click.Path(exists=True, dir_okay=False),
-    envvar="K0SRUNTIME_REHEARSE_CONTAINERD",
-    show_envvar=True,
+    exists=True,
+    variable="REHEARSE_CONTAINERD",
     help="The containerd that it would have; it reads the files itself.",
 )
-@click.option(
+@folder_option(
     "--dropins",
-    metavar="DIR",
-    type=click.Path(exists=True, file_okay=False),
-    envvar="K0SRUNTIME_REHEARSE_DROPINS",
-    show_envvar=True,
+    exists=True,
+    variable="REHEARSE_DROPINS",
     help="Judge a folder of drop-ins, and no node.",
 )
 @place_options

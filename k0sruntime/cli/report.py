@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from k0sruntime.cli.options import json_option, node_options, request
+from k0sruntime.cli.options import file_option, json_option, node_options, option, request
 
 if TYPE_CHECKING:
     from k0sruntime.seen.document import NodeReport
@@ -17,19 +17,16 @@ if TYPE_CHECKING:
 @click.command(name="report")
 @click.argument("reports", nargs=-1, metavar="[NODE.json]...", type=click.Path())
 @node_options
-@click.option(
+@file_option(
     "--html",
-    metavar="FILE",
-    type=click.Path(dir_okay=False, allow_dash=True),
-    envvar="K0SRUNTIME_REPORT_HTML",
-    show_envvar=True,
+    allow_dash=True,
+    variable="REPORT_HTML",
     help="Write the page to FILE  [default: standard output]",
 )
-@click.option(
+@option(
     "--name",
     metavar="NAME",
-    envvar="K0SRUNTIME_REPORT_NAME",
-    show_envvar=True,
+    variable="REPORT_NAME",
     help="What the node is called  [default: its host's name]",
 )
 @json_option
@@ -85,11 +82,10 @@ def _document(nodes: list[NodeReport]) -> str:
 
     if len(nodes) == 1:
         return json.dumps(msgspec.to_builtins(nodes[0]), indent=1, ensure_ascii=False)
-    from k0sruntime.documents import SCHEMA
+    from k0sruntime import documents
     from k0sruntime.seen import fleet
 
-    told = {"kind": "FleetReport", "schema": SCHEMA, **fleet.document(fleet.compare(nodes))}
-    return json.dumps(told, indent=1, ensure_ascii=False)
+    return documents.dumps(fleet.document(fleet.compare(nodes)))
 
 
 def _page(nodes: list[NodeReport]) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from k0sruntime.cli.options import json_option, node_options, request
+from k0sruntime.cli.options import file_option, flag_option, json_option, node_options, request
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -23,19 +23,15 @@ if TYPE_CHECKING:
 
 @click.command(name="status")
 @node_options
-@click.option(
+@file_option(
     "--prometheus",
-    metavar="FILE",
-    type=click.Path(dir_okay=False, allow_dash=True),
-    envvar="K0SRUNTIME_STATUS_PROMETHEUS",
-    show_envvar=True,
-    help="Write metrics to FILE, for node-exporter's textfile collector.",
+    allow_dash=True,
+    variable="STATUS_PROMETHEUS",
+    help="Write metrics to FILE.prom, for node-exporter's textfile collector; - prints them.",
 )
-@click.option(
+@flag_option(
     "--watch",
-    is_flag=True,
-    envvar="K0SRUNTIME_STATUS_WATCH",
-    show_envvar=True,
+    variable="STATUS_WATCH",
     help="Look again every two seconds, until Ctrl-C.",
 )
 @json_option
@@ -62,7 +58,12 @@ def command(*, prometheus: str | None, watch: bool, as_json: bool, **options: An
 
 
 def _metrics(asked: Request, path: str) -> int:
-    """Write the metrics at once: a collector sees the old file or the new one."""
+    """Write the metrics at once: a collector sees the old file or the new one.
+
+    Raises:
+        UsageError: no collector would read a file of this name.
+        RefusedError: there is no such folder, or the file system refuses.
+    """
     import os
 
     from k0sruntime import seen
@@ -70,6 +71,8 @@ def _metrics(asked: Request, path: str) -> int:
     from k0sruntime.refused import refused_io
     from k0sruntime.seen import metrics
 
+    if path != "-":
+        _refuse_unread(path)
     text = metrics.text(seen.this_node(asked))
     if path == "-":
         click.echo(text, nl=False)
@@ -77,6 +80,28 @@ def _metrics(asked: Request, path: str) -> int:
     with refused_io(path):
         write_atomically(os.path.abspath(path), text.encode())
     return 0
+
+
+def _refuse_unread(path: str) -> None:
+    """Refuse what nobody would read (node-exporter ``collector/textfile.go``: ``*.prom``)."""
+    import os
+
+    from k0sruntime import regular
+    from k0sruntime.errors import Problem, RefusedError, UsageError
+
+    if not path.endswith(".prom"):
+        message = "node-exporter reads only files that end in .prom"
+        remedy = "Name it such as k0sruntime.prom, or pass - to print the metrics."
+        raise UsageError(Problem(message, place=path, remedy=remedy))
+    folder = os.path.dirname(os.path.abspath(path))
+    if not os.path.isdir(folder):
+        remedy = "Name the folder of node-exporter's --collector.textfile.directory, or make it."
+        raise RefusedError(
+            Problem("there is no such folder; nothing was changed", folder, remedy=remedy)
+        )
+    if kind := regular.other_kind(path):
+        remedy = "Name another file, or move it away."
+        raise RefusedError(Problem(f"{kind} lies there", path, remedy=remedy))
 
 
 def _document(seen: Seen) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import select
 import shutil
 import signal
 import sys
@@ -13,7 +15,6 @@ import click
 
 from k0sruntime.cli import render_error
 from k0sruntime.errors import K0sRuntimeError
-from k0sruntime.flag import Flag
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,24 +28,36 @@ HOME, LINE_END, BELOW, WIPE = "\x1b[H", "\x1b[K", "\x1b[J", "\x1b[2J"
 def watch(look: Callable[[], str], seconds: float = SECONDS) -> int:
     """Show what ``look`` returns, anew whenever it changes, until Ctrl-C or SIGTERM; return 0.
 
-    A terminal is drawn over; elsewhere every change is written below the one before, with the
-    time. What cannot be looked at in the midst of a bounce is told, and looked at again.
+    It ends as well when nobody reads any more, as behind a ``head`` that has what it wants. A
+    terminal is drawn over; elsewhere every change is written below the one before, with the time.
+    What cannot be looked at in the midst of a bounce is told, and looked at again.
     """
-    ended = Flag()
+    woken, wake = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
     before = {
-        number: signal.signal(number, lambda *_: ended.set())
+        number: signal.signal(number, lambda *_: os.write(wake, b"."))
         for number in (signal.SIGINT, signal.SIGTERM)
     }
     live = sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb"
     show = _Screen() if live else _Log()
     try:
-        while not ended.is_set():
+        show(_looked(look))
+        while not _ended(woken, seconds):
             show(_looked(look))
-            ended.wait(seconds)
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+        os.close(woken)
+        os.close(wake)
     return 0
+
+
+def _ended(woken: int, seconds: float) -> bool:
+    """Wait, and tell whether a signal came, or who reads our output has gone (poll(2), POLLERR)."""
+    waiting = select.poll()
+    waiting.register(woken, select.POLLIN)
+    with contextlib.suppress(OSError, ValueError):  # an output that is no descriptor
+        waiting.register(sys.stdout.fileno(), 0)
+    return bool(waiting.poll(seconds * 1000))
 
 
 def _looked(look: Callable[[], str]) -> str:
@@ -69,7 +82,6 @@ class _Log:
     def __call__(self, text: str) -> None:
         if text != self._last:
             click.echo(f"--- {_time()}\n{text}")
-            sys.stdout.flush()
         self._last = text
 
 
@@ -88,5 +100,4 @@ class _Screen:
         if len(lines) > room:
             lines = [*lines[: room - 1], f"… {len(lines) - room + 1} more lines"]
         drawn = "".join(f"{line[: size.columns]}{LINE_END}\n" for line in lines)
-        sys.stdout.write(f"{wipe}{HOME}{drawn}{BELOW}")
-        sys.stdout.flush()
+        click.echo(f"{wipe}{HOME}{drawn}{BELOW}", nl=False)

@@ -7,6 +7,10 @@ nobody puts it back. Source: k0sctl README and ``action/apply.go``.
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
+import itertools
+import json
 import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -15,7 +19,7 @@ from k0sruntime.compose import k0s, manifests
 from k0sruntime.errors import Problem, RefusedError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from k0sruntime.compose.composition import Composition
     from k0sruntime.compose.files import DesiredFile
@@ -28,8 +32,13 @@ SCHEMA_3 = 3
 WORKERS = ("worker", "controller+worker", "single")
 CONTROLLERS = ("controller", "controller+worker", "single")
 """Roles of k0sctl's hosts."""
-MARK = ": k0sruntime;"
-"""What our hooks begin with: a command that does nothing, and says whose they are."""
+MARK = ": k0sruntime"
+"""What our hooks begin with: a command that does nothing, and says whose they are.
+
+The flags that we gave follow it, and the worker profile with a digest of its values: so the next
+export knows which of them were ours, even where it wants none any more.
+"""
+PROFILE = "workerProfile="
 
 
 @dataclass(frozen=True)
@@ -99,14 +108,49 @@ def exported(composition: Composition, node: Node[Any]) -> Export:
     classes = f"{cluster}{manifests.STACK}/runtimeclasses.yaml"
     stack = (Upload(classes, manifests.OWNER + text, "0644"),) if text else ()
     flags = tuple(k0s.worker_flags(composition.socket, composition.profile))
+    profile = composition.profile
+    named = (f"{PROFILE}{fingerprint(profile.name, profile.values)}",) if profile else ()
+    mark = shlex.join((*MARK.split(), *flags, *named))
     return Export(
         uploads,
         stack,
         flags,
-        (f"{MARK} if command -v k0sruntime >/dev/null; then sudo k0sruntime verify; fi",),
+        (f"{mark}; if command -v k0sruntime >/dev/null; then sudo k0sruntime verify; fi",),
         _removed(uploads, node.paths),
         tuple(_lost(composition, uploads)),
     )
+
+
+def fingerprint(name: str, values: Mapping[str, Any]) -> str:
+    """Return a worker profile's name, and a digest of its values."""
+    text = json.dumps(values, sort_keys=True, default=str)
+    return f"{name}:{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+
+
+@dataclass(frozen=True)
+class Left:
+    """What an earlier export left in a host: its flags, and the worker profile."""
+
+    flags: tuple[str, ...] = ()
+    profiles: tuple[str, ...] = ()
+
+
+def is_ours(hook: Any) -> bool:
+    """Tell whether a hook of a host is ours."""
+    return isinstance(hook, str) and hook.startswith((f"{MARK};", f"{MARK} "))
+
+
+def left_by(hooks: Iterable[Any]) -> Left:
+    """Read what the marks of our hooks say."""
+    words: list[str] = []
+    for hook in hooks:
+        if is_ours(hook):
+            reader = shlex.shlex(hook, posix=True, punctuation_chars=";")
+            reader.whitespace_split, reader.commenters = True, ""
+            with contextlib.suppress(ValueError):  # a quote that somebody took out
+                words += itertools.takewhile(lambda word: word != ";", reader)
+    profiles = (word.removeprefix(PROFILE) for word in words if word.startswith(PROFILE))
+    return Left(tuple(word for word in words if word.startswith("--")), tuple(profiles))
 
 
 def _upload(file: DesiredFile) -> Upload:
@@ -116,7 +160,7 @@ def _upload(file: DesiredFile) -> Upload:
 def _removed(uploads: tuple[Upload, ...], paths: Paths) -> tuple[str, ...]:
     """k0s's reset leaves ``/etc/k0s`` behind; our files in it go by their names."""
     ours = [upload.path for upload in uploads if upload.path.startswith(f"{paths.dropins}/")]
-    return (f"{MARK} sudo rm -f {shlex.join(ours)}",) if ours else ()
+    return (f"{MARK}; sudo rm -f {shlex.join(ours)}",) if ours else ()
 
 
 def _lost(composition: Composition, uploads: tuple[Upload, ...]) -> Iterator[str]:

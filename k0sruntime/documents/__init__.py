@@ -1,5 +1,14 @@
 """What ``--json`` prints: one dataclass a kind. The shapes in the docs are read from here."""
 
+from k0sruntime.documents.fleet import (
+    Bundle,
+    BundleEntry,
+    BundleProgram,
+    FleetAttention,
+    FleetDifference,
+    FleetGroup,
+    FleetReport,
+)
 from k0sruntime.documents.node import (
     GPU,
     Adopt,
@@ -64,6 +73,9 @@ __all__ = [
     "SCHEMA",
     "Adopt",
     "Bounce",
+    "Bundle",
+    "BundleEntry",
+    "BundleProgram",
     "ChangedDefault",
     "Containerd",
     "Contributed",
@@ -77,6 +89,10 @@ __all__ = [
     "Fetched",
     "File",
     "Finding",
+    "FleetAttention",
+    "FleetDifference",
+    "FleetGroup",
+    "FleetReport",
     "Generation",
     "Handler",
     "HandlerFate",

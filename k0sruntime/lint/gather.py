@@ -130,8 +130,8 @@ class _Found:
         data = self.machine.read(path)
         if data is not None:
             return parse(path, data, role)
-        if self.machine.names(path):
-            return File(path, role, "", fault=Fault("a folder under the name of a file", 0))
+        if kind := self.machine.other_kind(path):
+            return File(path, role, "", fault=Fault(f"{kind} under the name of a file", 0))
         if self.machine.exists(path):
             remedy = "Run it as root, or remove what lies there."
             self.unreadable.append(Problem("cannot be read", place=path, remedy=remedy))
@@ -180,7 +180,7 @@ def _config_paths(file: File) -> list[str]:
 
 
 def _is_folder(files: Files, path: str) -> bool:
-    return bool(files.names(path)) or (files.exists(path) and files.read(path) is None)
+    return files.other_kind(path) == "a folder"
 
 
 def _is_k0s_folder(files: Files, path: str) -> bool:

@@ -28,6 +28,7 @@ def not_toml(case: Case) -> Iterator[Hit]:
     for file in case.subject.all_files():
         if file.fault and not (file.bom and case.target.schema > 2):
             remedy = "Correct the line, or move the file away."
+            remedy = remedy if file.fault.line else "Move it away."
             yield Hit(
                 file,
                 file.fault.message,
@@ -54,8 +55,13 @@ def byte_order_mark(case: Case) -> Iterator[Hit]:
 
 
 def _unreadable(file: File) -> Consequence | None:
-    """A hosts file that cannot be read is logged and passed over; any other stops containerd."""
-    return "silently ignored" if file.role == "hosts" else None
+    """A hosts file that cannot be read is logged and passed over; any other stops containerd.
+
+    Of a FIFO containerd reads for ever: a pull then never ends.
+    """
+    if file.role != "hosts":
+        return None
+    return "breaks pods" if file.fault and "FIFO" in file.fault.message else "silently ignored"
 
 
 def wrong_type(case: Case) -> Iterator[Hit]:

@@ -37,6 +37,9 @@ def import_bundles(node: Node[Any], only: Collection[str] | None = None) -> list
         return [f"{node.paths.images} has bundles, and there is no ctr to import them with"]
     problems = []
     for bundle in found:
+        if kind := node.files.other_kind(bundle):  # ctr would wait for who writes into it
+            problems.append(f"{bundle} was not imported: it is {kind}")
+            continue
         command = [ctr, "-a", node.paths.socket, "-n", "k8s.io", "images", "import", bundle]
         answer = ask(command, IMPORT_SECONDS)
         if answer.status:

@@ -15,6 +15,7 @@ import socket
 import time
 from typing import TYPE_CHECKING, Literal
 
+from k0sruntime import regular
 from k0sruntime.errors import Problem, RefusedError
 from k0sruntime.programs import ask
 
@@ -130,7 +131,7 @@ def reason(lines: list[str]) -> str:
 
 def _from_file(paths: Paths, offset: int) -> list[str]:
     try:
-        with open(file_of(paths), "rb") as file:
+        with regular.opened(file_of(paths)) as file:
             if os.fstat(file.fileno()).st_size >= offset:  # else it was set aside meanwhile
                 file.seek(offset)
             return file.read(1 << 20).decode(errors="replace").splitlines()

@@ -15,6 +15,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from k0sruntime import regular
 from k0sruntime.errors import CRIError, Problem
 from k0sruntime.modes.log import reason
 from k0sruntime.processes import read_pid_file, start_time
@@ -166,7 +167,7 @@ def log_lines(node: Node[Any], since: float) -> list[str]:
 
 def _file_lines(path: str) -> list[str]:
     try:
-        with open(path, "rb") as file:
+        with regular.opened(path) as file:
             file.seek(max(0, os.fstat(file.fileno()).st_size - TAIL))
             return file.read().decode(errors="replace").splitlines()
     except OSError:

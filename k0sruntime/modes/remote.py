@@ -6,7 +6,7 @@ import os
 import signal
 from typing import TYPE_CHECKING
 
-from k0sruntime import owed
+from k0sruntime import owed, regular
 from k0sruntime.apply import scratch_copy
 from k0sruntime.errors import Problem, RefusedError
 from k0sruntime.programs import ask
@@ -80,8 +80,7 @@ def reload_owed(paths: Paths) -> list[str]:
 
 def _pid(program: str, pid_file: str) -> int | None:
     try:
-        with open(pid_file, encoding="ascii") as file:
-            pid = int(file.read())
+        pid = int(regular.content(pid_file, 64))
         with open(f"/proc/{pid}/comm", encoding="utf-8") as file:
             return pid if file.read().strip() == program[:15] else None
     except (OSError, ValueError):

@@ -9,6 +9,7 @@ from k0sruntime import explain, masking, provider_report, report
 from k0sruntime.__about__ import __version__
 from k0sruntime.compose import schema as schema_
 from k0sruntime.key_changes import difference
+from k0sruntime.lint import report as lint_report
 from k0sruntime.seen import document as doc
 from k0sruntime.seen import in_force
 from k0sruntime.seen.look import started
@@ -201,19 +202,9 @@ def _problems(problems: Iterable[Problem]) -> list[doc.Problem]:
 
 
 def _finding(finding: Finding) -> doc.Finding:
-    return doc.Finding(
-        code=finding.rule.code,
-        name=finding.rule.name,
-        severity=finding.severity,
-        consequence=finding.consequence,
-        message=finding.message,
-        path=finding.path,
-        line=finding.line or None,
-        key=finding.key or None,
-        remedy=finding.remedy,
-        culprit=finding.culprit,
-        help=finding.rule.page,
-    )
+    """Return what ``lint`` says of it, but for the column, which a page has no use for."""
+    known = asdict(lint_report.record(finding))
+    return doc.Finding(**{name: known[name] for name in doc.Finding.__struct_fields__})
 
 
 def _generations(seen: Seen) -> Iterator[doc.Generation]:

@@ -220,7 +220,7 @@ class Counts(Part, frozen=True):
 
 
 class NodeReport(Part, frozen=True, kw_only=True):
-    """Everything that is told of a node."""
+    """``report --json`` of one node: everything that is told of it."""
 
     kind: str = KIND
     schema: int = SCHEMA

@@ -10,6 +10,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from k0sruntime import documents
 from k0sruntime.compose.layers import dotted
 from k0sruntime.seen.document import plain
 
@@ -231,27 +232,27 @@ def text(word: tuple[Any, Any] | None) -> str | None:
     return json.dumps(word[0], ensure_ascii=False) if word is not None else None
 
 
-def document(fleet: Fleet) -> dict[str, Any]:
-    """Return the comparison as data."""
-    return {
-        "nodes": len(fleet.nodes),
-        "tied": fleet.tied,
-        "usual": dict(fleet.usual),
-        "groups": [
-            {
-                "letter": group.letter,
-                "digest": group.digest or None,
-                "majority": group.majority,
-                "nodes": [node.name for node in group.nodes],
-                "differences": [
-                    {"key": d.key, "majority": d.majority, "here": d.here}
+def document(fleet: Fleet) -> documents.FleetReport:
+    """Return the comparison as a document."""
+    return documents.FleetReport(
+        nodes=len(fleet.nodes),
+        tied=fleet.tied,
+        usual=dict(fleet.usual),
+        groups=[
+            documents.FleetGroup(
+                letter=group.letter,
+                digest=group.digest or None,
+                majority=group.majority,
+                nodes=[node.name for node in group.nodes],
+                differences=[
+                    documents.FleetDifference(key=d.key, majority=d.majority, here=d.here)
                     for d in group.differences
                 ],
-            }
+            )
             for group in fleet.groups
         ],
-        "attention": [
-            {"node": a.node.name, "state": a.node.state, "reasons": list(a.reasons)}
+        attention=[
+            documents.FleetAttention(node=a.node.name, state=a.node.state, reasons=list(a.reasons))
             for a in fleet.attention()
         ],
-    }
+    )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from k0sruntime import regular
 from k0sruntime.errors import K0sRuntimeError, Problem, RefusedError
 from k0sruntime.seen.document import KIND, SCHEMA, NodeReport
 
@@ -58,7 +59,7 @@ def read(path: str) -> NodeReport:
         RefusedError: the file cannot be read, is too large, or is no such document.
     """
     try:
-        with open(path, "rb") as file:
+        with regular.opened(path) as file:
             content = file.read(LARGEST + 1)
     except OSError as exc:
         raise _refused(path, f"the file cannot be read: {exc.strerror}", "") from exc

@@ -73,6 +73,12 @@ class MadeUpFiles:
         content = self.contents.get(path)
         return content.encode() if isinstance(content, str) else content
 
+    def other_kind(self, path: str) -> str:
+        """Return what is at ``path`` that is no file: a socket or a folder; empty otherwise."""
+        if path in self.sockets:
+            return "a socket"
+        return "a folder" if self.names(path) else ""
+
     def names(self, path: str) -> tuple[str, ...]:
         """Return the sorted names in a folder."""
         prefix = path.rstrip("/") + "/"

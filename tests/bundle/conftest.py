@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
 import platform
 import zipfile
 from pathlib import Path
@@ -11,37 +9,14 @@ from pathlib import Path
 import pytest
 
 from k0sruntime.cli.main import run
+from tests.made_up_releases import DATE, bare_environment, lay_release, settings, without
 
-DATE = "20260720.0"
-SHIM = "containerd-shim-runsc-v1"
 LEFT_OUT = ("nvidia", "dockerd", "mirrors")
-SETTINGS = """
-[node]
-mode = "managed"
-k0s = "1.36"
-
-[gvisor.release]
-date = "{date}"
-source = "{source}"
-"""
 
 
 @pytest.fixture(autouse=True)
 def _plain(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for name in [name for name in os.environ if name.startswith("K0SRUNTIME_")]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "user"))
-
-
-def lay_release(folder: Path, date: str, arch: str) -> None:
-    """Lay a release of scripts that answer as gVisor's programs do."""
-    release = folder / date / arch
-    release.mkdir(parents=True)
-    for name in ("runsc", SHIM):
-        content = f"#!/bin/sh\necho {name} release-{date}\n".encode()
-        (release / name).write_bytes(content)
-        digest = hashlib.sha512(content).hexdigest()
-        (release / f"{name}.sha512").write_text(f"{digest}  {name}\n")
+    bare_environment(monkeypatch, tmp_path / "user")
 
 
 def lay_wheel(folder: Path, name: str, version: str, tag: str, *requires: str) -> Path:
@@ -65,7 +40,7 @@ class Site:
         self.image = folder / "pause.tar"
         for arch in ("x86_64", "aarch64"):
             lay_release(self.releases, DATE, arch)
-        self.settings.write_text(SETTINGS.format(date=DATE, source=self.releases))
+        self.settings.write_text(settings(self.releases))
         self.image.write_bytes(b"an image")
 
     def pack(self, name: str = "site.tar", *more: str, wheels: str = "--no-wheels") -> Path:
@@ -79,11 +54,9 @@ class Site:
         if "--image" not in more and "--no-images" not in more:
             options += ["--image", str(self.image)]
         home = self.folder / "home"
-        return run(["bundle", str(out), "--sandbox", str(home), *without(), *options, *more])
-
-
-def without() -> list[str]:
-    return [word for name in LEFT_OUT for word in ("--without", name)]
+        return run(
+            ["bundle", str(out), "--sandbox", str(home), *without(*LEFT_OUT), *options, *more]
+        )
 
 
 @pytest.fixture
@@ -104,7 +77,7 @@ class Node:
         self.dropin = folder / "etc/k0s/containerd.d/k0sruntime-gvisor.toml"
 
     def run(self, command: str, *more: str) -> int:
-        return run([command, "--sandbox", str(self.folder), *without(), *more])
+        return run([command, "--sandbox", str(self.folder), *without(*LEFT_OUT), *more])
 
     def up(self, bundle: Path, *more: str) -> int:
         return self.run("up", "--bundle", str(bundle), "--offline", *more)

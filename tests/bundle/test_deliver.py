@@ -17,7 +17,8 @@ from k0sruntime.bundle import deliver, placed
 from k0sruntime.bundle.archive import opened
 from k0sruntime.cli.main import run
 from k0sruntime.node import Paths
-from tests.bundle.conftest import DATE, SETTINGS, SHIM, Node, Site, lay_release
+from tests.bundle.conftest import Node, Site
+from tests.made_up_releases import DATE, SETTINGS, SHIM, lay_release
 from tests.real.releases import Mirror
 
 NEXT = "20260721.0"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import platform
@@ -17,46 +16,28 @@ import pytest
 from k0sruntime.cli.main import run
 from k0sruntime.errors import ExitCode, Problem
 from k0sruntime.node import Version
-
-SHIM = "containerd-shim-runsc-v1"
-SETTINGS = """
-[node]
-mode = "managed"
-k0s = "1.36"
-
-[gvisor.release]
-date = "20260720.0"
-source = "{source}"
-"""
+from tests.made_up_releases import DATE, SHIM, bare_environment, lay_release, settings, without
 
 
 @pytest.fixture(autouse=True)
 def _plain(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for name in [name for name in os.environ if name.startswith("K0SRUNTIME_")]:
-        monkeypatch.delenv(name)
+    bare_environment(monkeypatch, tmp_path / "user")
     monkeypatch.setenv("K0SRUNTIME_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "user"))
 
 
 @pytest.fixture
 def image(tmp_path: Path) -> Path:
     folder = tmp_path / "image"
-    settings = folder / "etc/k0sruntime/config.toml"
-    settings.parent.mkdir(parents=True)
-    release = tmp_path / "releases/20260720.0" / platform.machine()
-    release.mkdir(parents=True)
-    for name in ("runsc", SHIM):
-        content = f"#!/bin/sh\necho {name} release-20260720.0\n".encode()
-        (release / name).write_bytes(content)
-        digest = hashlib.sha512(content).hexdigest()
-        (release / f"{name}.sha512").write_text(f"{digest}  {name}\n")
-    settings.write_text(SETTINGS.format(source=tmp_path / "releases"))
+    file = folder / "etc/k0sruntime/config.toml"
+    file.parent.mkdir(parents=True)
+    lay_release(tmp_path / "releases", DATE, platform.machine())
+    file.write_text(settings(tmp_path / "releases"))
     return folder
 
 
 def on(image: Path, *arguments: str) -> int:
     command, *rest = arguments
-    left_out = [word for name in ("nvidia", "dockerd", "mirrors") for word in ("--without", name)]
+    left_out = without("nvidia", "dockerd", "mirrors")
     return run([command, "--root", str(image), *left_out, *rest])
 
 

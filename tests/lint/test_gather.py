@@ -90,8 +90,21 @@ def test_imports_that_go_in_circles_are_read_once() -> None:
     assert shape(gather(["/x/a.toml"], files)) == ["main /x/a.toml", "import /x/b.toml"]
 
 
+class ForRootAlone(MadeUpFiles):
+    def read(self, path: str) -> bytes | None:
+        return None
+
+
 def test_what_cannot_be_read_is_refused_all_at_once() -> None:
-    files = MadeUpFiles(sockets=["/x/a.toml", "/x/b.toml"])
+    files = ForRootAlone({"/x/a.toml": "", "/x/b.toml": ""})
     with pytest.raises(RefusedError) as caught:
         gather(["/x"], files)
     assert len(caught.value.problems) == 2
+
+
+def test_what_is_no_file_is_judged_as_a_file_that_containerd_cannot_read() -> None:
+    subject = gather(["/x"], MadeUpFiles({"/x/b.toml/c": ""}, sockets=["/x/a.toml"]))
+    assert [file.fault and file.fault.message for file in subject.files] == [
+        "a socket under the name of a file",
+        "a folder under the name of a file",
+    ]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+import subprocess
+import sys
 from datetime import datetime
 from pathlib import Path
 
@@ -124,6 +126,7 @@ def test_the_docs_have_every_metric_with_its_type_and_its_labels() -> None:
 def test_the_file_is_switched_at_once_and_everybody_may_read_it(tmp_path: Path) -> None:
     node, file = tmp_path / "node", tmp_path / "metrics/k0sruntime.prom"
     node.mkdir()
+    file.parent.mkdir()
     arguments = ["status", "--sandbox", str(node), "--no-providers", "--mode", "managed"]
     settings = node / "etc/k0sruntime/config.toml"
     settings.parent.mkdir(parents=True)
@@ -163,3 +166,66 @@ def test_a_file_that_cannot_be_written_is_refused(
 @pytest.mark.parametrize("more", [["--json"], ["--prometheus", "-"]])
 def test_watch_excludes_what_is_for_programs(more: list[str]) -> None:
     assert run(["status", "--watch", *more]) == 2
+
+
+@pytest.mark.parametrize(
+    ("where", "code", "said"),
+    [
+        ("metrics/a.txt", 2, "node-exporter reads only files that end in .prom"),
+        ("metrics/prom", 2, "node-exporter reads only files that end in .prom"),
+        ("elsewhere/a.prom", 3, "there is no such folder"),
+        ("metrics/fifo.prom", 3, "a FIFO lies there"),
+    ],
+)
+def test_a_file_that_no_collector_would_read_is_refused_and_nothing_is_made(
+    where: str, code: int, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "metrics").mkdir()
+    os.mkfifo(tmp_path / "metrics/fifo.prom")
+    sandbox = ["--sandbox", str(tmp_path / "node"), "--no-providers"]
+    assert run(["status", *sandbox, "--prometheus", str(tmp_path / where)]) == code
+    told = capsys.readouterr().err
+    assert said in told
+    assert "do:" in told
+    assert sorted(os.listdir(tmp_path)) == ["metrics"]
+    assert os.listdir(tmp_path / "metrics") == ["fifo.prom"]
+
+
+def watching(folder: Path, output: str) -> subprocess.Popen[bytes]:
+    """Start a watch whose output goes where a shell says."""
+    program = f"{sys.executable} -m k0sruntime status --watch --no-providers --sandbox {folder}"
+    return subprocess.Popen(
+        ["bash", "-o", "pipefail", "-c", f"{program} {output}"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+
+
+def test_watch_ends_when_nobody_reads_any_more(tmp_path: Path) -> None:
+    out, err = watching(tmp_path, "| head -1").communicate(timeout=30)
+    assert out.startswith(b"--- 20")
+    assert err == b""
+
+
+def test_watch_onto_a_full_disk_ends_and_says_why(tmp_path: Path) -> None:
+    process = watching(tmp_path, "> /dev/full")
+    _, err = process.communicate(timeout=30)
+    said = err.decode()
+    assert process.returncode == 3
+    assert "standard output cannot be written: No space left on device" in said
+    assert "bug" not in said
+    assert "Exception" not in said
+
+
+def test_any_command_onto_a_full_disk_says_so(tmp_path: Path) -> None:
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "k0sruntime", "providers", "--sandbox", tmp_path],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            check=False,
+            timeout=60,
+        )
+    assert done.returncode == 3
+    assert b"standard output cannot be written" in done.stderr
+    assert b"bug" not in done.stderr

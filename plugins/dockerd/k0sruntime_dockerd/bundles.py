@@ -11,6 +11,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import os
 import shutil
 import subprocess
 import tarfile
@@ -19,6 +20,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Any, cast
 
+from k0sruntime import files_here
 from k0sruntime_dockerd.docker_api import DockerError, connected
 
 if TYPE_CHECKING:
@@ -61,6 +63,8 @@ class _Contents:
 
 def import_bundle(path: str, socket: str, arch: str) -> Imported:
     """Load a bundle into Docker. Nothing is raised: what went wrong is told."""
+    if kind := files_here().other_kind(os.path.abspath(path)):
+        return Imported(path, problem=f"no image bundle: it is {kind}")
     try:
         with connected(socket, LOAD_SECONDS) as client:
             said = list(client.load_image(_stream(path, arch)))

@@ -68,6 +68,9 @@ def _imported(source: str, *, mirror_only: bool) -> Imported:
 
     if os.path.isdir(source):
         return tree.read(os.path.abspath(source), files_here())
+    if kind := files_here().other_kind(os.path.abspath(source)):
+        problem = Problem(f"it is {kind}, and no file", source, remedy="Give a readable file.")
+        raise Refused(problem)
     try:
         with open(source, encoding="utf-8") as file:
             text = file.read()

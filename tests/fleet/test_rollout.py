@@ -128,7 +128,6 @@ def test_a_fleet_is_rolled_out_node_by_node(fleet: Fleet) -> None:
     the_same_run_goes_on_where_it_stopped(fleet)
     the_same_run_again_changes_nothing(fleet)
     a_proof_that_fails_later_takes_node_2_back(fleet)
-    old_releases_go_but_for_the_last_two_and_those_in_use(fleet)
     the_modules_tell_go_back_and_take_away(fleet)
 
 
@@ -235,7 +234,14 @@ BETWEEN = """
 
 
 def a_proof_that_fails_later_takes_node_2_back(fleet: Fleet) -> None:
-    """The proof of ``up`` passes, and the one after the tasks between does not."""
+    """The proof of ``up`` passes, and the one after the tasks between does not.
+
+    Of node 1, which passes, old releases go, but for the last two and those in use.
+    """
+    first = fleet.nodes[0]
+    assert first.machine is not None
+    releases, present = old_releases(first)
+    busy = first.machine.enter(str(releases / "in-use/venv/bin/sleep"), "600")
     for node in fleet.nodes:
         shutil.copy(node.disk / "opt/special", node.disk / "opt/later")
     _, before_2, before_3 = states(fleet)
@@ -243,10 +249,13 @@ def a_proof_that_fails_later_takes_node_2_back(fleet: Fleet) -> None:
     between.write_text(BETWEEN)
     settings = SETTINGS + MIRROR + SPECIAL + LATER
     fleet.write_inventory(inventory(fleet, settings, k0sruntime_between=str(between)))
-    run = one_by_one(fleet)
+    with subprocess.Popen(busy) as process:
+        run = one_by_one(fleet)
+        process.kill()
     assert run.code == 2, run.said
+    assert {path.name for path in releases.iterdir()} == {present, "before", "in-use"}
     assert run.count("failures") == {"node1": 0, "node2": 1}
-    assert "later" in state(fleet.nodes[0])["settings"]
+    assert "later" in state(first)["settings"]
     assert run.of("node2", UP)[0]["proofs"]
     (failed,) = run.of("node2", VERIFY)
     said = (failed["error"], failed["exit_code"], failed["rolled_back"], failed["changed"])
@@ -260,9 +269,8 @@ def a_proof_that_fails_later_takes_node_2_back(fleet: Fleet) -> None:
     fleet.write_inventory(inventory(fleet, SETTINGS + MIRROR + SPECIAL))
 
 
-def old_releases_go_but_for_the_last_two_and_those_in_use(fleet: Fleet) -> None:
-    node = fleet.nodes[0]
-    assert node.machine is not None
+def old_releases(node: FleetNode) -> tuple[Path, str]:
+    """Lay old releases onto a node; return their folder, and the name of the one that is there."""
     releases = node.disk / "opt/k0sruntime/releases"
     (present,) = [path.name for path in releases.iterdir()]
     for age, name in enumerate(("before", "older", "oldest", "in-use"), 1):
@@ -270,12 +278,7 @@ def old_releases_go_but_for_the_last_two_and_those_in_use(fleet: Fleet) -> None:
         program.parent.mkdir(parents=True)
         shutil.copy("/bin/sleep", program)
         os.utime(releases / name, (time.time() - age * 3600,) * 2)
-    busy = node.machine.enter(str(releases / "in-use/venv/bin/sleep"), "100")
-    with subprocess.Popen(busy) as process:
-        run = fleet.run(ROLLOUT, "--limit", "node1")
-        process.kill()
-    assert run.code == 0, run.said
-    assert {path.name for path in releases.iterdir()} == {present, "before", "in-use"}
+    return releases, present
 
 
 OPERATIONS = """

@@ -60,7 +60,11 @@ def _emptied(folder: str) -> Iterator[str]:
 
 
 def apply(
-    plan: Plan, paths: Paths, ledger: Ledger, approve: Callable[[], None] = lambda: None
+    plan: Plan,
+    paths: Paths,
+    ledger: Ledger,
+    approve: Callable[[], None] = lambda: None,
+    settings: bytes = b"",
 ) -> Ledger:
     """Write all pending changes in one transaction and return the new ledger.
 
@@ -69,6 +73,7 @@ def apply(
         paths: the node's paths.
         ledger: what we own before.
         approve: called when everything is staged and nothing is switched; raises to stop here.
+        settings: the settings file that it was composed from.
 
     Raises:
         RefusedError: the file system refused; nothing was changed.
@@ -85,6 +90,8 @@ def apply(
             with refused_io(paths.on_disk(paths.state)):
                 State(paths).save(after)
         return after
+    with refused_io(paths.on_disk(paths.state)):
+        after = replace(after, settings=State(paths).keep(settings))
     return transact(changes, paths, ledger, after, approve)
 
 
@@ -142,6 +149,7 @@ def _next_ledger(plan: Plan, ledger: Ledger, paths: Paths) -> Ledger:
         runtime_classes=plan.runtime_classes,
         cri=plan.cri,
         at=ledger.at if plan.generation == ledger.generation else now(),
+        settings=ledger.settings,
     )
 
 
@@ -234,6 +242,20 @@ def adopt(path: str, owner: str, paths: Paths, state: State) -> Ledger:
         after = replace(ledger, files={**ledger.files, path: owned})
         state.save(after)
     return after
+
+
+def way_back(state: State) -> int:
+    """Return the generation that a change goes back to; 0 where there is none.
+
+    That is the present one, or the last proved one before it where it never was proved.
+    """
+    present = state.ledger()
+    if present.proved:
+        return present.generation
+    try:
+        return last_proved(state, present)
+    except RefusedError:
+        return present.generation
 
 
 def last_proved(state: State, present: Ledger) -> int:

@@ -9,10 +9,7 @@ Below ``/var/lib/k0sruntime``::
     reload.json             who must still read a file again that we changed
 
 Below ``/run/k0sruntime`` lie the records that a new start of the machine ends: the containerd that
-we started, its supervisor, what holds the node back.
-
-Next to ``apply`` this is the only room that opens files for writing. Every write is a new file,
-fsynced and renamed.
+we started, its supervisor, what holds the node back. Every write is a new file, fsynced, renamed.
 """
 
 from __future__ import annotations
@@ -196,7 +193,7 @@ class State:
             for ledger in ledgers
             for owned in ledger.files.values()
             for key in (owned.digest, owned.displaced)
-        }
+        } | {ledger.settings for ledger in ledgers}
         oldest = time.time() - KEPT_SECONDS
         for key in set(os.listdir(f"{self.folder}/objects")) - needed:
             path = f"{self.folder}/objects/{key}"
@@ -347,6 +344,7 @@ def ledger_from(document: Mapping[str, Any]) -> Ledger:
         dict(document.get("runtime_classes", {})),
         CRIOf(**document.get("cri", {})),
         str(document.get("at", "")),
+        str(document.get("settings", "")),
         _rolled_back(document.get("rolled_back")),
     )
 

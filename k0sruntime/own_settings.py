@@ -37,7 +37,7 @@ def last_settings(paths: Paths) -> NodeSettings:
 def bare_settings(request: Request) -> NodeSettings:
     """Return the host's settings; the defaults where the settings file is refused."""
     try:
-        return node_settings(read_settings(request.paths, request.settings), request)
+        return node_settings(read_settings(request.paths, request.read_from), request)
     except K0sRuntimeError:
         return NodeSettings()
 

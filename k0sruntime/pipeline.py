@@ -14,15 +14,13 @@ from k0sruntime import (
     inputs,
     k0s_install,
     last_good,
-    owed,
     processes,
     provide,
     request_record,
     sandbox,
     service,
-    service_copy,
+    settings_file,
     supervised,
-    transaction,
 )
 from k0sruntime.collect import asked, collect, provider_settings, refuse_broken
 from k0sruntime.compose import Composition, compose, k0s
@@ -38,18 +36,18 @@ from k0sruntime.plan import plan, refuse_other_hands
 from k0sruntime.precedence import refuse_socket, settle, settle_each
 from k0sruntime.proof import from_records
 from k0sruntime.real_files import RealFiles
+from k0sruntime.recover import recover as recover  # noqa: PLC0414 - one place to import from
 from k0sruntime.stages import Outcome, Prepared, Request, Story
 
 if TYPE_CHECKING:
     from k0sruntime.collect import Answers
-    from k0sruntime.node import Paths
     from k0sruntime.records import Record
 
 
 def prepare(request: Request, story: Story) -> Prepared:
     """Run the stages that change nothing: discover, collect, compose, plan."""
     with story.stage("discover") as tell:
-        file = read_settings(request.paths, request.settings)
+        file = read_settings(request.paths, request.read_from)
         own = node_settings(file, request)
         programs = ask_programs(request.paths, own)  # they answer while we discover
         discovered = discover(chosen(request, own))
@@ -97,7 +95,7 @@ def survey(request: Request, story: Story) -> tuple[tuple[Record, Answers], ...]
 
     Broken ones are among them.
     """
-    file = read_settings(request.paths, request.settings)
+    file = read_settings(request.paths, request.read_from)
     own = node_settings(file, request)
     programs = ask_programs(request.paths, own)
     discovered = discover(chosen(request, own))
@@ -176,6 +174,7 @@ def converge(request: Request, story: Story) -> Outcome:
         K0sRuntimeError: as ``up``.
     """
     recover(request.paths, story)
+    before = apply_.way_back(State(request.paths))
     try:
         prepared = prepare(request, story)
         refuse_other_hands(prepared.plan)
@@ -183,11 +182,15 @@ def converge(request: Request, story: Story) -> Outcome:
         if request.apply_k0s:
             k0s_install.judge(prepared, story)
         prepared = provide.provide(request, prepared, story)
-        if prepared.plan.empty and proved(prepared):
-            outcome = adopt(prepared, story)
-        else:
-            outcome = change(request, prepared, story)
+        with settings_file.brought(request, prepared) as arrive:
+            if prepared.plan.empty and proved(prepared):
+                outcome = adopt(prepared, story)
+            else:
+                outcome = change(request, prepared, story)
+            arrive()
+        outcome = replace(outcome, before=before)
     except K0sRuntimeError:
+        request = replace(request, settings_from="")  # which did not come
         supervised.ensure(request, bare_settings(request))  # whatever runs now is stayed with
         raise
     if prepared.composition.mode == "remote" and prepared.composition.stays:
@@ -262,7 +265,8 @@ def change(request: Request, prepared: Prepared, story: Story) -> Outcome:
         told = gate.refuse(prepared.composition, prepared.node)
         told += gate.not_judged(prepared.composition, prepared.node)
         watched = managed.Watched.now(request.paths)
-        ledger = apply_.apply(prepared.plan, request.paths, prepared.observed.ledger, approve)
+        known, text = prepared.observed.ledger, prepared.settings_text
+        ledger = apply_.apply(prepared.plan, request.paths, known, approve, text)
         read = config_check.reads(prepared.composition, prepared.node)
         by = gate.judged_by(prepared.composition, prepared.node, read=read)
         tell(f"{by}; generation {ledger.generation}, {len(prepared.plan.pending())} files")
@@ -280,30 +284,6 @@ def change(request: Request, prepared: Prepared, story: Story) -> Outcome:
         done.proofs,
         (*told, *done.notes),
     )
-
-
-def recover(paths: Paths, story: Story) -> None:
-    """Undo what a killed command has left, before anything else is done."""
-    service_copy.recover(paths, story)
-    if not paths.elsewhere and processes.running(paths) is None:
-        from k0sruntime.modes import standalone
-
-        found = standalone.find_again(paths)
-        if found is not None:
-            story.say(f"containerd, PID {found.pid}, is ours, and there was no record of it")
-    if not transaction.unfinished(paths):
-        transaction.undo(paths)  # there may be staged files without a journal
-    else:
-        with story.stage("recover") as tell:
-            transaction.undo(paths)
-            tell("an unfinished apply was undone")
-    if left := owed.owed(paths):
-        from k0sruntime.modes import remote
-
-        names = ", ".join(dict.fromkeys(spec.partition(":")[0] for spec in left))
-        story.say(f"{names} was not yet told to read its file again, and is now")
-        for note in remote.reload_owed(paths):
-            story.say(note)
 
 
 def down(request: Request, story: Story, *, pods: bool, purge: bool) -> Outcome:

@@ -67,6 +67,8 @@ class Ledger:
     """Whose CRI the node had."""
     at: str = field(default="", compare=False)
     """When it was applied, in ISO 8601; empty in records that do not tell."""
+    settings: str = field(default="", compare=False)
+    """Digest of the kept settings file that it was composed from; empty where that is not known."""
     rolled_back: RolledBack | None = field(default=None, compare=False)
     """Why it was given up, if it was."""
 

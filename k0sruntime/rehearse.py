@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from k0sruntime import gate, lint, pipeline
 from k0sruntime import mends as mends_
-from k0sruntime.as_it_lies import Judge, unreadable
+from k0sruntime.as_it_lies import Judge, served, unreadable
 from k0sruntime.changed_defaults import ChangedDefault, changed
 from k0sruntime.collect import Collected
 from k0sruntime.compose import Existing, compose
@@ -146,7 +146,9 @@ def _of_node(request: Request, upgrade: Upgrade) -> Rehearsal:
     node = now.node if now else bare_node(request)[0]
     found = existing(request.paths, Ledger())
     files = RealFiles(request.paths)
-    mode = now.composition.mode if now else ("remote" if node.other_cri else node.mode)
+    composed = _of(now)
+    by = served(request, node, composed.mode if composed else None)
+    mode = by.mode
     judge = _judge(upgrade, replace(node, mode=mode), found)
     try:
         subject = judge.subject(files)
@@ -169,10 +171,10 @@ def _of_node(request: Request, upgrade: Upgrade) -> Rehearsal:
         (*(mend for mend, _ in mends), *written),
         left,
         _lasting(left, written) if after else (),
-        _handlers(now.composition if now else None, lies, after.composition) if after else (),
+        () if judge.remote or not after else _handlers(composed, lies, after.composition),
         _defaults(now, upgrade, composition),
-        _drivers(now, after),
-        (*told, *upgrade.notes(mode), *_notes(judge)),
+        () if judge.remote else _drivers(now, after),
+        (*told, *upgrade.notes(mode), *_notes(judge), *by.notes),
         judge.binary,
     )
 
@@ -236,6 +238,10 @@ def _now(request: Request) -> Prepared | None:
         return None
 
 
+def _of(now: Prepared | None) -> Composition | None:
+    return now.composition if now else None
+
+
 def _words(now: Prepared | None) -> str:
     if now is None:
         return ""
@@ -282,7 +288,11 @@ def _after(
     files = gate.AsComposed(RealFiles(request.paths), request.instead)
     node = replace(after.node, files=files)
     binary = judge.binary if after.composition.mode != "remote" else ""
-    refused = _refused_by_gate(after.composition, node, replace(upgrade, binary=binary))
+    leaves = judge.remote and after.composition.mode != "remote"
+    # Then k0s stays on the other CRI until it is told, and what up thinks of the way is another
+    # matter than whether the node comes back.
+    asked = replace(upgrade, binary=binary)
+    refused = () if leaves else _refused_by_gate(after.composition, node, asked)
     lie = judge.stops(gate.AsComposed(files, mends_.contents(after)))
     known = {(problem.message, problem.place) for problem in refused}
     more = tuple(problem for problem in lie if (problem.message, problem.place) not in known)

@@ -246,6 +246,7 @@ def up_document(outcome: Outcome, paths: Paths) -> str:
     return documents.dumps(
         documents.Up(
             generation=outcome.generation,
+            before=outcome.before,
             applied=outcome.applied,
             ran=outcome.ran,
             running=running_document(outcome.running),

@@ -52,6 +52,12 @@ def save(request: Request, settings: bytes, inputs: Mapping[str, str]) -> None:
         write_volatile(f"{state.run}/request.json", content)
 
 
+def take_settings(paths: Paths, settings: bytes) -> None:
+    """Record other settings for what was asked for last, if anything was."""
+    if os.path.exists(settings_copy(paths)):
+        write_volatile(settings_copy(paths), settings, SECRET)
+
+
 def settings_copy(paths: Paths) -> str:
     """Return the path of the settings file as it was."""
     return f"{State(paths).run}/settings.toml"

@@ -6,7 +6,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from k0sruntime import apply as apply_
-from k0sruntime import last_good, on_disk, restore
+from k0sruntime import last_good, on_disk, restore, settings_file
+from k0sruntime.bounce import Done
 from k0sruntime.collect import Collected
 from k0sruntime.discovery import Discovered
 from k0sruntime.hooks import Hooks
@@ -42,6 +43,7 @@ def rollback(request: Request, story: Story, generation: int | None) -> Outcome:
         state = State(request.paths)
         present = state.ledger()
         wanted = apply_.generation(generation or apply_.last_proved(state, present), state)
+        request = replace(request, settings_from=settings_file.come_back(request.paths, wanted))
         node, own = bare_node(replace(request, mode=request.mode or _mode(wanted)))
         restore.restore(request, wanted, node, own, story)
         with story.stage("compose") as tell:
@@ -52,15 +54,18 @@ def rollback(request: Request, story: Story, generation: int | None) -> Outcome:
         if request.start and prepared.composition.mode == "remote":
             checked = run.before_another(prepared, story)
         watched = managed.Watched.now(request.paths)
-        with story.stage("apply") as tell:
-            derived = on_disk.derived(prepared.composition)
-            wanted = _with_kept(wanted, present, prepared.composition)
-            after = apply_.go_back(wanted, request.paths, state, present, derived)
-            tell(f"the files of generation {wanted.generation} are back")
-        if not request.start:
-            return Outcome(prepared.plan, prepared.composition, (), wanted.generation, True)
-        done = run.run_and_prove(prepared, after, story, watched, present, checked)
-        if not (prepared.composition.mode == "remote" and prepared.composition.stays):
+        wanted = _with_kept(wanted, present, prepared.composition)
+        with settings_file.going_back(request.paths, wanted) as settings_back:
+            with story.stage("apply") as tell:
+                derived = on_disk.derived(prepared.composition)
+                after = apply_.go_back(wanted, request.paths, state, present, derived)
+                tell(f"the files of generation {wanted.generation} are back")
+            done = Done()
+            if request.start:
+                done = run.run_and_prove(prepared, after, story, watched, present, checked)
+            notes = settings_back()
+        stays = prepared.composition.mode == "remote" and prepared.composition.stays
+        if request.start and not stays:
             last_good.release(request.paths)
     return Outcome(
         prepared.plan,
@@ -71,7 +76,8 @@ def rollback(request: Request, story: Story, generation: int | None) -> Outcome:
         done.ran,
         done.running,
         done.proofs,
-        done.notes,
+        (*notes, *done.notes),
+        present.generation,
     )
 
 

@@ -86,6 +86,13 @@ class Request:
     """Files of other hands as they would be, by path; ``None`` for one that would be gone."""
     upgrade: Upgrade | None = None
     """Compose for the k0s and containerd that the node would have, not for those it has."""
+    settings_from: str = ""
+    """Path of a file that the settings file shall become, when all has passed."""
+
+    @property
+    def read_from(self) -> str:
+        """Path of the file that settings are read from; empty for the node's own."""
+        return self.settings_from or self.settings
 
 
 @dataclass(frozen=True)
@@ -124,6 +131,8 @@ class Outcome:
     running: Running | None = None
     proofs: tuple[Proven, ...] = ()
     notes: tuple[str, ...] = ()
+    before: int = 0
+    """The generation to go back to: the last one before that was proved, if any was."""
     supervisor: int = 0
     """PID of the supervisor that stays with containerd; 0 where there is none."""
     log: str = ""

@@ -262,6 +262,76 @@ def test_a_left_over_drop_in_of_a_node_on_another_cri_is_what_k0s_refuses(
     assert rehearsed(root, capsys, *REMOTE)[0] == 0
 
 
+UNIT = "[Service]\nExecStart=/usr/local/bin/k0s worker --token-file=/etc/t{}\n"
+DEADLY = 'version = 3\ndisabled_plugins = ["io.containerd.cri.v1.runtime"]\n'
+
+
+def started_with(root: Path, flags: str) -> None:
+    """Lay k0s's unit as ``k0s install worker`` does."""
+    unit = root / "etc/systemd/system/k0sworker.service"
+    unit.parent.mkdir(parents=True, exist_ok=True)
+    unit.write_text(UNIT.format(flags))
+
+
+def test_the_unit_tells_that_another_cri_serves_the_node(root: Path, capsys) -> None:
+    """What would kill containerd kills nothing there, whatever the settings want."""
+    (root / "etc/k0sruntime/config.toml").write_text('[node]\nk0s = "1.36"\n')
+    put(root, "acme.toml", DEADLY)
+    code, said = rehearsed(root, capsys)
+    assert (code, said["comes_back"]) == (3, False)
+    started_with(root, " --cri-socket=remote:unix:///run/x.sock")
+    code, said = rehearsed(root, capsys)
+    assert (code, said["comes_back"], said["comes_back_after"]) == (0, True, True)
+    assert (said["left"], said["handlers"], said["drivers"]) == ([], [], [])
+    assert any(
+        "k0sworker.service starts k0s with the CRI on unix:///run/x" in n for n in said["notes"]
+    )
+    put(root, "acme.toml", ACME_2)
+    code, said = rehearsed(root, capsys)
+    assert (code, said["comes_back"], said["comes_back_after"]) == (3, False, True)
+
+
+def test_settings_for_another_cri_that_k0s_was_not_told_of_do_not_count(root: Path, capsys) -> None:
+    own = '[node]\nk0s = "1.36"\ncri_socket = "remote:unix:///run/x.sock"\n'
+    (root / "etc/k0sruntime/config.toml").write_text(own)
+    put(root, "acme.toml", DEADLY)
+    assert rehearsed(root, capsys)[0] == 0
+    started_with(root, "")
+    code, said = rehearsed(root, capsys)
+    assert (code, said["comes_back"]) == (3, False)
+    assert any("starts k0s with its own containerd" in note for note in said["notes"])
+
+
+def test_without_a_unit_the_last_generation_tells(root: Path, capsys) -> None:
+    (root / "etc/k0sruntime/config.toml").write_text('[node]\nk0s = "1.36"\n')
+    assert run(["up", "--root", str(root), "--cri-socket", "remote:unix:///run/x.sock"]) == 0
+    capsys.readouterr()
+    put(root, "acme.toml", DEADLY)
+    code, said = rehearsed(root, capsys)
+    assert (code, said["comes_back"]) == (0, True)
+    assert any(
+        "the last generation was made for the CRI on unix:///run/x" in n for n in said["notes"]
+    )
+
+
+def test_where_nothing_tells_how_k0s_is_started_that_is_said(root: Path, capsys) -> None:
+    told = "nothing here tells how k0s is started"
+    _, said = rehearsed(root, capsys)
+    assert any(told in note for note in said["notes"])
+    started_with(root, "")
+    _, said = rehearsed(root, capsys)
+    assert not any(told in note for note in said["notes"])
+
+
+def test_settings_that_up_refuses_do_not_keep_a_node_on_another_cri_down(
+    root: Path, capsys
+) -> None:
+    (root / "etc/k0sruntime/config.toml").write_text('[node]\nk0s = "1.35"\nmode = "remote"\n')
+    assert run(["rehearse", "--k0s", "1.36", "--root", str(root)]) == 0
+    out = capsys.readouterr().out
+    assert "The node comes back.\nk0sruntime up is refused there: see above." in out
+
+
 @pytest.fixture
 def open_root() -> Iterator[Path]:
     """Make a node in a folder that other users reach as well, which pytest's own are not."""

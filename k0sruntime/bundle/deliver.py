@@ -19,7 +19,7 @@ from k0sruntime import host, pipeline, processes, provide
 from k0sruntime.bundle import placed
 from k0sruntime.bundle.archive import opened
 from k0sruntime.bundle.closure import running as running_python
-from k0sruntime.bundle.manifest import SETTINGS, refuse_misfit
+from k0sruntime.bundle.manifest import SECRET, SETTINGS, refuse_misfit
 from k0sruntime.cache import Cache
 from k0sruntime.errors import RefusedError
 from k0sruntime.ledger import State
@@ -61,8 +61,9 @@ def up(bundle: str, request: Request, story: Story) -> Outcome:
             laid = placed.begin(request.paths)
             try:
                 with _unpacked(archive, _fresh(request.paths)) as folder:
+                    request = _with_settings(archive, replace(request, only=folder), laid)
                     notes += _lay(archive, request, laid, story)
-                    outcome = pipeline.converge(replace(request, only=folder), story)
+                    outcome = pipeline.converge(request, story)
                     laid.finish()  # from here on the node is what the bundle says
                     notes += (*_kept(folder, request), *_rests(outcome, laid))
             except BaseException:
@@ -135,9 +136,18 @@ def _unpacked(archive: Archive, folder: str) -> Iterator[str]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def _with_settings(archive: Archive, request: Request, laid: Placed) -> Request:
+    """Return the request with the bundle's settings, where they are to be brought."""
+    entry = archive.manifest.entry(SETTINGS)
+    if entry is None or not laid.settings(archive, request.read_from):
+        return request
+    file = f"{request.only}/{SETTINGS}"
+    archive.lay(entry, file, SECRET)
+    return replace(request, settings_from=file)
+
+
 def _lay(archive: Archive, request: Request, laid: Placed, story: Story) -> tuple[str, ...]:
-    """Lay settings and images; let a containerd that runs already import what is new."""
-    laid.settings(archive, request.settings)
+    """Lay images; let a containerd that runs already import what is new."""
     images = archive.manifest.below("images")
     if not images:
         return ()

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from k0sruntime import regular, toml
-from k0sruntime.bundle.manifest import SECRET, SETTINGS
+from k0sruntime.bundle.manifest import SETTINGS
 from k0sruntime.cache import digest_of
 from k0sruntime.errors import Problem, RefusedError
 from k0sruntime.ledger import NONSENSE, State, sync_folder, write_atomically
@@ -67,8 +67,8 @@ class Placed:
     def _staging(self) -> str:
         return f"{self.paths.on_disk(self.paths.data)}/{STAGING}"
 
-    def settings(self, archive: Archive, named: str) -> None:
-        """Lay the bundle's settings where the node has none of its own.
+    def settings(self, archive: Archive, named: str) -> bool:
+        """Tell whether the bundle's settings are to be brought: the node has none of its own.
 
         Args:
             archive: the bundle.
@@ -79,24 +79,21 @@ class Placed:
         """
         entry = archive.manifest.entry(SETTINGS)
         if entry is None:
-            return
+            return False
         content, path = archive.text(entry), self.paths.settings
         on_disk = self.paths.on_disk(path)
         before = _read(named or on_disk)
         if before == content:
-            return
+            return False
         if named:
             self.notes.append(f"the bundle's settings rest: {named} counts")
-            return
+            return False
         if before is not None and digest(before) not in self.known.get("settings", []):
             raise _other_settings(path, archive.path, before, content)
-        mode = os.stat(on_disk).st_mode & 0o777 if before is not None else SECRET
         self._record("settings", [*self.known.get("settings", []), digest(content)])
-        with refused_io(on_disk):
-            self._undo.append(lambda: _put_back(on_disk, before, mode))
-            write_atomically(on_disk, content, SECRET)
         what = "take the place of those of an earlier bundle in" if before else "were laid to"
         self.notes.append(f"the bundle's settings {what} {path}")
+        return True
 
     def image(self, archive: Archive, entry: Entry) -> None:
         """Rename an image into k0s's folder, unless it is there already.

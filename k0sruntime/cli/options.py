@@ -248,6 +248,7 @@ def request(
     lock_timeout: float = 60.0,
     offline: bool = False,
     cache: str | None = None,
+    settings_from: str | None = None,
 ) -> Request:
     """Return the pipeline's request for the shared options."""
     from k0sruntime.stages import Request
@@ -265,4 +266,5 @@ def request(
         cache or "",
         cri_socket=cri_flag(cri_socket),
         start=not root,
+        settings_from=os.path.abspath(settings_from) if settings_from else "",
     )

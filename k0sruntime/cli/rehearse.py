@@ -206,5 +206,7 @@ def _verdict(found: Rehearsal) -> Iterator[str]:
         yield f"The node would NOT come back: {things} it as the files lie there."
     if not found.comes_back and found.comes_back_after:
         yield "It does in this order: stop k0s, replace it, migrate --write, up, start k0s."
+    elif found.comes_back and not found.comes_back_after:
+        yield "k0sruntime up is refused there: see above."
     elif not found.comes_back_after:
         yield "up and migrate alone do not mend it: see above."

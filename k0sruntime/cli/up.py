@@ -29,6 +29,14 @@ if TYPE_CHECKING:
 @fetch_options
 @bundle_option
 @click.option(
+    "--settings-from",
+    metavar="FILE",
+    type=click.Path(dir_okay=False, exists=True),
+    envvar="K0SRUNTIME_SETTINGS_FROM",
+    show_envvar=True,
+    help="What the settings file is to say: it comes when all has passed, else the old one stays.",
+)
+@click.option(
     "--dry-run",
     is_flag=True,
     envvar="K0SRUNTIME_DRY_RUN",
@@ -108,6 +116,8 @@ def command(
     _check_exclusive(
         options["root"], bundle, foreground=foreground, last_good=last_good, dry_run=dry_run
     )
+    if options["settings_from"] and (foreground or last_good):
+        raise click.UsageError("--settings-from excludes --foreground and --last-good.")
     _check_apply(apply_k0s, yes, as_json, elsewhere=bool(options["root"] or foreground or dry_run))
     asked = replace(
         request(**options), supervise=supervise, remember=not supervised, apply_k0s=apply_k0s

@@ -127,6 +127,8 @@ class Up(Document):
     """``up --json`` and ``rollback --json``."""
 
     generation: int
+    before: int
+    """The generation to go back to: the last one before that was proved, if any was; 0 for none."""
     applied: bool
     """Files were changed."""
     ran: str

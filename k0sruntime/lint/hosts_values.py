@@ -6,10 +6,10 @@ Source: containerd 2.3 and 1.7 ``core/remotes/docker/config/hosts.go``; the corp
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 
 from k0sruntime.contributions import CAPABILITIES
+from k0sruntime.lint.durations import is_duration
 from k0sruntime.lint.finding import Hit, Rule
 from k0sruntime.lint.hosts import entries
 from k0sruntime.lint.known_keys import HOST
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from k0sruntime.lint.subject import File
 
 
-DURATION = re.compile(r"[-+]?(0|((\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|s|m|h))+)")
-"""A Go duration (``time.ParseDuration``)."""
 REFERRERS_SINCE = (2, 2)
 
 
@@ -36,7 +34,7 @@ def wrong_duration(case: Case) -> Iterator[Hit]:
         known = HOST["dial_timeout"].known_to(case.target.containerd)
         if value is None or not known:
             continue
-        if not isinstance(value, str) or not DURATION.fullmatch(value):
+        if not isinstance(value, str) or not is_duration(value):
             yield Hit(
                 file,
                 f"dial_timeout = {value!r} is no duration",

@@ -26,7 +26,6 @@ ALWAYS: tuple[str, ...] = (
     "io.containerd.differ.v1.walking",
     "io.containerd.event.v1.exchange",
     "io.containerd.gc.v1.scheduler",
-    "io.containerd.image-verifier.v1.bindir",
     "io.containerd.internal.v1.opt",
     "io.containerd.internal.v1.tracing",
     "io.containerd.lease.v1.manager",
@@ -56,6 +55,7 @@ ONLY_2 = (
     RUNTIME,
     IMAGES,
     "io.containerd.differ.v1.erofs",
+    "io.containerd.image-verifier.v1.bindir",
     "io.containerd.monitor.container.v1.restart",
     "io.containerd.monitor.task.v1.cgroups",
     "io.containerd.podsandbox.controller.v1.podsandbox",
@@ -64,6 +64,11 @@ ONLY_2 = (
     "io.containerd.snapshotter.v1.erofs",
     "io.containerd.ttrpc.v1.otelttrpc",
 )
+
+NOT_ON_LINUX = tuple(
+    f"io.containerd.snapshotter.v1.{name}" for name in ("lcow", "windows", "windows-lcow")
+)
+"""Those of them that no containerd on Linux has."""
 
 LATER_FAMILIES = (
     "io.containerd.metrics.v1.",

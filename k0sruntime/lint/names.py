@@ -15,6 +15,7 @@ from k0sruntime.lint.effective import table_at
 from k0sruntime.lint.finding import Hit, Rule
 from k0sruntime.lint.known_keys import CRI_TABLES, ROOT, RUNC_OPTIONS
 from k0sruntime.lint.known_plugins import CRI_PLUGINS, is_known, known_plugins
+from k0sruntime.lint.plugin_lists import ALIKE, is_named
 from k0sruntime.lint.spec import find, walk
 from k0sruntime.lint.spelling import did_you_mean
 
@@ -26,9 +27,6 @@ if TYPE_CHECKING:
     from k0sruntime.lint.spec import Key
     from k0sruntime.lint.subject import File
 
-ALIKE = 0.88
-"""All plugin IDs begin alike, so that these have to be much alike to be the same."""
-
 
 def unknown_plugin(case: Case) -> Iterator[Hit]:
     """Find tables of plugins that the target does not have; containerd does not even warn."""
@@ -36,7 +34,10 @@ def unknown_plugin(case: Case) -> Iterator[Hit]:
     for file in case.files:
         for plugin in table_at(file.document, "plugins"):
             # The CRI plugins of the other schema are a matter of versions: K0R203 and K0R204.
+            # To 1.7 a name that is no plugin's URI is worse than unknown: K0R109.
             if plugin in CRI_PLUGINS or is_known(plugin, containerd):
+                continue
+            if case.target.schema == 2 and not is_named(plugin, file, case.target):
                 continue
             near = did_you_mean(plugin, known_plugins(containerd), ALIKE)
             yield Hit(
@@ -133,20 +134,6 @@ def unknown_runc_option(case: Case) -> Iterator[Hit]:
             )
 
 
-def cri_disabled(case: Case) -> Iterator[Hit]:
-    """Find a CRI plugin among the disabled ones: a node without CRI is no node."""
-    for file in case.files:
-        disabled = file.document.get("disabled_plugins")
-        for plugin in disabled if isinstance(disabled, list) else ():
-            if plugin in CRI_PLUGINS:
-                yield Hit(
-                    file,
-                    f"disabled_plugins names {plugin!r}, without which the kubelet has no runtime",
-                    "Take it out of disabled_plugins.",
-                    ("disabled_plugins",),
-                )
-
-
 RULES = (
     Rule(
         "K0R101",
@@ -183,12 +170,5 @@ RULES = (
         "silently ignored",
         unknown_runc_option,
     ),
-    Rule(
-        "K0R106",
-        "cri-disabled",
-        "the CRI plugin is among the disabled ones",
-        "kills CRI",
-        cri_disabled,
-    ),
 )
-"""K0R1xx: names."""
+"""K0R101 to K0R105: names."""

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from k0sruntime import masking
 from k0sruntime.contributions import CAPABILITIES
+from k0sruntime.lint.durations import is_duration
 from k0sruntime.lint.hosts_text import headers
-from k0sruntime.lint.hosts_values import DURATION, REFERRERS_SINCE
+from k0sruntime.lint.hosts_values import REFERRERS_SINCE
 from k0sruntime.lint.known_keys import HOST
 from k0sruntime.lint.spec import fits, kind_of
 from k0sruntime.pulls import go_url
@@ -124,7 +125,7 @@ def _entry(written: str, keys: Mapping[str, Any], folder: str, containerd: Versi
     url, path = _url(written, override=bool(table.get("override_path")))
     known = HOST["dial_timeout"].known_to(containerd)
     timeout = (table.get("dial_timeout") or "") if known else ""
-    if timeout and not DURATION.fullmatch(timeout):
+    if timeout and not is_duration(timeout):
         raise UndecodableError(f"dial_timeout {timeout!r} is no duration")
     return Entry(
         written,

@@ -291,7 +291,8 @@ def test_killed_between_settings_and_the_rest_the_next_one_goes_on(site: Site, n
         laid = placed.begin(paths)
         laid.settings(archive, "")
         laid.image(archive, archive.manifest.below("images")[0])
-    assert node.settings.exists(), "and nobody takes anything back"
+    assert (node.images / "pause.tar").exists(), "and nobody takes anything back"
+    assert not node.settings.exists(), "they come when all has passed"
     assert node.up(a_newer(site)) == 0, "what was laid counts as a bundle's, and not as a person's"
     assert NEXT in node.settings.read_text()
 

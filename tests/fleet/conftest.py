@@ -63,7 +63,7 @@ class Ansible:
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("ANSIBLE", "K0SRUNTIME"))}
         return {
             **kept,
-            "PATH": f"{BIN}:{os.environ['PATH']}",
+            "PATH": f"{self.base}/bin:{BIN}:{os.environ['PATH']}",
             "HOME": str(self.base),
             "RECORDED": str(self.base / "recorded.json"),
             "ANSIBLE_COLLECTIONS_PATH": str(self.collections),

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import subprocess
 import time
 from pathlib import Path
 from typing import Any
@@ -37,6 +40,7 @@ SPECIAL = """
 [node.handlers.special]
 binary = "{{ disk }}/opt/special"
 """
+NODE_DROPIN = "etc/k0s/containerd.d/k0sruntime-node.toml"
 OTHERS = ["gvisor", "nvidia", "dockerd"]
 PROGRAMS = {
     "good": f'#!/bin/sh\nexec {LAB}/bin/runc "$@"\n',
@@ -123,6 +127,7 @@ def test_a_fleet_is_rolled_out_node_by_node(fleet: Fleet) -> None:
     a_node_that_dies_in_the_middle_stops_the_roll_out(fleet)
     the_same_run_goes_on_where_it_stopped(fleet)
     the_same_run_again_changes_nothing(fleet)
+    a_proof_that_fails_later_takes_node_2_back(fleet)
     the_modules_tell_go_back_and_take_away(fleet)
 
 
@@ -183,7 +188,7 @@ def a_change_that_fails_its_proof_on_node_2_stops_there(fleet: Fleet) -> None:
 
 def a_node_that_dies_in_the_middle_stops_the_roll_out(fleet: Fleet) -> None:
     _, node2, node3 = fleet.nodes
-    before_3 = state(node3)
+    before_3, settings = state(node3), state(node2)["settings"]
     put_special(node2, "endless")
     process = fleet.start(ROLLOUT, k0sruntime_serial=1)
     deadline = time.monotonic() + 90
@@ -196,6 +201,8 @@ def a_node_that_dies_in_the_middle_stops_the_roll_out(fleet: Fleet) -> None:
     assert run.count("unreachable") == {"node1": 0, "node2": 1}
     assert run.count("changed")["node1"] == 0
     assert state(node3) == before_3, "node 3 was not touched"
+    assert "special" in (node2.sandbox / NODE_DROPIN).read_text(), "it died with the new files"
+    assert state(node2)["settings"] == settings, "its settings are those that it lived with"
 
 
 def the_same_run_goes_on_where_it_stopped(fleet: Fleet) -> None:
@@ -208,6 +215,70 @@ def the_same_run_goes_on_where_it_stopped(fleet: Fleet) -> None:
     for node in fleet.nodes:
         proofs = run.of(node.name, VERIFY)[0]["proofs"]
         assert [p["verdict"] for p in proofs if p["handler"] == "special"] == ["pass"]
+
+
+LATER = """
+[node.handlers.later]
+binary = "{{ disk }}/opt/later"
+"""
+BETWEEN = """
+- name: Change what the proof was about, on one node
+  ansible.builtin.copy:
+    content: |
+      #!/bin/sh
+      exit 1
+    dest: "{{ disk }}/opt/later"
+    mode: "0755"
+  when: inventory_hostname == 'node2'
+"""
+
+
+def a_proof_that_fails_later_takes_node_2_back(fleet: Fleet) -> None:
+    """The proof of ``up`` passes, and the one after the tasks between does not.
+
+    Of node 1, which passes, old releases go, but for the last two and those in use.
+    """
+    first = fleet.nodes[0]
+    assert first.machine is not None
+    releases, present = old_releases(first)
+    busy = first.machine.enter(str(releases / "in-use/venv/bin/sleep"), "600")
+    for node in fleet.nodes:
+        shutil.copy(node.disk / "opt/special", node.disk / "opt/later")
+    _, before_2, before_3 = states(fleet)
+    between = fleet.base / "between.yml"
+    between.write_text(BETWEEN)
+    settings = SETTINGS + MIRROR + SPECIAL + LATER
+    fleet.write_inventory(inventory(fleet, settings, k0sruntime_between=str(between)))
+    with subprocess.Popen(busy) as process:
+        run = one_by_one(fleet)
+        process.kill()
+    assert run.code == 2, run.said
+    assert {path.name for path in releases.iterdir()} == {present, "before", "in-use"}
+    assert run.count("failures") == {"node1": 0, "node2": 1}
+    assert "later" in state(first)["settings"]
+    assert run.of("node2", UP)[0]["proofs"]
+    (failed,) = run.of("node2", VERIFY)
+    said = (failed["error"], failed["exit_code"], failed["rolled_back"], failed["changed"])
+    assert said == ("VERIFY_FAILED", 8, True, True)
+    assert any("later" in problem["place"] for problem in failed["problems"])
+    _, after_2, after_3 = states(fleet)
+    assert {**after_2, "pid": 0} == {**before_2, "pid": 0}, "its files, and its settings as well"
+    assert "later" not in (fleet.nodes[1].sandbox / NODE_DROPIN).read_text()
+    assert all(alive(node) for node in fleet.nodes)
+    assert after_3 == before_3, "node 3 was not touched"
+    fleet.write_inventory(inventory(fleet, SETTINGS + MIRROR + SPECIAL))
+
+
+def old_releases(node: FleetNode) -> tuple[Path, str]:
+    """Lay old releases onto a node; return their folder, and the name of the one that is there."""
+    releases = node.disk / "opt/k0sruntime/releases"
+    (present,) = [path.name for path in releases.iterdir()]
+    for age, name in enumerate(("before", "older", "oldest", "in-use"), 1):
+        program = releases / name / "venv/bin/sleep"
+        program.parent.mkdir(parents=True)
+        shutil.copy("/bin/sleep", program)
+        os.utime(releases / name, (time.time() - age * 3600,) * 2)
+    return releases, present
 
 
 OPERATIONS = """

@@ -184,6 +184,7 @@ CRI_RULES = [
     "K0R308",
     "K0R309",
     "K0R310",
+    "K0R311",
     "K0R401",
     "K0R402",
     "K0R806",
@@ -200,7 +201,10 @@ def test_what_we_say_kills_cri_does(code: str, tmp_path: Path) -> None:
 
 
 def cri_loads(binary: Path, files: MadeUpFiles, folder: Path) -> bool:
-    """Run a containerd on the files for a moment, and tell whether its CRI plugin is loaded."""
+    """Run a containerd on the files for a moment, and tell whether its CRI plugin is loaded.
+
+    One that exits has none.
+    """
     base = "/etc/k0s"
     for path, data in files.contents.items():
         place = folder / path.lstrip("/")
@@ -224,6 +228,8 @@ def cri_loads(binary: Path, files: MadeUpFiles, folder: Path) -> bool:
         try:
             answer = ask(["true"], 1)
             for _ in range(100):
+                if running.poll() is not None:
+                    break
                 answer = ask([str(LAB / "bin/ctr"), "--address", f"{short}/s", "plugins", "ls"], 10)
                 if answer.status == 0:
                     break

@@ -96,20 +96,24 @@ def status(module, answer):
     return answer.document
 
 
-def fail(module, answer, **more):
-    """Fail with what k0sruntime says is wrong: what, where, who, what to do."""
+def fail(module, answer, beside=None, **more):
+    """Fail with what k0sruntime says is wrong: what, where, who, what to do.
+
+    Where the way back was tried and failed as well, that is the answer beside.
+    """
     problems = answer.document.get("problems", [])
     error = answer.document.get("name", "")
-    more = {"changed": error == HANDS_NEEDED, **more}
+    tried = [answer, *([beside] if beside else [])]
+    hands = any(one.document.get("name") == HANDS_NEEDED for one in tried)
+    result = {"changed": hands, "rolled_back": error == "ROLLED_BACK", **more}
     if not problems:
-        more["stderr"] = answer.errors
+        result["stderr"] = answer.errors
     module.fail_json(
-        msg=said(answer, problems),
+        msg="\n".join(said(one, one.document.get("problems", [])) for one in tried),
         exit_code=answer.code,
-        error=error,
-        rolled_back=error == "ROLLED_BACK",
-        problems=problems,
-        **more,
+        error=HANDS_NEEDED if hands else error,
+        problems=[p for one in tried for p in one.document.get("problems", [])],
+        **result,
     )
 
 

@@ -2,7 +2,7 @@
 # Apache License 2.0 (see LICENSE), or, as Ansible asks of modules,
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
 
-"""The node's settings file: written for a change, put back where the change does not hold."""
+"""The settings that a task gives: k0sruntime puts them in place when their change is proved."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import os
 import tempfile
 
 DEFAULT = "/etc/k0sruntime/config.toml"
-SECRET = 0o600
 
 
 class Settings:
@@ -30,35 +29,12 @@ class Settings:
         return self.given is not None and self.given != self.before
 
     def as_file(self):
-        """Return a private file with the settings given, which goes with the task; for a plan."""
-        return self._file(self.given, self.module.tmpdir)
-
-    def put(self):
-        """Write the settings given."""
-        if self.differ:
-            self._write(self.given)
-
-    def restore(self):
-        """Put back what lay there, so that the file and what runs agree again."""
-        if not self.differ:
-            return
-        if self.before is None:
-            os.unlink(self.path)
-        else:
-            self._write(self.before)
-
-    def _write(self, content):
-        folder = os.path.dirname(self.path)
-        os.makedirs(folder, exist_ok=True)
-        mode = os.stat(self.path).st_mode & 0o777 if os.path.exists(self.path) else SECRET
-        fresh = self._file(content, self.module.tmpdir)
-        os.chmod(fresh, mode)
-        self.module.atomic_move(fresh, self.path, keep_dest_attrs=False)
-
-    def _file(self, content, folder):
-        descriptor, path = tempfile.mkstemp(prefix="config-", suffix=".toml", dir=folder)
+        """Return a private file with the settings given, which goes with the task."""
+        descriptor, path = tempfile.mkstemp(
+            prefix="config-", suffix=".toml", dir=self.module.tmpdir
+        )
         with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
+            file.write(self.given)
         self.module.add_cleanup_file(path)
         return path
 

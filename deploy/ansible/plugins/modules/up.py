@@ -15,8 +15,9 @@ version_added: 0.1.0
 description:
   - Runs C(k0sruntime up). The configuration is composed, checked by the node's own containerd,
     written in one transaction, and proved with a sandbox under every handler.
-  - Where the proof fails, k0sruntime puts the old state back and proves that; the task fails, and
-    the settings file is put back as well.
+  - Where the proof fails, k0sruntime puts the old state back and proves that; the task fails.
+  - The settings file is written when all has passed. Where something fails, or the node or the
+    connection is lost in the middle, the old one is there.
   - With check mode, C(k0sruntime plan) runs instead. With diff mode its plan is shown, secrets
     masked.
 options:
@@ -67,6 +68,12 @@ generation:
   description: The generation that the node has now; in check mode, the one that it would have.
   returned: success
   type: int
+before:
+  description:
+    - The generation to go back to, the last one before that was proved; V(0) for none.
+    - As RV(generation) where none was made.
+  returned: success, not in check mode
+  type: int
 ran:
   description: What became of containerd, such as started, bounced or adopted; empty for nothing.
   returned: success, not in check mode
@@ -113,7 +120,7 @@ from ansible_collections.k0sruntime.node.plugins.module_utils.settings import Se
 NOT_THERE = {
     "prepared": "k0sruntime or its bundle is not on this node yet, so its plan cannot be shown.\n"
 }
-KEPT = ("generation", "ran", "handlers", "proofs", "notes")
+KEPT = ("generation", "before", "ran", "handlers", "proofs", "notes")
 
 
 def main():
@@ -151,13 +158,11 @@ def foresee(module, settings):
 
 
 def apply(module, settings):
-    """Write the settings and run up; where that fails, the old settings are back."""
-    if program.is_there(module):
-        settings.put()
+    """Run up with the settings given, which it puts in place itself."""
     options = [*bundle(module.params), *supervisor(module.params["supervisor"])]
+    if settings.given is not None:
+        options.append(f"--settings-from={settings.as_file()}")
     answer = program.run(module, "up", *options)
-    if answer.code != program.DONE:
-        settings.restore()
     document = program.done(module, answer, "Up")
     finish(module, settings, document["plan"], **{key: document[key] for key in KEPT})
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from k0sruntime import toml
-from k0sruntime.compose.composition import merge_natively
+from k0sruntime.compose.configuration import merge_natively
 from k0sruntime.compose.layers import Layer
 from k0sruntime.errors import RefusedError
 from k0sruntime.key_changes import KeyChange, difference

@@ -542,6 +542,9 @@ def test_a_daemon_that_a_hook_starts_holds_nothing_and_ends_with_the_kit(
     assert any("subprocess.Popen 'sleep'" in one for one in found["starts_no_process"])
     pids = (tmp_path / "pids").read_text().split()
     assert pids
+    end = time.monotonic() + 5  # what was killed may still be going
+    while any("sleep" in command_of(pid) for pid in pids) and time.monotonic() < end:
+        time.sleep(0.02)
     assert [pid for pid in pids if "sleep" in command_of(pid)] == []
 
 

@@ -33,17 +33,30 @@ class NotSeenError(Exception):
 
 @dataclass(frozen=True)
 class Seen:
-    """What two probes saw, in two processes with another order of sets."""
+    """What two probes saw, in two processes with another order of sets.
+
+    Attributes:
+        provider: its name.
+        first: what the first saw.
+        second: what the second saw, where it is asked for less.
+        plain: what a third saw without settings; none where the two have none either.
+    """
 
     provider: str
     first: Facts
     second: Facts
+    plain: Facts | None = None
 
     def both(self, judge: Callable[[Facts], Iterable[str]]) -> Iterator[str]:
         """Yield what is wrong in the first process, and what is wrong in the second alone."""
         found = list(judge(self.first))
         yield from found
         yield from (f"in a second process: {one}" for one in judge(self.second) if one not in found)
+
+    def without_settings(self, judge: Callable[[Facts], Iterable[str]]) -> Iterator[str]:
+        """Yield what is wrong where the provider has no table, if it was not asked so anyway."""
+        if self.plain is not None:
+            yield from (f"without settings: {one}" for one in judge(self.plain))
 
     def on_nodes(self, judge: Callable[[OnNode], Iterable[str]]) -> Iterator[str]:
         """Yield what is wrong on any node, in both processes.
@@ -53,11 +66,7 @@ class Seen:
         """
         self._asked()
 
-        def judged(facts: Facts) -> Iterator[str]:
-            for node in facts.nodes:
-                yield from (f"{node.label}: {what}" for what in judge(node))
-
-        yield from self.both(judged)
+        yield from self.both(lambda facts: _on_nodes(facts, judge))
 
     def _asked(self) -> None:
         if not self.first.nodes:
@@ -90,9 +99,21 @@ class Seen:
         return found
 
 
+def _on_nodes(facts: Facts, judge: Callable[[OnNode], Iterable[str]]) -> Iterator[str]:
+    """Yield each sentence once, for the first node that it is true of."""
+    found: dict[str, list[str]] = {}
+    for node in facts.nodes:
+        for what in judge(node):
+            found.setdefault(what, []).append(node.label)
+    for what, labels in found.items():
+        others = f" (and on {len(labels) - 1} more nodes)" if len(labels) > 1 else ""
+        yield f"{labels[0]}: {what}{others}"
+
+
 def loads(seen: Seen) -> Iterator[str]:
     """Make the host's ``k0sruntime providers NAME`` say active or inactive, with no settings."""
     yield from seen.both(_loaded)
+    yield from seen.without_settings(_loaded)
 
 
 def _loaded(facts: Facts) -> Iterator[str]:
@@ -218,8 +239,14 @@ def _unexplained(node: OnNode) -> Iterator[str]:
 
 
 def survives_every_node(seen: Seen) -> Iterator[str]:
-    """Rest where nothing can be done; with no settings a refusal would stop every other runtime."""
-    yield from seen.on_nodes(lambda n: [f"{n.state}: {n.failed}"] if n.failed else [])
+    """Mend what raises, and rest where nothing can be done: a refusal stops every other runtime."""
+    yield from seen.on_nodes(_failed)
+    yield from seen.without_settings(lambda facts: _on_nodes(facts, _failed))
+
+
+def _failed(node: OnNode) -> Iterator[str]:
+    if node.failed:
+        yield f"{node.state}: {node.failed}"
 
 
 def checks_are_bounded(seen: Seen) -> Iterator[str]:

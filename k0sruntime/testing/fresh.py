@@ -26,10 +26,20 @@ COMMAND_SECONDS = 180.0
 LOOK_SECONDS = 0.02
 
 
-def probed_twice(request: Request) -> tuple[Facts, Facts]:
-    """Probe a provider in two processes with another order of sets; one that hangs only once."""
+def probes(request: Request) -> tuple[Facts, ...]:
+    """Probe a provider in two processes with another order of sets; one that hangs only once.
+
+    Where settings are given, a third is without them, for it is installed before it has any.
+    """
     first = probed(request, 1)
-    return first, first if first.hangs else probed(replace(request, brief=True), 2)
+    if first.hangs:
+        return first, first
+    found = first, probed(replace(request, brief=True), 2)
+    return (
+        (*found, probed(replace(request, brief=True, settings=""), 1))
+        if request.settings
+        else found
+    )
 
 
 def probed(request: Request, seed: int) -> Facts:

@@ -84,7 +84,10 @@ def _lived(provider: str, parts: Parts, folder: str) -> Iterator[str]:
     for base, _, files in os.walk(f"{folder}/etc/k0s"):
         yield from (f"after down there is still {base}/{name}" for name in files)
     if unknown:
-        raise NotSeenError(f"no sandbox could be run: {unknown[0]['detail']}")
+        raise NotSeenError(
+            f"no sandbox could be run: {unknown[0]['detail']}; where it cannot pull, give it"
+            " a bundle (--k0sruntime-images) and its image ([node] pause_image)"
+        )
 
 
 def _pods(folder: str) -> list[str]:

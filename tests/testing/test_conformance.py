@@ -11,7 +11,7 @@ import pytest
 
 from k0sruntime.testing.checks import CHECKS, NotSeenError, Seen
 from k0sruntime.testing.facts import Request
-from k0sruntime.testing.fresh import probed_twice
+from k0sruntime.testing.fresh import probes
 from tests.conftest import ROOT
 
 GOOD = """
@@ -198,44 +198,12 @@ BROKEN: dict[str, tuple[str, str, str, str]] = {
         f"{HOOK}        import ctypes; ctypes.CDLL(None).getpid()\n",
         "ctypes.dlsym 'getpid'",
     ),
-    **{
-        f"a file that C code makes in {words}": (
-            "writes_nothing_itself",
-            HOOK,
-            f"{HOOK}        import ctypes, os; ctypes.CDLL(None).mkfifo(os.fsencode({path}), 0o600)\n",
-            "there is a new",
-        )
-        for words, path in {
-            "the node's root": "node.paths.on_disk('/acme')",
-            "HOME": "os.path.expanduser('~/acme')",
-            "TMPDIR": "os.environ['TMPDIR'] + '/acme'",
-            "the working folder": "'acme'",
-        }.items()
-    },
-    **{
-        f"{words} changed in a hook": (
-            "leaves_the_process_alone",
-            HOOK,
-            f"{HOOK}        {code}\n",
-            what,
-        )
-        for words, code, what in (
-            ("an umask", "import os; os.umask(0)", "a hook changes the umask"),
-            ("a working folder", "import os; os.chdir('/')", "a hook changes the working folder"),
-            ("an environment", "import os; os.environ['ACME'] = '1'", "changes the environment"),
-            ("a path of Python's", "import sys; sys.path.append('/acme')", "changes sys.path"),
-            (
-                "a filter of warnings",
-                "import warnings; warnings.simplefilter('ignore')",
-                "changes the filters of warnings",
-            ),
-            (
-                "a thread",
-                "import threading, time; threading.Thread(target=time.sleep, args=(300,)).start()",
-                "changes running threads",
-            ),
-        )
-    },
+    "an umask changed in a hook": (
+        "leaves_the_process_alone",
+        HOOK,
+        f"{HOOK}        import os; os.umask(0)\n",
+        "a hook changes the umask",
+    ),
     "a signal handler set in a hook": (
         "survives_every_node",
         HOOK,
@@ -327,7 +295,7 @@ def install(folder: Path, code: str, name: str = "acme") -> None:
 
 def seen(folder: Path, monkeypatch: pytest.MonkeyPatch, **request: str) -> Seen:
     monkeypatch.setenv("PYTHONPATH", str(folder))
-    return Seen("acme", *probed_twice(Request("acme", **request)))
+    return Seen("acme", *probes(Request("acme", **request)))
 
 
 def broken_by(what: Seen) -> dict[str, list[str]]:
@@ -375,6 +343,46 @@ def test_a_promise_that_is_broken_is_told(
     install(tmp_path, code)
     found = broken_by(seen(tmp_path, monkeypatch))
     assert any(told in sentence for sentence in found.get(promise, ())), found
+
+
+SHARED = {
+    "the umask": "import os; os.umask(0)",
+    "the working folder": "os.chdir('/')",
+    "the environment": "os.environ['ACME'] = '1'",
+    "sys.path": "import sys; sys.path.append('/acme')",
+    "the filters of warnings": "import warnings; warnings.simplefilter('ignore')",
+    "running threads": (
+        "import threading, time; threading.Thread(target=time.sleep, args=(300,)).start()"
+    ),
+}
+
+
+def test_whatever_a_hook_changes_of_the_process_is_told_and_holds_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code = "".join(f"        {line}\n" for line in SHARED.values())
+    install(tmp_path, GOOD.replace(HOOK, HOOK + code))
+    began = time.monotonic()
+    found = broken_by(seen(tmp_path, monkeypatch))["leaves_the_process_alone"]
+    assert time.monotonic() - began < 60, "a thread that is no daemon keeps Python waiting"
+    for what in SHARED:
+        assert any(
+            one.startswith(f"a node with nothing on it: a hook changes {what}") for one in found
+        )
+
+
+def test_what_code_in_c_writes_is_seen_in_the_kits_folders(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """mkfifo(3) tells no audit hook."""
+    places = ["node.paths.on_disk('/')", "os.path.expanduser('~')", "os.environ['TMPDIR']", "'.'"]
+    code = "        import ctypes, os; c = ctypes.CDLL(None)\n" + "".join(
+        f"        c.mkfifo(os.fsencode(os.path.join({place}, 'acme')), 0o600)\n" for place in places
+    )
+    install(tmp_path, GOOD.replace(HOOK, HOOK + code))
+    found = broken_by(seen(tmp_path, monkeypatch))["writes_nothing_itself"]
+    for name in ("node", "home", "tmp", "work"):
+        assert any("there is a new '/" in one and f"/{name}/acme'" in one for one in found), name
 
 
 IN_THE_SECOND = "import os\nif os.environ['PYTHONHASHSEED'] == '2':"
@@ -597,6 +605,31 @@ def test_settings_may_be_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert {handler for node in what.active() for handler in node.handlers} == {"other"}
 
 
+def test_with_settings_it_must_live_without_them_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install(tmp_path, GOOD.replace('= "acme"\n\n', "\n\n", 1))
+    settings = tmp_path / "settings.toml"
+    settings.write_text('[acme]\nhandler = "acme"\n')
+    (told,) = broken_by(seen(tmp_path, monkeypatch, settings=str(settings)))["loads"]
+    assert told.startswith("without settings: its settings are refused:")
+    (tmp_path / "acme_conformance.py").write_text(
+        GOOD.replace(HOOK, f"{HOOK}        if node.settings.handler == 'acme': 1 / 0\n")
+    )
+    settings.write_text('[acme]\nhandler = "other"\n')
+    (told,) = broken_by(seen(tmp_path, monkeypatch, settings=str(settings)))["survives_every_node"]
+    assert told.startswith("without settings: a node with nothing on it: failed: ")
+
+
+def test_what_is_wrong_on_every_node_is_told_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install(tmp_path, GOOD.replace(HOOK, f"{HOOK}        1 / 0\n"))
+    (told,) = broken_by(seen(tmp_path, monkeypatch))["survives_every_node"]
+    assert told.startswith("a node with nothing on it: failed: ")
+    assert told.endswith("(and on 8 more nodes)")
+
+
 def kit(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     options = ["-p", "no:cacheprovider", "--k0sruntime-containerd=", *arguments]
     return subprocess.run(
@@ -672,7 +705,7 @@ endpoints = ["http://127.0.0.1:9"]
 def test_the_first_party_providers_conform(name: str, settings: str, tmp_path: Path) -> None:
     path = tmp_path / "settings.toml"
     path.write_text(settings)
-    what = Seen(name, *probed_twice(Request(name, settings=str(path) if settings else "")))
+    what = Seen(name, *probes(Request(name, settings=str(path) if settings else "")))
     assert broken_by(what) == {}
     if settings:
         assert what.active()
@@ -692,6 +725,6 @@ def test_the_examples_of_vendors_conform(
     )
     (info / "entry_points.txt").write_text(f"[k0sruntime]\n{name} = k0sruntime_{name}:provider\n")
     monkeypatch.setenv("PYTHONPATH", f"{source}:{tmp_path}")
-    what = Seen(name, *probed_twice(Request(name)))
+    what = Seen(name, *probes(Request(name)))
     assert broken_by(what) == {}
     assert unseen_of(what) == {}

@@ -91,6 +91,8 @@ class Seen:
         """
         self._asked()
         found = [node for node in self.first.nodes if node.state == "active"]
+        if not found and all(node.failed for node in self.first.nodes):
+            raise NotSeenError("it failed on every node, as another promise tells")
         if not found:
             raise NotSeenError(
                 "it was active on no made-up node; give it one (k0sruntime_nodes) or settings"

@@ -75,7 +75,7 @@ format: $(VENV)/.dev  ## Format the code.
 	$(BIN)/ruff format
 
 man: $(VENV)/.ready  ## Write the man pages into build/man.
-	$(BIN)/python -m k0sruntime.cli.man build/man
+	$(BIN)/python -m k0sruntime man build/man
 
 screenshots: $(VENV)/.dev  ## Make the pictures in docs/images anew.
 	$(PYTHON) -m lab browser

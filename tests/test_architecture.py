@@ -155,7 +155,7 @@ def test_only_hooks_imports_pluggy() -> None:
 
 def test_only_discovery_reads_entry_points() -> None:
     found = [name(p) for p in MODULES if any("importlib_metadata" in i for i in imports(p))]
-    assert found == ["discovery.py"]
+    assert found == ["discovery.py", "provider_commands.py"], "of providers, and of their commands"
 
 
 def test_only_apply_and_ledger_write_the_nodes_files() -> None:

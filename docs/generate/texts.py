@@ -77,12 +77,10 @@ def host_commands() -> Iterator[str]:
 
 def provider_commands() -> Iterator[str]:
     """Yield the commands that the four providers bring."""
-    for provider in ("dockerd", "mirrors", "nvidia"):
-        module = importlib.import_module(f"k0sruntime_{provider}.cli")
-        command = next(
-            value for name, value in vars(module).items() if name in ("cli", "main", "command")
-        )
-        yield from _commands(command, f"k0sruntime-{provider}")
+    from k0sruntime import provider_commands as brought
+
+    for name in brought.names():
+        yield from _commands(brought.load(name), name)
 
 
 def _commands(command: Any, name: str) -> Iterator[str]:

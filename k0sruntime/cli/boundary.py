@@ -10,15 +10,21 @@ import sys
 
 import click
 
+from k0sruntime.cli import shells
+
 
 def run_command(group: click.Command, arguments: list[str], name: str) -> int:
     """Run one command of ``group`` and return its exit code; errors are told in one way.
+
+    A shell that asks for offers (``k0sruntime completion SHELL NAME``) is answered instead.
 
     Args:
         group: the command line.
         arguments: what follows the program's name.
         name: the program's name, which is also its distribution's.
     """
+    if shells.asked(name):
+        return shells.answer(group, name)
     as_json, debug = _given("json", arguments), _given("debug", arguments)
     try:
         result = group.main(arguments, prog_name=name, standalone_mode=False)

@@ -74,6 +74,14 @@ def k0s_lines(ctx: click.Context, param: click.Parameter, incomplete: str) -> li
     return _offered(K0S_LINES, incomplete)
 
 
+def commands(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Return the commands that installed providers bring."""
+    del ctx, param
+    from k0sruntime import provider_commands
+
+    return _offered(dict.fromkeys(provider_commands.names(), ""), incomplete)
+
+
 def _offered(found: dict[str, str], incomplete: str) -> list[CompletionItem]:
     from click.shell_completion import CompletionItem
 

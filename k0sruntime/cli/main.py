@@ -6,7 +6,6 @@ Commands are loaded when they are called, so that ``--help`` imports click and n
 from __future__ import annotations
 
 import importlib
-import os
 import sys
 
 import click
@@ -37,11 +36,10 @@ COMMANDS = {
     "install-service": "Install the service that runs up --foreground at boot.",
     "new": "Write a new provider: a distribution that installs, passes its tests and conforms.",
     "completion": "Print the script with which a shell completes commands and names.",
+    "man": "Write man pages into FOLDER, such as /usr/local/share/man/man1.",
     "export": "Print what belongs to the cluster: worker profile, RuntimeClasses.",
 }
 """Name and help of every command; each lives in the module of its name."""
-COMPLETE = "_K0SRUNTIME_COMPLETE"
-"""With it in the environment a shell is answered, instead of a command being run."""
 
 
 class LazyGroup(click.Group):
@@ -102,20 +100,4 @@ def entry() -> None:
 
 def run(arguments: list[str]) -> int:
     """Run one command and return its exit code."""
-    if COMPLETE in os.environ:
-        return _offer(arguments)
     return run_command(cli, arguments, "k0sruntime")
-
-
-def _offer(arguments: list[str]) -> int:
-    """Answer a shell that completes: whatever goes wrong, its user sees no error of ours."""
-    import contextlib
-    import io
-
-    with contextlib.redirect_stderr(io.StringIO()):
-        try:
-            cli.main(arguments, prog_name="k0sruntime", complete_var=COMPLETE)
-        except SystemExit as exc:
-            return exc.code if isinstance(exc.code, int) else 1
-        except Exception:  # noqa: BLE001 - a shell has no use for it
-            return 1

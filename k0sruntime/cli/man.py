@@ -1,6 +1,6 @@
-"""Man pages out of the commands' own words: ``python -m k0sruntime.cli.man FOLDER``.
+"""``k0sruntime man``: man pages out of the commands' own words.
 
-The wheel carries them as ``share/man/man1``. Written for mandoc and groff alike, in the few
+The wheel carries ours as ``share/man/man1``. Written for mandoc and groff alike, in the few
 requests that man(7) calls portable.
 """
 
@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import os
 import re
-import sys
 from typing import TYPE_CHECKING
 
+import click
+
 from k0sruntime.__about__ import __version__
-from k0sruntime.cli.main import cli
+from k0sruntime.cli import complete
 from k0sruntime.cli.told import tell
 from k0sruntime.described import described
 from k0sruntime.errors import ExitCode
@@ -32,9 +33,33 @@ FILES: Mapping[str, str] = {
 }
 
 
-def pages() -> Mapping[str, str]:
-    """Return all man pages: file name to text."""
-    told = list(tell(cli, "k0sruntime"))
+@click.command(name="man")
+@click.argument("folder", type=click.Path(file_okay=False))
+@click.argument("names", metavar="[COMMAND]...", nargs=-1, shell_complete=complete.commands)
+def command(*, folder: str, names: tuple[str, ...]) -> int:
+    """Write man pages into FOLDER, such as /usr/local/share/man/man1.
+
+    A page for each command of k0sruntime, and of what the installed providers bring; with COMMAND,
+    such as k0sruntime-nvidia, those alone.
+    """
+    from k0sruntime import provider_commands
+    from k0sruntime.refused import refused_io
+
+    told = {n: provider_commands.load(n) for n in names or provider_commands.names()}
+    with refused_io(folder):
+        paths = [] if names else write(folder)
+        for name, one in told.items():
+            paths += write(folder, one, name)
+    for path in paths:
+        click.echo(f"+ {path}")
+    return 0
+
+
+def pages(group: click.Command | None = None, name: str = "k0sruntime") -> Mapping[str, str]:
+    """Return all man pages of a command, ours by default: file name to text."""
+    from k0sruntime.cli.main import cli
+
+    told = list(tell(group or cli, name))
     return {f"{_name(one)}.1": "\n".join(_page(one, told)) + "\n" for one in told}
 
 
@@ -90,16 +115,12 @@ def _text(text: str) -> str:
     return text.replace("\\", r"\e").replace("-", r"\-").replace("…", "...")
 
 
-def write(folder: str) -> list[str]:
-    """Write all pages into a folder, and return their paths."""
+def write(folder: str, group: click.Command | None = None, name: str = "k0sruntime") -> list[str]:
+    """Write all pages of a command, ours by default, into a folder, and return their paths."""
     os.makedirs(folder, exist_ok=True)
     paths = []
-    for name, text in pages().items():
-        paths.append(os.path.join(folder, name))
+    for page, text in pages(group, name).items():
+        paths.append(os.path.join(folder, page))
         with open(paths[-1], "w", encoding="utf-8") as file:
             file.write(text)
     return paths
-
-
-if __name__ == "__main__":
-    write(sys.argv[1])

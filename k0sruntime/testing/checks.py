@@ -15,9 +15,9 @@ from k0sruntime.contributions import Verdict
 from k0sruntime.hooks import COLLECT_SECONDS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
-    from k0sruntime.testing.facts import Checked, Facts, OnNode
+    from k0sruntime.testing.facts import Checked, Facts, Left, OnNode
 
 IMPORT_SECONDS = 0.3
 """Longer than this and every command of the host is slower for it; the best of two counts."""
@@ -33,19 +33,66 @@ class NotSeenError(Exception):
 
 @dataclass(frozen=True)
 class Seen:
-    """What two probes saw, in two processes with another order of sets."""
+    """What two probes saw, in two processes with another order of sets.
+
+    Attributes:
+        provider: its name.
+        first: what the first saw.
+        second: what the second saw, where it is asked for less.
+        plain: what a third saw without settings; none where the two have none either.
+    """
 
     provider: str
     first: Facts
     second: Facts
+    plain: Facts | None = None
+
+    def both(self, judge: Callable[[Facts], Iterable[str]]) -> Iterator[str]:
+        """Yield what is wrong in the first process, and what is wrong in the second alone."""
+        found = list(judge(self.first))
+        yield from found
+        yield from (f"in a second process: {one}" for one in judge(self.second) if one not in found)
+
+    def without_settings(self, judge: Callable[[Facts], Iterable[str]]) -> Iterator[str]:
+        """Yield what is wrong where the provider has no table, if it was not asked so anyway."""
+        if self.plain is not None:
+            yield from (f"without settings: {one}" for one in judge(self.plain))
+
+    def on_nodes(self, judge: Callable[[OnNode], Iterable[str]]) -> Iterator[str]:
+        """Yield what is wrong on any node, in both processes.
+
+        Raises:
+            NotSeenError: it was asked on none.
+        """
+        self._asked()
+
+        yield from self.both(lambda facts: _on_nodes(facts, judge))
+
+    def _asked(self) -> None:
+        if not self.first.nodes:
+            why = self.first.reason or self.first.settings_problem
+            raise NotSeenError(f"it was asked nothing: {why}")
+
+    def asked_all(self) -> None:
+        """See that the first process came to its end.
+
+        Raises:
+            NotSeenError: it was asked nothing, or a hook did not come back.
+        """
+        self._asked()
+        if self.first.hangs:
+            raise NotSeenError("a hook did not come back, so that nothing more was asked")
 
     def active(self) -> list[OnNode]:
         """Return the nodes on which the provider contributed something.
 
         Raises:
-            NotSeenError: it rested on all of them.
+            NotSeenError: it was asked on none, or rested on all of them.
         """
+        self._asked()
         found = [node for node in self.first.nodes if node.state == "active"]
+        if not found and all(node.failed for node in self.first.nodes):
+            raise NotSeenError("it failed on every node, as another promise tells")
         if not found:
             raise NotSeenError(
                 "it was active on no made-up node; give it one (k0sruntime_nodes) or settings"
@@ -54,16 +101,34 @@ class Seen:
         return found
 
 
+def _on_nodes(facts: Facts, judge: Callable[[OnNode], Iterable[str]]) -> Iterator[str]:
+    """Yield each sentence once, for the first node that it is true of."""
+    found: dict[str, list[str]] = {}
+    for node in facts.nodes:
+        for what in judge(node):
+            found.setdefault(what, []).append(node.label)
+    for what, labels in found.items():
+        others = f" (and on {len(labels) - 1} more nodes)" if len(labels) > 1 else ""
+        yield f"{labels[0]}: {what}{others}"
+
+
 def loads(seen: Seen) -> Iterator[str]:
     """Make the host's ``k0sruntime providers NAME`` say active or inactive, with no settings."""
-    if seen.first.state != "active":
-        yield f"it is {seen.first.state}: {seen.first.reason}"
-    if seen.first.settings_problem:
-        yield f"its settings are refused: {seen.first.settings_problem}"
+    yield from seen.both(_loaded)
+    yield from seen.without_settings(_loaded)
+
+
+def _loaded(facts: Facts) -> Iterator[str]:
+    if facts.state != "active":
+        yield f"it is {facts.state}: {facts.reason}"
+    if facts.settings_problem:
+        yield f"its settings are refused: {facts.settings_problem}"
 
 
 def imports_fast(seen: Seen) -> Iterator[str]:
     """Import what is heavy inside the function that needs it."""
+    if seen.first.state != "active":
+        raise NotSeenError(f"it is {seen.first.state}")
     seconds = min(seen.first.import_seconds, seen.second.import_seconds)
     if seconds > IMPORT_SECONDS:
         yield f"its import takes {seconds:.2f} s; {IMPORT_SECONDS:g} s are allowed"
@@ -71,31 +136,48 @@ def imports_fast(seen: Seen) -> Iterator[str]:
 
 def imports_without_side_effects(seen: Seen) -> Iterator[str]:
     """Do nothing at import but define; read, start and print in the hooks, or not at all."""
-    yield from (f"its import does {what}" for _, what in seen.first.import_notes[:MANY])
-    yield from (f"its import changes {what}" for what in seen.first.import_changes)
-    if seen.first.printed:
-        yield f"it prints: {seen.first.printed[:200]!r}"
+    yield from seen.both(_imported)
+
+
+def _imported(facts: Facts) -> Iterator[str]:
+    yield from (f"its import does {what}" for _, what in facts.import_notes[:MANY])
+    yield from (f"its import changes {what}" for what in facts.import_changes)
+    if facts.printed:
+        yield f"it prints: {facts.printed[:200]!r}"
 
 
 def answers_in_time(seen: Seen) -> Iterator[str]:
     """Look only at what ``node`` has; a hook that waits keeps the whole node waiting."""
-    for node in seen.first.nodes:
-        if node.hangs or node.seconds > COLLECT_SECONDS:
-            yield f"{node.label}: {node.failed or f'{node.seconds:.1f} s'}"
+    yield from seen.on_nodes(_late)
+
+
+def _late(node: OnNode) -> Iterator[str]:
+    if node.hangs or node.seconds > COLLECT_SECONDS:
+        yield node.failed or f"{node.seconds:.1f} s"
 
 
 def says_the_same_twice(seen: Seen) -> Iterator[str]:
     """Use no clock, no random numbers and no set's order: the same node must give the same."""
-    for first, second in zip(seen.first.nodes, seen.second.nodes, strict=False):
-        if not first.again:
-            yield f"{first.label}: a second call said something else"
-        elif (first.said, first.files) != (second.said, second.files):
+    yield from seen.on_nodes(
+        lambda node: [] if node.again else ["a second call said something else"]
+    )
+    there = {node.label: node for node in seen.second.nodes}
+    for first in seen.first.nodes:
+        second = there.pop(first.label, None)
+        if second is None:
+            yield f"{first.label}: another process was not even asked; there it failed before"
+        elif first.again and _said(first) != _said(second):
             yield f"{first.label}: another process said something else (the order of a set?)"
+    yield from (f"{label}: only a second process was asked" for label in there)
+
+
+def _said(node: OnNode) -> tuple[object, ...]:
+    return node.state, node.reason, node.failed, node.said, node.files
 
 
 def writes_nothing_itself(seen: Seen) -> Iterator[str]:
     """Return files as contributions; the host writes, records and removes them."""
-    yield from _did(seen, "write")
+    yield from _did(seen, "write", "native")
 
 
 def opens_no_socket(seen: Seen) -> Iterator[str]:
@@ -108,14 +190,23 @@ def starts_no_process(seen: Seen) -> Iterator[str]:
     yield from _did(seen, "process")
 
 
+def leaves_the_process_alone(seen: Seen) -> Iterator[str]:
+    """Change nothing that all code shares: it is the host's process, which writes after you."""
+    yield from seen.on_nodes(lambda node: [f"a hook changes {what}" for what in node.changes])
+
+
 def lints_clean(seen: Seen) -> Iterator[str]:
     """Look the rule up in docs/rules; a version of containerd may want another key."""
-    for node in seen.active():
+    nodes = [node for node in seen.active() if node.files]
+    if not nodes:
+        raise NotSeenError("it contributed no file on any node: there is nothing to lint")
+    for node in nodes:
         yield from (f"{node.label}: {finding}" for finding in node.findings)
 
 
 def names_no_plugin_id(seen: Seen) -> Iterator[str]:
     """Use ``DropIn(runtime=…, images=…)``: the IDs of CRI's tables change between schemas."""
+    seen.asked_all()
     for path, source in seen.first.sources.items():
         for line, value in _strings(source):
             if found := CRI_PLUGIN.search(value):
@@ -125,65 +216,108 @@ def names_no_plugin_id(seen: Seen) -> Iterator[str]:
 def has_names_of_its_own(seen: Seen) -> Iterator[str]:
     """Name handlers after the runtime; let the settings rename one that is taken."""
     yield from seen.first.conflicts
-    for node in seen.first.nodes:
-        if "two providers" in node.failed or "twice" in node.failed:
-            yield f"{node.label}: {node.failed}"
-        if "runc" in node.handlers:
-            yield f"{node.label}: the handler runc is containerd's own"
+    yield from seen.on_nodes(_taken)
+
+
+def _taken(node: OnNode) -> Iterator[str]:
+    if "two providers" in node.failed or "twice" in node.failed:
+        yield node.failed
+    if "runc" in node.handlers:
+        yield "the handler runc is containerd's own"
 
 
 def explains_why_it_rests(seen: Seen) -> Iterator[str]:
     """Raise ``Inactive("no acme on the node's PATH")``: a clause that says what is missing."""
-    for node in seen.first.nodes:
-        if node.state != "inactive":
-            continue
-        if not node.reason or node.reason == SILENT:
-            yield f"{node.label}: {SILENT}"
-        elif len(node.reason) > LONGEST_REASON:
-            yield f"{node.label}: its reason has {len(node.reason)} characters"
+    yield from seen.on_nodes(_unexplained)
+
+
+def _unexplained(node: OnNode) -> Iterator[str]:
+    if node.state != "inactive":
+        return
+    if not node.reason or node.reason == SILENT:
+        yield SILENT
+    elif len(node.reason) > LONGEST_REASON:
+        yield f"its reason has {len(node.reason)} characters"
 
 
 def survives_every_node(seen: Seen) -> Iterator[str]:
-    """Rest where nothing can be done; with no settings a refusal would stop every other runtime."""
-    for node in seen.first.nodes:
-        if node.failed:
-            yield f"{node.label}: {node.state}: {node.failed}"
+    """Mend what raises, and rest where nothing can be done: a refusal stops every other runtime."""
+    yield from seen.on_nodes(_failed)
+    yield from seen.without_settings(lambda facts: _on_nodes(facts, _failed))
+
+
+def _failed(node: OnNode) -> Iterator[str]:
+    if node.failed:
+        yield f"{node.state}: {node.failed}"
 
 
 def checks_are_bounded(seen: Seen) -> Iterator[str]:
     """Catch ``CRIError`` and give the verdict; wait for nothing without a limit."""
-    for checked in _checked(seen):
-        if "CRIError" not in checked.failed and checked.failed:
-            yield f"where the CRI {checked.cri}: {checked.failed}"
-        for verdict in checked.verdicts:
-            if verdict not in get_args(Verdict):
-                yield f"where the CRI {checked.cri}: {verdict!r} is no verdict"
+    yield from _of_checks(seen, _unbounded)
+
+
+def _unbounded(checked: Checked) -> Iterator[str]:
+    if "CRIError" not in checked.failed and checked.failed:
+        yield checked.failed
+    for verdict in checked.verdicts:
+        if verdict not in get_args(Verdict):
+            yield f"{verdict!r} is no verdict"
 
 
 def checks_change_nothing(seen: Seen) -> Iterator[str]:
     """Look, and run commands through ``cri.run_in_sandbox``, which cleans up behind itself."""
-    for checked in _checked(seen):
-        for kind, what in checked.notes:
-            if kind == "write":
-                yield f"where the CRI {checked.cri}: {what}"
+    yield from _of_checks(seen, _changed)
+
+
+def _changed(checked: Checked) -> Iterator[str]:
+    yield from (what for kind, what in checked.notes if kind == "write")
+    yield from (f"it changes {what}" for what in checked.changes)
 
 
 def down_leaves_nothing(seen: Seen) -> Iterator[str]:
     """Let the host write: what it has not written it cannot take away."""
-    yield from (f"after down there is still {path}" for path in seen.first.left[:MANY])
+    seen.asked_all()
+    seen.active()
+    wrong = False
+    for left in seen.first.left:
+        for what in _still(left):
+            wrong = True
+            yield f"{left.label}: {what}"
+    if not wrong and not any(left.written for left in seen.first.left):
+        raise NotSeenError("it contributed no file on any node: there is nothing to leave behind")
 
 
-def _did(seen: Seen, kind: str) -> Iterator[str]:
-    for node in seen.first.nodes:
-        for note in node.notes[:MANY]:
-            if note[0] == kind:
-                yield f"{node.label}: {note[1]}"
+def _still(left: Left) -> Iterator[str]:
+    if left.failed:
+        yield f"it could not be tried: {left.failed}"
+    yield from (f"after down there is still {path}" for path in left.paths[:MANY])
 
 
-def _checked(seen: Seen) -> list[Checked]:
+def _did(seen: Seen, *kinds: str) -> Iterator[str]:
+    def done(node: OnNode) -> list[str]:
+        return [what for kind, what in node.notes if kind in kinds][:MANY]
+
+    yield from seen.on_nodes(done)
+
+
+def _of_checks(seen: Seen, judge: Callable[[Checked], Iterable[str]]) -> Iterator[str]:
+    """Yield what is wrong with its own check, each sentence for the first node that has it.
+
+    Raises:
+        NotSeenError: it has none, or was nowhere active.
+    """
+    seen.asked_all()
     if not seen.first.checked:
         seen.active()
-    return seen.first.checked
+        if "post_start_check" not in seen.first.hooks:
+            raise NotSeenError("it has no post_start_check")
+        raise NotSeenError("its check was not run: it could be composed on no node")
+    told: set[tuple[str, str]] = set()
+    for checked in seen.first.checked:
+        for what in judge(checked):
+            if (checked.cri, what) not in told:
+                told.add((checked.cri, what))
+                yield f"{checked.label}, where the CRI {checked.cri}: {what}"
 
 
 def _strings(source: str) -> Iterator[tuple[int, str]]:
@@ -205,6 +339,7 @@ CHECKS: tuple[Callable[[Seen], Iterator[str]], ...] = (
     writes_nothing_itself,
     opens_no_socket,
     starts_no_process,
+    leaves_the_process_alone,
     lints_clean,
     names_no_plugin_id,
     has_names_of_its_own,

@@ -5,7 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 Note = tuple[str, str]
-"""A kind (``write``, ``socket``, ``process``) and what was done."""
+"""A kind (``write``, ``socket``, ``process``, ``native``) and what was done."""
+FOLDERS = {"node": "", "home": "HOME", "tmp": "TMPDIR", "work": ""}
+"""Folders of one probe's scratch folder, and the variable that leads there: nothing may be written.
+
+``node`` is the made-up nodes' root, ``work`` the working folder.
+"""
 
 
 @dataclass(frozen=True)
@@ -17,12 +22,14 @@ class Request:
         settings: path of a settings file that has its table; empty: its defaults.
         nodes: path of a Python file whose ``NODES`` are further nodes; may be empty.
         brief: only what is needed to compare two processes.
+        scratch: folder of this probe alone: the nodes' files, and where it is at home.
     """
 
     provider: str
     settings: str = ""
     nodes: str = ""
     brief: bool = False
+    scratch: str = ""
 
 
 @dataclass(frozen=True)
@@ -37,6 +44,8 @@ class OnNode:
     """What went wrong, in a hook or when it was composed."""
     seconds: float = 0.0
     notes: list[Note] = field(default_factory=list)
+    changes: list[str] = field(default_factory=list)
+    """What of the process was another after the hooks."""
     again: bool = True
     """A second call in the same process said the same."""
     said: list[str] = field(default_factory=list)
@@ -52,13 +61,27 @@ class OnNode:
 
 @dataclass(frozen=True)
 class Checked:
-    """One run of a provider's own check against a made-up CRI."""
+    """One run of a provider's own check on a made-up node, against a made-up CRI."""
 
+    label: str
     cri: str
     verdicts: list[str] = field(default_factory=list)
     failed: str = ""
     seconds: float = 0.0
     notes: list[Note] = field(default_factory=list)
+    changes: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Left:
+    """What was written on one node, and what of it was there after ``down``."""
+
+    label: str
+    written: list[str] = field(default_factory=list)
+    """The provider's files that the host wrote."""
+    paths: list[str] = field(default_factory=list)
+    failed: str = ""
+    """Why it could not be tried."""
 
 
 @dataclass(frozen=True)
@@ -73,12 +96,14 @@ class Facts:
     import_changes: list[str] = field(default_factory=list)
     """What of the process was another after the import."""
     settings_problem: str = ""
+    hooks: list[str] = field(default_factory=list)
+    """Those that it implements."""
     nodes: list[OnNode] = field(default_factory=list)
     going: list[str] = field(default_factory=list)
     """What it uses that a coming contract no longer has."""
     conflicts: list[str] = field(default_factory=list)
     checked: list[Checked] = field(default_factory=list)
-    left: list[str] = field(default_factory=list)
+    left: list[Left] = field(default_factory=list)
     sources: dict[str, str] = field(default_factory=dict)
     printed: str = ""
     """What came out on standard output and standard error."""

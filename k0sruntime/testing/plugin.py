@@ -124,12 +124,12 @@ class _Provider(pytest.Collector):
         if self._seen is None:
             from k0sruntime.testing.checks import Seen
             from k0sruntime.testing.facts import Request
-            from k0sruntime.testing.fresh import probed_twice
+            from k0sruntime.testing.fresh import probes
 
             config = self.config
             files = _file(config, "settings"), _file(config, "nodes")
             request = Request(self.provider, *files)
-            self._seen = Seen(self.provider, *probed_twice(request))
+            self._seen = Seen(self.provider, *probes(request))
             for sentence in self._seen.first.going:  # a notice, unless warnings are errors
                 message = f"provider {self.provider!r} {sentence}"
                 warnings.warn(message, FutureWarning, stacklevel=2)

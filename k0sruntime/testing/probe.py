@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import os
 import runpy
-import signal
 import sys
-import tempfile
 import threading
 import time
 import warnings
@@ -22,9 +20,8 @@ import msgspec
 
 from k0sruntime import compose as compose_
 from k0sruntime import toml
-from k0sruntime.apply import apply
 from k0sruntime.collect import collect, for_provider, provider_settings
-from k0sruntime.compose import Composition, Existing
+from k0sruntime.compose import Existing
 from k0sruntime.discovery import discover, installed
 from k0sruntime.errors import CRIError, K0sRuntimeError
 from k0sruntime.guard import cause
@@ -32,20 +29,20 @@ from k0sruntime.lint import check
 from k0sruntime.lint.composed import subject_of, target_of
 from k0sruntime.node import Paths
 from k0sruntime.node_provider import NodeSettings
-from k0sruntime.observe import observe
-from k0sruntime.plan import Ledger, plan
-from k0sruntime.sandbox import purge
 from k0sruntime.settings import SettingsFile
 from k0sruntime.testing.composed import mode_of
-from k0sruntime.testing.facts import Checked, Facts, OnNode, Request
+from k0sruntime.testing.facts import FOLDERS, Checked, Facts, OnNode, Request
+from k0sruntime.testing.left import left_on
 from k0sruntime.testing.made_up_cri import MadeUpCRI
 from k0sruntime.testing.nodes import LINES, bare_node, make_node
+from k0sruntime.testing.state import changes, process_state
 from k0sruntime.testing.watch import Watch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from k0sruntime.collect import Collected
+    from k0sruntime.compose import Composition
     from k0sruntime.discovery import Discovered
     from k0sruntime.node import Node
 
@@ -56,8 +53,8 @@ BARE = "a node with nothing on it"
 
 def probe(request: Request) -> Facts:
     """Ask one provider everything and return what was seen."""
-    watch = Watch()
-    before = _process_state()
+    watch = Watch([f"{request.scratch}/{name}" for name in FOLDERS])
+    before = process_state()
     others = {record.name for record in installed()} - {request.provider}
     discovered = discover(others)
     record = next(r for r in discovered.records if r.name == request.provider)
@@ -67,7 +64,8 @@ def probe(request: Request) -> Facts:
         record.distribution,
         record.seconds,
         watch.take(),
-        _changes(before, _process_state()),
+        changes(before, process_state()),
+        hooks=list(record.hooks),
     )
     if record.state != "active":
         return facts
@@ -84,33 +82,16 @@ def probe(request: Request) -> Facts:
     facts = replace(facts, nodes=[seen for seen, _ in nodes], going=going)
     if request.brief or facts.hangs:
         return facts
-    active = [node for seen, node in nodes if seen.state == "active" and seen.files]
+    active = {seen.label: n for seen, n in nodes if seen.state == "active" and not seen.failed}
+    composed = {label: node for label, node in active.items() if label != BARE}
     together = discover()
     return replace(
         facts,
         conflicts=_conflicts(together, request, [node for _, node in nodes]),
-        checked=[*_checked(discovered, settings, active[:1], request.provider, watch)],
-        left=_left(discovered, settings),
+        checked=[*_checked(discovered, settings, active, request.provider, watch)],
+        left=[*left_on(composed, discovered, settings, request.provider)],
         sources=_sources(record.module),
     )
-
-
-def _process_state() -> dict[str, object]:
-    """Return what an import must not change: folder, environment, signals, threads, umask."""
-    umask = os.umask(0o022)
-    os.umask(umask)
-    return {
-        "the working folder": os.getcwd(),
-        "the environment": dict(os.environ),
-        "signal handlers": [signal.getsignal(number) for number in signal.valid_signals()],
-        "running threads": threading.active_count(),
-        "the umask": umask,
-        "sys.path": list(sys.path),
-    }
-
-
-def _changes(before: Mapping[str, object], after: Mapping[str, object]) -> list[str]:
-    return [name for name, value in after.items() if value != before[name]]
 
 
 def _settings(discovered: Discovered, request: Request) -> dict[str, Any]:
@@ -125,7 +106,11 @@ def _settings(discovered: Discovered, request: Request) -> dict[str, Any]:
 
 
 def _nodes(request: Request, **more: Any) -> Iterator[tuple[str, Node[Any]]]:
-    """Yield the nodes on which the provider is asked, the barest first."""
+    """Yield the nodes on which the provider is asked, the barest first.
+
+    Their files lie in a folder, so that a hook that writes does no harm to this machine.
+    """
+    more = {"paths": Paths(root=f"{request.scratch}/node"), **more}
     yield BARE, replace(bare_node("", None), **more)
     for line in LINES:
         for words, binaries in (("without programs", False), ("with programs", True)):
@@ -155,7 +140,7 @@ def _on_node(
     """Ask the provider twice on one node, and compose and judge what it says."""
     name = _only(discovered)
     watch.take()
-    began = time.monotonic()
+    before, began = process_state(), time.monotonic()
     try:
         collected = collect(discovered, node, settings)
         seconds, said = time.monotonic() - began, _said(collected, name)
@@ -164,10 +149,12 @@ def _on_node(
         seconds = time.monotonic() - began
         failed = "; ".join(problem.message for problem in exc.problems)
         kind = "refused" if exc.exit_code == 3 else "failed"
-        return OnNode(label, kind, failed=failed, seconds=seconds, notes=watch.take())
-    notes = watch.take()
+        seen = OnNode(label, kind, failed=failed, seconds=seconds, notes=watch.take())
+        # A hook that hangs leaves its thread behind, and that is told already.
+        return seen if seen.hangs else replace(seen, changes=changes(before, process_state()))
+    notes, other = watch.take(), changes(before, process_state())
     record = next(r for r in collected.records if r.name == name)
-    seen = OnNode(label, record.state, record.reason, "", seconds, notes, again, said)
+    seen = OnNode(label, record.state, record.reason, "", seconds, notes, other, again, said)
     if record.state != "active" or label == BARE:  # no schema could be chosen for a bare node
         return seen
     try:
@@ -218,17 +205,19 @@ def _conflicts(together: Discovered, request: Request, nodes: list[Node[Any]]) -
 def _checked(
     discovered: Discovered,
     settings: Mapping[str, Any],
-    nodes: list[Node[Any]],
+    nodes: Mapping[str, Node[Any]],
     name: str,
     watch: Watch,
 ) -> Iterator[Checked]:
-    """Run the provider's own check against a CRI that answers, and one that does not."""
+    """Run the provider's own check on nodes, with a CRI that answers, and one that does not."""
+    if not any(r.name == name and "post_start_check" in r.hooks for r in discovered.records):
+        return
     deaf = CRIError("UNAVAILABLE", "connection refused")
-    for node in nodes:
+    for label, node in nodes.items():
         own = for_provider(replace(node, probe_image="probe:1"), name, settings)
-        for label, cri in (("answers", MadeUpCRI()), ("does not answer", MadeUpCRI(fails=deaf))):
+        for words, cri in (("answers", MadeUpCRI()), ("does not answer", MadeUpCRI(fails=deaf))):
             watch.take()
-            began, failed = time.monotonic(), ""
+            before, began, failed = process_state(), time.monotonic(), ""
             verdicts: list[str] = []
             try:
                 found = discovered.hooks.post_start_check(name, own, cri, CHECK_SECONDS)
@@ -236,34 +225,11 @@ def _checked(
             except K0sRuntimeError as exc:
                 failed = exc.problems[0].message
             seconds = time.monotonic() - began
-            yield Checked(label, verdicts, failed, seconds, watch.take())
-            if seconds > CHECK_SECONDS:
+            seen = Checked(label, words, verdicts, failed, seconds, watch.take())
+            if seconds > CHECK_SECONDS:  # its thread is left behind; the others would hang as well
+                yield seen
                 return
-
-
-def _left(discovered: Discovered, settings: Mapping[str, Any]) -> list[str]:
-    """Apply what the provider contributes into an empty folder, take it away, see what is left."""
-    left: list[str] = []
-    with tempfile.TemporaryDirectory(prefix="k0sruntime-conformance-") as root:
-        paths = Paths(root=root)
-        node = make_node("", None, binaries=True, mode="managed", paths=paths, gpu="nvidia")
-        try:
-            composition = compose_.compose(node, collect(discovered, node, settings), Existing())
-            wanted = plan(composition, observe(composition, paths, Ledger()))
-            ledger = apply(wanted, paths, Ledger())
-            nothing = Composition("standalone", 3, "native")
-            apply(plan(nothing, observe(None, paths, ledger)), paths, ledger)
-            purge(paths)
-        except K0sRuntimeError as exc:
-            return [f"it could not be tried: {problem.message}" for problem in exc.problems]
-        for folder, folders, files in os.walk(root):
-            empty = [entry for entry in folders if not os.listdir(f"{folder}/{entry}")]
-            left += [f"{folder}/{entry}"[len(root) :] for entry in (*files, *empty)]
-    return sorted(path for path in left if path not in OWN_FOLDERS)
-
-
-OWN_FOLDERS = ("/etc", "/run", "/var", "/var/lib")
-"""The way to the host's own state; every node has these."""
+            yield replace(seen, changes=changes(before, process_state()))
 
 
 def _sources(module: str) -> dict[str, str]:
@@ -288,6 +254,9 @@ def main(request: str, result: str) -> None:
     descriptor = os.open(result, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     os.write(descriptor, msgspec.json.encode(facts))
     os.close(descriptor)
+    if any(not t.daemon for t in threading.enumerate() if t is not threading.main_thread()):
+        sys.stdout.flush()
+        os._exit(0)  # Python would wait for a thread that a hook has left behind
 
 
 if __name__ == "__main__":

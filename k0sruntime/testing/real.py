@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
 import tempfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -83,7 +84,10 @@ def _lived(provider: str, parts: Parts, folder: str) -> Iterator[str]:
     for base, _, files in os.walk(f"{folder}/etc/k0s"):
         yield from (f"after down there is still {base}/{name}" for name in files)
     if unknown:
-        raise NotSeenError(f"no sandbox could be run: {unknown[0]['detail']}")
+        raise NotSeenError(
+            f"no sandbox could be run: {unknown[0]['detail']}; where it cannot pull, give it"
+            " a bundle (--k0sruntime-images) and its image ([node] pause_image)"
+        )
 
 
 def _pods(folder: str) -> list[str]:
@@ -107,7 +111,12 @@ def _host(parts: Parts, folder: str, command: str, *arguments: str) -> dict[str,
         options += [f"--without={name}" for name in parts.others]
         options += [f"--settings={os.path.abspath(parts.settings)}"] if parts.settings else []
     path = f"{os.path.dirname(os.path.abspath(parts.containerd))}:{os.environ.get('PATH', '')}"
-    done = host([command, *options], {"PATH": path})
+    try:
+        done = host([command, *options], {"PATH": path})
+    except subprocess.TimeoutExpired as exc:
+        return {
+            "problems": [{"message": f"k0sruntime {command} took longer than {exc.timeout:g} s"}]
+        }
     try:
         found: dict[str, Any] = json.loads(done.stdout)
     except ValueError:

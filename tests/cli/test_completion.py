@@ -32,6 +32,17 @@ runtime_type = "io.containerd.runc.v2"
 [plugins."io.containerd.nri.v1.nri"]
 disable = true
 """
+ODD = b"""version = 3
+
+[plugins."io.containerd.cri.v1.runtime".containerd.runtimes."my handler"]
+[plugins."io.containerd.cri.v1.runtime".containerd.runtimes."odd$(touch ${HOME}/ran)`touch ran`"]
+[plugins."io.containerd.cri.v1.runtime".containerd.runtimes."it's"]
+[plugins."io.containerd.cri.v1.runtime".containerd.runtimes."glob*"]
+[plugins."io.containerd.cri.v1.runtime".containerd.runtimes."a:b=c,d"]
+[plugins."io.containerd.cri.v1.runtime".containerd.runtimes."bell\\u0007"]
+[plugins."io.containerd.cri.v1.runtime".containerd.runtimes."bell\\u001b[2Jerased"]
+[plugins."io.containerd.cri.v1.runtime".containerd.runtimes."bell\\ntwo"]
+"""
 SHELLS = [
     "bash",
     pytest.param("zsh", marks=pytest.mark.real),
@@ -80,13 +91,44 @@ def asked(shell: str, line: str, node: Path) -> list[str]:
     return in_zsh(line, node)
 
 
+BASHRC = """PS1='ready> '; bind 'set bell-style none'; bind 'set enable-bracketed-paste off'
+eval "$(k0sruntime completion bash)"; eval "$(k0sruntime completion bash k0sruntime-nvidia)"
+noted() { "$1" "${@:2}"; printf '%s\\n' "${COMPREPLY[@]}" > "$HOME/offers.new"; mv "$HOME/offers.new" "$HOME/offers"; }
+ours() { noted _k0sruntime_completion "$@"; }; complete -o nosort -F ours k0sruntime
+theirs() { noted _k0sruntime_nvidia_completion "$@"; }; complete -o nosort -F theirs k0sruntime-nvidia
+words() { printf '%s\\n' "$@" > "$HOME/words.new"; mv "$HOME/words.new" "$HOME/words"; }
+"""
+"""What is offered is noted as bash is given it; ``words`` notes what a line comes to."""
+
+
 def in_bash(line: str, node: Path) -> list[str]:
-    words = " ".join(f"'{word}'" for word in line.split(" "))
-    script = f"""eval "$(k0sruntime completion bash)"; complete -p k0sruntime >/dev/null || exit 1
-COMP_WORDS=({words}); COMP_CWORD=$(( ${{#COMP_WORDS[@]}} - 1 ))
-$(complete -p k0sruntime | sed -E 's/.*-F ([^ ]+).*/\\1/') k0sruntime
-printf '%s\\n' "${{COMPREPLY[@]}}\""""
-    return ran(["bash", "--norc", "-c", script], node).split()
+    """Return what is offered, in a bash that splits the line by itself."""
+    return noted_in_bash(line + "\t", "offers", node)
+
+
+def typed_in_bash(line: str, node: Path) -> list[str]:
+    """Return the words of the line as bash reads it after the key."""
+    return noted_in_bash(f"{line}\t\x01words \x05\n", "words", node)
+
+
+def noted_in_bash(keys: str, what: str, node: Path) -> list[str]:
+    (node / ".bashrc").write_text(BASHRC)
+    (node / what).unlink(missing_ok=True)
+    process, terminal = pty.fork()
+    if not process:
+        rc = str(node / ".bashrc")
+        os.chdir(node)
+        os.execve("/bin/bash", ["bash", "--noprofile", "--rcfile", rc, "-i"], environment(node))
+    try:
+        fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 1000, 0, 0))
+        until(terminal, lambda seen: "ready> " in seen)
+        os.write(terminal, keys.encode())
+        screen = until(terminal, lambda _: (node / what).exists())
+    finally:
+        os.close(terminal)
+        os.waitpid(process, 0)
+    assert "\x1b[2J" not in screen
+    return [line for line in (node / what).read_text().splitlines() if line]
 
 
 def ran(command: Sequence[str], node: Path) -> str:
@@ -118,7 +160,19 @@ def in_zsh(line: str, node: Path) -> list[str]:
     finally:
         os.close(terminal)
         os.waitpid(process, 0)
-    return screen.replace(line, line.rpartition(" ")[2], 1).split()
+    return drawn(screen).replace(line.rpartition(" ")[0], "", 1).split()
+
+
+def drawn(screen: str) -> str:
+    """Return what is left to be seen where a shell went back and wrote over it."""
+    seen, at = [], 0
+    for char in screen.replace("\x07", ""):
+        if char == "\x08":
+            at -= 1
+        else:
+            seen[at : at + 1] = [char]
+            at += 1
+    return "".join(seen)
 
 
 def until(terminal: int, done: Callable[[str], bool], seconds: float = 15) -> str:
@@ -130,6 +184,108 @@ def until(terminal: int, done: Callable[[str], bool], seconds: float = 15) -> st
         elif done(seen):
             return seen
     raise AssertionError(seen)
+
+
+@pytest.fixture
+def odd(node: Path) -> Path:
+    """The same, with a drop-in of another hand that has odd names."""
+    (node / "node/etc/k0s/containerd.d/30-odd.toml").write_bytes(ODD)
+    return node
+
+
+EXPLAIN = "k0sruntime explain --sandbox {node}/node"
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        (f"{EXPLAIN} --handler=cr", "--handler=crun"),
+        (f"{EXPLAIN} --handler=", "--handler="),
+        (f"{EXPLAIN} --handler my", "my handler"),
+        (f"{EXPLAIN} --handler my\\ h", "my handler"),
+        (f'{EXPLAIN} --handler "my h', "my handler"),
+        (f"{EXPLAIN} --handler 'my h", "my handler"),
+        (f"{EXPLAIN} --handler=my", "--handler=my handler"),
+        (f'{EXPLAIN} --handler="my', "--handler=my handler"),
+        (f"{EXPLAIN} --handler odd", "odd$(touch ${HOME}/ran)`touch ran`"),
+        (f'{EXPLAIN} --handler "odd', "odd$(touch ${HOME}/ran)`touch ran`"),
+        (f"{EXPLAIN} --handler 'odd", "odd$(touch ${HOME}/ran)`touch ran`"),
+        (f"{EXPLAIN} --handler it", "it's"),
+        (f"{EXPLAIN} --handler glob", "glob*"),
+        (f"{EXPLAIN} --handler a:b", "a:b=c,d"),
+        (f"{EXPLAIN} --handler=a:b", "--handler=a:b=c,d"),
+        (f"{EXPLAIN} --handler a:b=", "a:b=c,d"),
+        (f"{EXPLAIN} --handler bell", "bell"),
+        ("k0sruntime plan --mode=stand", "--mode=standalone"),
+        ("k0sruntime plan --exit", "--exit-code"),
+        ("k0sruntime plan --root={node}/no", "--root={node}/node/"),
+        ("A=1 k0sruntime explain --sandbox={node}/node --handler=cr", "--handler=crun"),
+    ],
+)
+def test_what_bash_makes_of_an_offer_is_the_name_itself(line: str, words: str, odd: Path) -> None:
+    """Pressed in a terminal: split at = and : by bash, and read by it again."""
+    found = typed_in_bash(line.format(node=odd), odd)
+    assert found[-1] == words.replace("{node}", str(odd))
+    assert not list(odd.rglob("ran"))
+
+
+def test_a_name_that_cannot_stand_in_the_quotes_that_are_open_is_not_offered(odd: Path) -> None:
+    assert in_bash(EXPLAIN.format(node=odd) + " --handler 'it", odd) == []
+
+
+def test_options_with_an_equals_sign_before_the_key_count(odd: Path) -> None:
+    assert "crun" in in_bash(f"k0sruntime explain --sandbox={odd}/node --handler cr", odd)
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_no_shell_is_offered_what_a_terminal_cannot_show(shell: str, odd: Path) -> None:
+    found = asked(shell, f"k0sruntime explain --sandbox {odd}/node --handler ", odd)
+    assert "crun" in found
+    assert not [name for name in found if name.startswith("bell") or not name.isprintable()]
+
+
+@pytest.mark.parametrize("shell", SHELLS[1:])
+def test_the_other_shells_complete_behind_an_equals_sign(shell: str, node: Path) -> None:
+    line = f"k0sruntime explain --sandbox={node}/node --handler=cr"
+    found = asked(shell, line, node)
+    assert found == ["--handler=crun"]
+
+
+@pytest.mark.real
+def test_zsh_completes_a_folder_behind_an_equals_sign(node: Path) -> None:
+    assert in_zsh(f"k0sruntime plan --root={node}/nod", node) == [f"--root={node}/node/"]
+
+
+@pytest.mark.parametrize(
+    ("line", "offer"),
+    [
+        ("k0sruntime-nvidia oper", "operator-values"),
+        ("k0sruntime-nvidia operator-values --no-t", "--no-toolkit"),
+        ("k0sruntime-nvidia status --js", "--json"),
+    ],
+)
+def test_the_command_of_a_provider_is_completed_in_the_same_way(
+    line: str, offer: str, node: Path
+) -> None:
+    assert in_bash(line, node) == [offer]
+
+
+def test_commands_of_providers_are_offered_where_they_can_be_named(node: Path) -> None:
+    offers = [f"k0sruntime-{name}" for name in ("dockerd", "mirrors", "nvidia")]
+    assert in_bash("k0sruntime completion bash k0s", node) == offers
+    assert in_bash(f"k0sruntime man {node} k0s", node) == offers
+
+
+def test_a_command_that_no_provider_brings_gets_no_script(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The key would run it."""
+    from k0sruntime.cli.main import run
+
+    assert run(["completion", "bash", "k0sruntime-nvdia"]) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert "Did you mean k0sruntime-nvidia?" in said.err
 
 
 @pytest.mark.parametrize("shell", SHELLS)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from k0sruntime import provider_commands
 from k0sruntime.cli.main import COMMANDS
 from k0sruntime.cli.man import pages, write
 from k0sruntime.errors import ExitCode
@@ -17,7 +18,11 @@ from tests.conftest import LAB, ROOT
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    return [Path(path) for path in write(str(tmp_path_factory.mktemp("man")))]
+    folder = str(tmp_path_factory.mktemp("man"))
+    found = write(folder)
+    for name in provider_commands.names():
+        found += write(folder, provider_commands.load(name), name)
+    return [Path(path) for path in found]
 
 
 def test_every_command_has_a_page() -> None:
@@ -38,6 +43,93 @@ def test_the_same_commands_come_to_the_same_bytes() -> None:
 def said(*command: str | Path) -> str:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     return done.stderr + done.stdout
+
+
+def host(folder: Path, *words: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "k0sruntime", *words],
+        env={"PYTHONPATH": str(folder), "PATH": "/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+VENDOR = """
+import click, sys
+from k0sruntime import run_command
+
+@click.command()
+@click.option("--deep", is_flag=True, help="Look into everything.")
+def cli(deep):
+    \"\"\"Look at acme's state.\"\"\"
+
+def entry():
+    sys.exit(run_command(cli, sys.argv[1:], "k0sruntime-acme"))
+
+NONE = 1
+"""
+
+
+@pytest.fixture
+def vendor(tmp_path: Path) -> Path:
+    """A vendor's distribution with a command, and one that is none."""
+    (tmp_path / "acme_cli.py").write_text(VENDOR)
+    info = tmp_path / "k0sruntime_acme-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: k0sruntime-acme\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(
+        "[k0sruntime.commands]\nk0sruntime-acme = acme_cli:cli\nacme-none = acme_cli:NONE\n"
+        "acme-gone = acme_cli:GONE\nodd$(name) = acme_cli:cli\n"
+    )
+    return tmp_path
+
+
+def test_a_vendors_command_gets_a_page_and_completion_like_ours(vendor: Path) -> None:
+    done = host(vendor, "man", vendor / "man", "k0sruntime-acme", "k0sruntime-nvidia")
+    assert (done.returncode, done.stderr) == (0, "")
+    pages = {path.name for path in (vendor / "man").iterdir()}
+    assert {"k0sruntime-acme.1", "k0sruntime-nvidia.1", "k0sruntime-nvidia-status.1"} <= pages
+    assert "k0sruntime.1" not in pages
+    assert r"\-\-deep" in (vendor / "man/k0sruntime-acme.1").read_text()
+    asked = f"import os, acme_cli; {SHELL}; acme_cli.entry()"
+    done = subprocess.run(
+        [sys.executable, "-c", asked],
+        env={"PYTHONPATH": str(vendor)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout == "plain,--deep\n", done.stderr
+
+
+SHELL = """os.environ.update(
+    _K0SRUNTIME_ACME_COMPLETE="bash_complete", COMP_WORDS="k0sruntime-acme --d", COMP_CWORD="1"
+)""".replace("\n", "")
+
+
+def test_all_pages_are_written_where_no_command_is_named(tmp_path: Path) -> None:
+    assert host(tmp_path, "man", tmp_path / "man").returncode == 0
+    found = {path.name for path in (tmp_path / "man").iterdir()}
+    assert found >= {"k0sruntime.1", "k0sruntime-up.1", "k0sruntime-mirrors-import.1"}
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "told"),
+    [
+        ("acme-none", 4, "acme_cli:NONE is a int, not a click command"),
+        ("acme-gone", 4, "k0sruntime-acme 1.0"),
+        ("acme", 2, "no installed provider brings a command 'acme'"),
+        ("odd$(name)", 2, "no installed provider brings a command"),
+    ],
+)
+def test_what_is_no_command_is_refused_and_nothing_is_written(
+    name: str, code: int, told: str, vendor: Path
+) -> None:
+    done = host(vendor, "man", vendor / "man", name)
+    assert done.returncode == code
+    assert told in done.stderr
+    assert not (vendor / "man").exists()
 
 
 @pytest.mark.real

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from k0sruntime.testing.checks import CHECKS, NotSeenError, Seen
 from k0sruntime.testing.facts import Request
-from k0sruntime.testing.fresh import probed_twice
+from k0sruntime.testing.fresh import probes
+from tests.conftest import ROOT
 
 GOOD = """
 from k0sruntime import Check, Inactive, Provider, RuntimeHandler, Settings
@@ -144,6 +146,70 @@ BROKEN: dict[str, tuple[str, str, str, str]] = {
         f"{HOOK}        import subprocess; subprocess.run(['true'])\n",
         "subprocess.Popen 'true'",
     ),
+    "a process of its own that stays": (
+        "starts_no_process",
+        HOOK,
+        f"{HOOK}        import subprocess; subprocess.Popen(['sleep', '300'])\n",
+        "subprocess.Popen 'sleep'",
+    ),
+    "a database": (
+        "writes_nothing_itself",
+        HOOK,
+        f"{HOOK}        import sqlite3; sqlite3.connect(node.paths.on_disk('/acme.db')).close()\n",
+        "/acme.db'",
+    ),
+    "a file whose name is like that of bytecode": (
+        "writes_nothing_itself",
+        HOOK,
+        f"{HOOK}        open(node.paths.on_disk('/my__pycache__evil'), 'w').close()\n",
+        "/my__pycache__evil'",
+    ),
+    "bytecode that it writes itself": (
+        "writes_nothing_itself",
+        HOOK,
+        (
+            f"{HOOK}        import os; folder = node.paths.on_disk('/__pycache__')\n"
+            "        os.makedirs(folder, exist_ok=True); open(folder + '/evil.pyc', 'w').close()\n"
+        ),
+        "/__pycache__/evil.pyc'",
+    ),
+    "a pipe with a name": (
+        "writes_nothing_itself",
+        HOOK,
+        (
+            f"{HOOK}        import os; pipe = node.paths.on_disk('/acme.fifo')\n"
+            "        os.path.exists(pipe) or os.mkfifo(pipe)\n"
+        ),
+        "os.mkfifo",
+    ),
+    "an attribute that is taken away": (
+        "writes_nothing_itself",
+        HOOK,
+        (
+            f"{HOOK}        import contextlib, os\n"
+            "        with contextlib.suppress(OSError):\n"
+            "            os.removexattr('/nosuch', 'user.acme')\n"
+        ),
+        "os.removexattr '/nosuch'",
+    ),
+    "a function of C": (
+        "writes_nothing_itself",
+        HOOK,
+        f"{HOOK}        import ctypes; ctypes.CDLL(None).getpid()\n",
+        "ctypes.dlsym 'getpid'",
+    ),
+    "an umask changed in a hook": (
+        "leaves_the_process_alone",
+        HOOK,
+        f"{HOOK}        import os; os.umask(0)\n",
+        "a hook changes the umask",
+    ),
+    "a signal handler set in a hook": (
+        "survives_every_node",
+        HOOK,
+        f"{HOOK}        import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN)\n",
+        "signal only works in main thread",
+    ),
     "a key that no containerd knows": (
         "lints_clean",
         "yield RuntimeHandler(",
@@ -193,13 +259,25 @@ BROKEN: dict[str, tuple[str, str, str, str]] = {
         f"{CHECK}        open('/dev/shm/acme', 'w').close()\n",
         "open '/dev/shm/acme'",
     ),
+    "an umask changed in a check": (
+        "checks_change_nothing",
+        CHECK,
+        f"{CHECK}        import os; os.umask(0)\n",
+        "it changes the umask",
+    ),
+    "a file that C code makes in a check": (
+        "checks_change_nothing",
+        CHECK,
+        f"{CHECK}        import ctypes; ctypes.CDLL(None).mkfifo(b'acme', 0o600)\n",
+        "there is a new",
+    ),
     "a file of its own on the node": (
         "down_leaves_nothing",
         HOOK,
         (
             f"{HOOK}        import os; path = node.paths.on_disk('/etc/acme')\n"
             "        if node.paths.root != '/':\n"
-            "            os.makedirs(path); open(path + '/acme.conf', 'w').close()\n"
+            "            os.makedirs(path, exist_ok=True); open(path + '/acme.conf', 'w').close()\n"
         ),
         "/etc/acme/acme.conf",
     ),
@@ -217,7 +295,7 @@ def install(folder: Path, code: str, name: str = "acme") -> None:
 
 def seen(folder: Path, monkeypatch: pytest.MonkeyPatch, **request: str) -> Seen:
     monkeypatch.setenv("PYTHONPATH", str(folder))
-    return Seen("acme", *probed_twice(Request("acme", **request)))
+    return Seen("acme", *probes(Request("acme", **request)))
 
 
 def broken_by(what: Seen) -> dict[str, list[str]]:
@@ -230,6 +308,17 @@ def broken_by(what: Seen) -> dict[str, list[str]]:
     return {name: sentences for name, sentences in found.items() if sentences}
 
 
+def unseen_of(what: Seen) -> dict[str, str]:
+    """Return the promises of which there was nothing to judge, and why."""
+    found = {}
+    for check in CHECKS:
+        try:
+            list(check(what))
+        except NotSeenError as exc:
+            found[check.__name__] = str(exc)
+    return found
+
+
 def test_a_good_provider_keeps_every_promise(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -237,7 +326,9 @@ def test_a_good_provider_keeps_every_promise(
     what = seen(tmp_path, monkeypatch)
     assert broken_by(what) == {}
     assert len(what.active()) == 5, "on three lines, on aarch64 and with a GPU"
-    assert len(what.first.checked) == 2
+    assert unseen_of(what) == {}
+    assert len(what.first.checked) == 10, "with a CRI that answers and one that does not"
+    assert {left.label for left in what.first.left} == {node.label for node in what.active()}
 
 
 @pytest.mark.parametrize("case", BROKEN)
@@ -252,6 +343,224 @@ def test_a_promise_that_is_broken_is_told(
     install(tmp_path, code)
     found = broken_by(seen(tmp_path, monkeypatch))
     assert any(told in sentence for sentence in found.get(promise, ())), found
+
+
+SHARED = {
+    "the umask": "import os; os.umask(0)",
+    "the working folder": "os.chdir('/')",
+    "the environment": "os.environ['ACME'] = '1'",
+    "sys.path": "import sys; sys.path.append('/acme')",
+    "the filters of warnings": "import warnings; warnings.simplefilter('ignore')",
+    "running threads": (
+        "import threading, time; threading.Thread(target=time.sleep, args=(300,)).start()"
+    ),
+}
+
+
+def test_whatever_a_hook_changes_of_the_process_is_told_and_holds_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code = "".join(f"        {line}\n" for line in SHARED.values())
+    install(tmp_path, GOOD.replace(HOOK, HOOK + code))
+    began = time.monotonic()
+    found = broken_by(seen(tmp_path, monkeypatch))["leaves_the_process_alone"]
+    assert time.monotonic() - began < 60, "a thread that is no daemon keeps Python waiting"
+    for what in SHARED:
+        assert any(
+            one.startswith(f"a node with nothing on it: a hook changes {what}") for one in found
+        )
+
+
+def test_what_code_in_c_writes_is_seen_in_the_kits_folders(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """mkfifo(3) tells no audit hook."""
+    places = ["node.paths.on_disk('/')", "os.path.expanduser('~')", "os.environ['TMPDIR']", "'.'"]
+    code = "        import ctypes, os; c = ctypes.CDLL(None)\n" + "".join(
+        f"        c.mkfifo(os.fsencode(os.path.join({place}, 'acme')), 0o600)\n" for place in places
+    )
+    install(tmp_path, GOOD.replace(HOOK, HOOK + code))
+    found = broken_by(seen(tmp_path, monkeypatch))["writes_nothing_itself"]
+    for name in ("node", "home", "tmp", "work"):
+        assert any("there is a new '/" in one and f"/{name}/acme'" in one for one in found), name
+
+
+IN_THE_SECOND = "import os\nif os.environ['PYTHONHASHSEED'] == '2':"
+IN_THE_SECOND_HOOK = f"{HOOK}        import os; second = os.environ['PYTHONHASHSEED'] == '2'\n"
+BROKEN_IN_THE_SECOND: dict[str, tuple[str, str, str, str]] = {
+    "an import that fails": (
+        "loads",
+        "from k0sruntime",
+        f"{IN_THE_SECOND} raise RuntimeError('two')\nfrom k0sruntime",
+        "in a second process: it is broken: its import failed: RuntimeError: two",
+    ),
+    "a line that is printed": (
+        "imports_without_side_effects",
+        "from k0sruntime",
+        f"{IN_THE_SECOND} print('two')\nfrom k0sruntime",
+        "in a second process: it prints: 'two'",
+    ),
+    "a file that is written": (
+        "writes_nothing_itself",
+        HOOK,
+        f"{IN_THE_SECOND_HOOK}        second and open('acme', 'w').close()\n",
+        "in a second process: a node with nothing on it: open 'acme'",
+    ),
+    "an umask that is changed": (
+        "leaves_the_process_alone",
+        HOOK,
+        f"{IN_THE_SECOND_HOOK}        second and os.umask(0)\n",
+        "in a second process: a node with nothing on it: a hook changes the umask",
+    ),
+    "a node that it does not survive": (
+        "survives_every_node",
+        HOOK,
+        f"{IN_THE_SECOND_HOOK}        second and 1 / 0\n",
+        "in a second process: a node with nothing on it: failed",
+    ),
+    "another state": (
+        "says_the_same_twice",
+        HOOK,
+        f"{IN_THE_SECOND_HOOK}        if second: raise Inactive('not today')\n",
+        "with programs: another process said something else",
+    ),
+    "a node on which it hangs": (
+        "says_the_same_twice",
+        HOOK,
+        f"{IN_THE_SECOND_HOOK}        import time; second and time.sleep(60)\n",
+        "with a GPU: another process was not even asked",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BROKEN_IN_THE_SECOND)
+def test_what_is_broken_in_the_second_process_alone_is_told(
+    case: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    promise, old, new, told = BROKEN_IN_THE_SECOND[case]
+    assert old in GOOD
+    install(tmp_path, GOOD.replace(old, new, 1))
+    found = broken_by(seen(tmp_path, monkeypatch))
+    assert any(told in sentence for sentence in found.get(promise, ())), found
+
+
+ONLY_A_SOCKET = """
+from k0sruntime import Check, CRISocket, Provider
+
+class Acme(Provider):
+    def cri_socket(self, node):
+        yield CRISocket(url="unix:///run/acme.sock")
+
+    def post_start_check(self, node, cri):
+        yield Check(name="acme", verdict="pass")
+
+provider = Acme()
+"""
+BROKEN_WITHOUT_FILES = {
+    "hangs": ("checks_are_bounded", "import time; time.sleep(60)", "no answer within 10 s"),
+    "writes": ("checks_change_nothing", "open('acme', 'w').close()", "open 'acme'"),
+    "answers nonsense": ("checks_are_bounded", "yield 'fine'", "it returned a str"),
+}
+
+
+@pytest.mark.parametrize("case", BROKEN_WITHOUT_FILES)
+def test_the_check_of_a_provider_without_files_is_judged_too(
+    case: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    promise, code, told = BROKEN_WITHOUT_FILES[case]
+    install(tmp_path, ONLY_A_SOCKET.replace(CHECK, f"{CHECK}        {code}\n"))
+    found = broken_by(seen(tmp_path, monkeypatch))
+    assert any(told in sentence for sentence in found.get(promise, ())), found
+
+
+def test_what_a_provider_without_files_leaves_to_be_seen_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install(tmp_path, ONLY_A_SOCKET)
+    what = seen(tmp_path, monkeypatch)
+    assert broken_by(what) == {}
+    assert {(c.label, c.cri) for c in what.first.checked} == {
+        (node.label, cri) for node in what.first.nodes for cri in ("answers", "does not answer")
+    }, "on every node, the bare one included"
+    assert unseen_of(what) == {
+        "lints_clean": "it contributed no file on any node: there is nothing to lint",
+        "down_leaves_nothing": (
+            "it contributed no file on any node: there is nothing to leave behind"
+        ),
+    }
+
+
+def test_a_provider_without_a_check_is_not_said_to_have_a_good_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install(tmp_path, GOOD[: GOOD.index(CHECK)] + "provider = Acme()\n")
+    what = seen(tmp_path, monkeypatch)
+    assert unseen_of(what) == dict.fromkeys(
+        ("checks_are_bounded", "checks_change_nothing"), "it has no post_start_check"
+    )
+
+
+def test_nothing_is_green_of_a_provider_that_does_not_load(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install(tmp_path, "import nosuch\n" + GOOD)
+    what = seen(tmp_path, monkeypatch)
+    assert set(broken_by(what)) == {"loads"}
+    green = {check.__name__ for check in CHECKS} - {"loads"} - set(unseen_of(what))
+    assert green == {"imports_without_side_effects"}, "what it did before it failed"
+
+
+def test_down_is_tried_on_the_nodes_on_which_a_provider_is_active(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writes = (
+        "        import os; folder = node.paths.on_disk('/etc/acme.d')\n"
+        "        os.makedirs(folder, exist_ok=True); open(folder + '/own.conf', 'w').close()\n"
+    )
+    code = GOOD.replace('node.which("acme")', READ)
+    install(
+        tmp_path,
+        code.replace("        yield RuntimeHandler(", f"{writes}        yield RuntimeHandler("),
+    )
+    what = seen(tmp_path, monkeypatch)
+    assert "active on no made-up node" in unseen_of(what)["down_leaves_nothing"]
+    nodes = tmp_path / "nodes.py"
+    nodes.write_text(
+        "from k0sruntime.testing import MadeUpFiles\n"
+        "NODES = {'with acme': {'files': MadeUpFiles({'/etc/acme': '/usr/bin/acme'})}}\n"
+    )
+    found = broken_by(seen(tmp_path, monkeypatch, nodes=str(nodes)))
+    assert found["down_leaves_nothing"] == [
+        "with acme: after down there is still /etc/acme.d/own.conf"
+    ]
+
+
+def test_a_daemon_that_a_hook_starts_holds_nothing_and_ends_with_the_kit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it says goes where the probe's own words go: a pipe there would stay open."""
+    code = (
+        "import os, subprocess; daemon = subprocess.Popen(['sleep', '301'])\n"
+        f"        with open({str(tmp_path / 'pids')!r}, 'a') as file: print(daemon.pid, file=file)\n"
+    )
+    install(tmp_path, GOOD.replace(HOOK, f"{HOOK}        {code}"))
+    began = time.monotonic()
+    found = broken_by(seen(tmp_path, monkeypatch))
+    assert time.monotonic() - began < 60
+    assert any("subprocess.Popen 'sleep'" in one for one in found["starts_no_process"])
+    pids = (tmp_path / "pids").read_text().split()
+    assert pids
+    end = time.monotonic() + 5  # what was killed may still be going
+    while any("sleep" in command_of(pid) for pid in pids) and time.monotonic() < end:
+        time.sleep(0.02)
+    assert [pid for pid in pids if "sleep" in command_of(pid)] == []
+
+
+def command_of(pid: str) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
 
 
 def test_every_promise_has_a_provider_that_breaks_it() -> None:
@@ -294,6 +603,33 @@ def test_settings_may_be_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     settings.write_text('[acme]\nhandler = "other"\n\n[elsewhere]\nx = 1\n')
     what = seen(tmp_path, monkeypatch, settings=str(settings))
     assert {handler for node in what.active() for handler in node.handlers} == {"other"}
+
+
+def test_with_settings_it_must_live_without_them_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install(tmp_path, GOOD.replace('= "acme"\n\n', "\n\n", 1))
+    settings = tmp_path / "settings.toml"
+    settings.write_text('[acme]\nhandler = "acme"\n')
+    (told,) = broken_by(seen(tmp_path, monkeypatch, settings=str(settings)))["loads"]
+    assert told.startswith("without settings: its settings are refused:")
+    (tmp_path / "acme_conformance.py").write_text(
+        GOOD.replace(HOOK, f"{HOOK}        if node.settings.handler == 'acme': 1 / 0\n")
+    )
+    settings.write_text('[acme]\nhandler = "other"\n')
+    (told,) = broken_by(seen(tmp_path, monkeypatch, settings=str(settings)))["survives_every_node"]
+    assert told.startswith("without settings: a node with nothing on it: failed: ")
+
+
+def test_what_is_wrong_on_every_node_is_told_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install(tmp_path, GOOD.replace(HOOK, f"{HOOK}        1 / 0\n"))
+    what = seen(tmp_path, monkeypatch)
+    (told,) = broken_by(what)["survives_every_node"]
+    assert unseen_of(what)["lints_clean"].startswith("it failed on every node")
+    assert told.startswith("a node with nothing on it: failed: ")
+    assert told.endswith("(and on 8 more nodes)")
 
 
 def kit(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -356,6 +692,41 @@ def test_snapshots_of_the_files_of_every_line_are_written_and_compared(tmp_path:
     assert "do: look at it, then pytest --k0sruntime-update" in done.stdout
 
 
+ACTIVE = """
+[dockerd]
+socket = "/run/cri-dockerd.sock"
+[mirrors."docker.io"]
+endpoints = ["http://127.0.0.1:9"]
+[stargz]
+"""
+"""Settings with which those are active that rest without any."""
+
+
+@pytest.mark.parametrize("settings", ["", ACTIVE], ids=["plain", "set"])
 @pytest.mark.parametrize("name", ["gvisor", "nvidia", "dockerd", "mirrors"])
-def test_the_first_party_providers_conform(name: str) -> None:
-    assert broken_by(Seen(name, *probed_twice(Request(name)))) == {}
+def test_the_first_party_providers_conform(name: str, settings: str, tmp_path: Path) -> None:
+    path = tmp_path / "settings.toml"
+    path.write_text(settings)
+    what = Seen(name, *probes(Request(name, settings=str(path) if settings else "")))
+    assert broken_by(what) == {}
+    if settings:
+        assert what.active()
+        no_files = {"lints_clean", "down_leaves_nothing"} if name == "dockerd" else set()
+        assert set(unseen_of(what)) == no_files
+
+
+@pytest.mark.parametrize("name", ["crun", "stargz"])
+def test_the_examples_of_vendors_conform(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = ROOT / f"examples/vendors/k0sruntime-{name}"
+    info = tmp_path / f"k0sruntime_{name}-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(
+        f"Metadata-Version: 2.1\nName: k0sruntime-{name}\nVersion: 1.0\n"
+    )
+    (info / "entry_points.txt").write_text(f"[k0sruntime]\n{name} = k0sruntime_{name}:provider\n")
+    monkeypatch.setenv("PYTHONPATH", f"{source}:{tmp_path}")
+    what = Seen(name, *probes(Request(name)))
+    assert broken_by(what) == {}
+    assert unseen_of(what) == {}

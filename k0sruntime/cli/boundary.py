@@ -37,37 +37,30 @@ def run_command(group: click.Command, arguments: list[str], name: str) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as exc:  # noqa: BLE001 - the one boundary
-        if isinstance(exc, OSError) and _is_of_output(exc):
-            return _not_written(exc)
-        if debug:
-            import traceback
-
-            from k0sruntime import masking
-
-            click.echo(masking.text(traceback.format_exc()), err=True, nl=False)
         return _failed(exc, name, as_json=as_json, debug=debug)
     return result if isinstance(result, int) else 0
 
 
-def _is_of_output(exc: OSError) -> bool:
-    """Tell whether it was standard output that could not be written: all goes through one door."""
-    step = exc.__traceback__
-    while step is not None and step.tb_next is not None:
-        step = step.tb_next
-    echo = step is not None and step.tb_frame.f_code is click.echo.__code__
-    return echo and step is not None and not step.tb_frame.f_locals["err"]
+def _of_output(exc: Exception) -> bool:
+    """Tell whether an error came from printing: all that we print goes through ``click.echo``."""
+    import traceback
+
+    steps = traceback.walk_tb(exc.__traceback__)
+    printing = any(frame.f_code is click.echo.__code__ for frame, _ in steps)
+    return isinstance(exc, OSError) and printing
 
 
-def _not_written(exc: OSError) -> int:
-    from k0sruntime.cli import render_error
-    from k0sruntime.errors import Problem, RefusedError
+def _not_written(exc: Exception) -> int:
+    from k0sruntime.errors import ExitCode
 
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left fails no more
-    message = f"standard output cannot be written: {exc.strerror}; what was done stays done"
-    remedy = "Let it write elsewhere, and run the command again."
-    error = RefusedError(Problem(message, remedy=remedy))
-    click.echo(render_error.text(error), err=True)
-    return int(error.exit_code)
+    click.echo(
+        f"error: the output cannot be written: {getattr(exc, 'strerror', exc)}\n"
+        "  do:    Let it write elsewhere. What was done stays done: see status.\n"
+        "(exit 1: no output)",
+        err=True,
+    )
+    return int(ExitCode.BUG)  # not 3: what was asked for may have been done
 
 
 def _given(flag: str, arguments: list[str]) -> bool:
@@ -94,6 +87,14 @@ def _failed(exc: Exception, name: str, *, as_json: bool, debug: bool) -> int:
     from k0sruntime.cli import render_error
     from k0sruntime.errors import K0sRuntimeError, Refused, RefusedError
 
+    if _of_output(exc):
+        return _not_written(exc)
+    if debug:
+        import traceback
+
+        from k0sruntime import masking
+
+        click.echo(masking.text(traceback.format_exc()), err=True, nl=False)
     if isinstance(exc, Refused):  # a provider's own word for it
         exc = RefusedError(*exc.problems)
     if isinstance(exc, K0sRuntimeError):

@@ -33,8 +33,8 @@ class ExitCode(IntEnum):
     DONE = 0
     """What was asked is so."""
     BUG = 1
-    """A fault of ours, and the message says what to send; or an output that cannot be written, as on
-    a full disk: what was done is done then."""
+    """A fault of ours, and the message says what to send; or an output that cannot be written, as
+    on a full disk: what was done is done then."""
     USAGE = 2
     """An unknown command, option or argument."""
     REFUSED = 3

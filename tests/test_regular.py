@@ -7,19 +7,25 @@ import os
 import socket
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import click
 import pytest
 
+import k0sruntime_mirrors.cli as mirrors
 from k0sruntime import regular
 from k0sruntime.cli import complete, export
 from k0sruntime.cli.main import run
 from k0sruntime.contributions import KubeletProfile
 from k0sruntime.errors import RefusedError
+from k0sruntime.ledger import State
 from k0sruntime.lint.subject import HOSTS_FILE
-from k0sruntime.node import Paths
+from k0sruntime.modes.images import import_bundles
+from k0sruntime.node import Paths, Program, Version
 from k0sruntime.real_files import RealFiles
+from k0sruntime.testing import make_node
+from k0sruntime_dockerd.bundles import import_bundle
 from tests.conftest import LAB
 
 pytestmark = pytest.mark.timeout(20)
@@ -186,6 +192,38 @@ def test_a_k0s_yaml_is_refused_before_a_profile_goes_into_it(kind: str, tmp_path
         export._merge(path, profile)
     with pytest.raises(RefusedError, match=f"it is {kind}"):
         export._given(path)
+
+
+@pytest.mark.parametrize("kind", ["a FIFO", "a socket", "a device"])
+def test_image_bundles_and_what_is_imported_by_providers_are_files(
+    kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bundle = made(kind, tmp_path / "var/lib/k0s/images/x.tar")
+    socket_path = str(tmp_path / "docker.sock")
+    assert import_bundle(str(bundle), socket_path, "x86_64").problem == (
+        f"no image bundle: it is {kind}"
+    )
+    paths = Paths.in_sandbox(str(tmp_path))
+    node = replace(make_node("node", None), paths=paths, files=RealFiles(paths))
+    ctr = tmp_path / "bin/ctr"
+    ctr.parent.mkdir()
+    ctr.write_text("#!/bin/sh\ncat >/dev/null\n")
+    ctr.chmod(0o755)
+    node = replace(node, containerd=Program(f"{ctr.parent}/containerd", Version(2, 1, 9)))
+    assert import_bundles(node) == [f"{bundle} was not imported: it is {kind}"]
+    assert mirrors.run(["import", str(bundle)]) == 3
+    assert f"it is {kind}, and no file" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("kind", ["a FIFO", "a socket", "a device"])
+def test_a_kept_content_is_never_waited_for(kind: str, tmp_path: Path) -> None:
+    state = State(Paths.in_sandbox(str(tmp_path)))
+    key = state.keep(b"x")
+    path = Path(f"{state.folder}/objects/{key}")
+    path.unlink()
+    made(kind, path)
+    with pytest.raises(RefusedError, match="a kept file is not to be read in"):
+        state.kept(key)
 
 
 @kinds

@@ -58,8 +58,9 @@ class Brought:
     generation: int
 
     def place(self, paths: Paths) -> str:
-        """Return where it lies on this machine's disk."""
-        return os.path.realpath(self.path or paths.on_disk(paths.settings))
+        """Return where it lies on this machine's disk, behind links, but for those of an image."""
+        path = self.path or paths.on_disk(paths.settings)
+        return path if paths.image else os.path.realpath(path)
 
 
 @contextlib.contextmanager

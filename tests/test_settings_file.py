@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from k0sruntime import recover
+from k0sruntime import recover, settings_file
 from k0sruntime.cli.main import run
-from k0sruntime.ledger import State
+from k0sruntime.ledger import State, as_proved
 from k0sruntime.node import Paths
 from k0sruntime.stages import Silent
 from tests.test_crash import dies_at
@@ -65,6 +65,23 @@ def test_one_that_is_there_keeps_its_permissions(image: Image, capsys) -> None:
     assert image.up(NEW) == 0
     assert image.settings.read_text() == NEW
     assert image.settings.stat().st_mode & 0o777 == 0o640
+
+
+def test_a_link_stays_one_but_none_leads_out_of_an_image(
+    image: Image, tmp_path: Path, capsys
+) -> None:
+    elsewhere = tmp_path / "elsewhere.toml"
+    elsewhere.write_text(OWN)
+    image.settings.symlink_to(elsewhere)
+    assert image.up(NEW) == 0
+    assert (image.settings.read_text(), elsewhere.read_text()) == (NEW, OWN)
+
+    node = tmp_path / "node"
+    settings = node / "etc/k0sruntime/config.toml"
+    settings.parent.mkdir(parents=True)
+    settings.symlink_to(elsewhere)
+    own = settings_file.Brought("", "", 0).place(Paths.in_sandbox(str(node)))
+    assert own == str(elsewhere)
 
 
 @pytest.mark.parametrize("text", ["[node\n", "[node]\nnope = 1\n"])
@@ -169,9 +186,6 @@ def test_settings_whose_change_was_proved_are_put_in_place_by_the_next_command(
     image: Image, capsys
 ) -> None:
     """Killed between the proof and the file."""
-    from k0sruntime import settings_file
-    from k0sruntime.ledger import as_proved
-
     image.settings.write_text(OWN)
     assert image.up() == 0
     assert image.up(NEW) == 0

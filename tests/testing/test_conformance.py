@@ -253,6 +253,12 @@ BROKEN: dict[str, tuple[str, str, str, str]] = {
         f"{CHECK}        raise KeyError('acme')\n",
         "KeyError",
     ),
+    "a check that raises something that only sounds like the CRI": (
+        "checks_are_bounded",
+        CHECK,
+        f"{CHECK}        raise KeyError('CRIError')\n",
+        "KeyError: 'CRIError'",
+    ),
     "a check that writes": (
         "checks_change_nothing",
         CHECK,

@@ -156,13 +156,13 @@ BROKEN: dict[str, tuple[str, str, str, str]] = {
         "writes_nothing_itself",
         HOOK,
         f"{HOOK}        import sqlite3; sqlite3.connect(node.paths.on_disk('/acme.db')).close()\n",
-        "/acme.db'",
+        "sqlite3.connect '",
     ),
     "a file whose name is like that of bytecode": (
         "writes_nothing_itself",
         HOOK,
         f"{HOOK}        open(node.paths.on_disk('/my__pycache__evil'), 'w').close()\n",
-        "/my__pycache__evil'",
+        "open '",
     ),
     "bytecode that it writes itself": (
         "writes_nothing_itself",
@@ -171,7 +171,7 @@ BROKEN: dict[str, tuple[str, str, str, str]] = {
             f"{HOOK}        import os; folder = node.paths.on_disk('/__pycache__')\n"
             "        os.makedirs(folder, exist_ok=True); open(folder + '/evil.pyc', 'w').close()\n"
         ),
-        "/__pycache__/evil.pyc'",
+        "open '",
     ),
     "a pipe with a name": (
         "writes_nothing_itself",
@@ -252,6 +252,12 @@ BROKEN: dict[str, tuple[str, str, str, str]] = {
         CHECK,
         f"{CHECK}        raise KeyError('acme')\n",
         "KeyError",
+    ),
+    "a check that raises something that only sounds like the CRI": (
+        "checks_are_bounded",
+        CHECK,
+        f"{CHECK}        raise KeyError('CRIError')\n",
+        "KeyError: 'CRIError'",
     ),
     "a check that writes": (
         "checks_change_nothing",
@@ -352,7 +358,7 @@ SHARED = {
     "sys.path": "import sys; sys.path.append('/acme')",
     "the filters of warnings": "import warnings; warnings.simplefilter('ignore')",
     "running threads": (
-        "import threading, time; threading.Thread(target=time.sleep, args=(300,)).start()"
+        "import threading, time; threading.Thread(target=time.sleep, args=(300,), daemon=False).start()"
     ),
 }
 

@@ -17,7 +17,7 @@ import os
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
-from k0sruntime import request_record
+from k0sruntime import regular, request_record
 from k0sruntime.errors import Problem, RefusedError
 from k0sruntime.ledger import (
     NONSENSE,
@@ -236,7 +236,7 @@ def _record(paths: Paths, coming: Brought | None, last: Brought | None) -> None:
 def _read(paths: Paths) -> tuple[Brought | None, Brought | None]:
     """Return what is coming, and what was brought last; a spoilt record says nothing."""
     try:
-        with open(_file(paths), "rb") as file:
+        with regular.opened(_file(paths)) as file:
             document = json.load(file)
         coming, last = (document[key] and Brought(**document[key]) for key in ("coming", "last"))
     except (FileNotFoundError, *NONSENSE):

@@ -14,7 +14,7 @@ from k0sruntime.lock import locked
 from k0sruntime.observe import owned
 
 if TYPE_CHECKING:
-    from k0sruntime.node import Paths
+    from k0sruntime.paths import Paths
     from k0sruntime.plan import Ledger
     from k0sruntime.stages import Request
 

@@ -22,7 +22,7 @@ from k0sruntime.transaction import transact
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from k0sruntime.node import Paths
+    from k0sruntime.paths import Paths
     from k0sruntime.plan import Plan
 
 

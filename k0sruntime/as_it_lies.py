@@ -13,8 +13,8 @@ from k0sruntime.compose import k0s_unit
 from k0sruntime.errors import Problem
 from k0sruntime.lint.config_dump import with_containerd
 from k0sruntime.lint.gather import gather
-from k0sruntime.node import Paths
 from k0sruntime.observe import owned
+from k0sruntime.paths import Paths
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from k0sruntime.contributions import Verdict
-    from k0sruntime.node import Files, Paths
+    from k0sruntime.node import Files
+    from k0sruntime.paths import Paths
 
 ASKS_CRI = Version(1, 31)
 """The first kubelet that asks the CRI unless it is told not to."""

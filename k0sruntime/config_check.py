@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from k0sruntime.compose import Composition
-    from k0sruntime.node import Node, Paths
+    from k0sruntime.node import Node
+    from k0sruntime.paths import Paths
 
 DUMP_SECONDS = 15.0
 COPY = "check"

@@ -15,7 +15,7 @@ from k0sruntime import regular
 from k0sruntime.ledger import NONSENSE, State, write_atomically
 
 if TYPE_CHECKING:
-    from k0sruntime.node import Paths
+    from k0sruntime.paths import Paths
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from k0sruntime.compose import k0s_unit
 from k0sruntime.compose.schema import FIRST_NATIVE_K0S
 from k0sruntime.errors import Problem, RefusedError
 from k0sruntime.ledger import State
-from k0sruntime.node import GPU, Node, Paths, Program, Version
+from k0sruntime.node import GPU, Node, Program, Version
 from k0sruntime.processes import alive, identity
 from k0sruntime.programs import Asked, ask, begin
 from k0sruntime.real_files import RealFiles
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from k0sruntime.node import Mode
     from k0sruntime.node_provider import NodeSettings
+    from k0sruntime.paths import Paths
 
 VERSION_SECONDS = 10.0
 STATUS_SECONDS = 3.0

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def files_here() -> Files:
     """Return a read-only look at this machine's files."""
-    from k0sruntime.node import Paths
+    from k0sruntime.paths import Paths
     from k0sruntime.real_files import RealFiles
 
     return RealFiles(Paths())
@@ -35,9 +35,9 @@ def this_node(name: str, provider: Provider[Any], *, sandbox: str = "") -> Node[
         K0sRuntimeError: the settings file is wrong, or a program that it names does not answer.
     """
     from k0sruntime.facts import ask_programs, observe_node
-    from k0sruntime.node import Paths
     from k0sruntime.node_provider import NodeSettings
     from k0sruntime.observe import foreign_here, read_settings
+    from k0sruntime.paths import Paths
     from k0sruntime.settings import convert
 
     paths = Paths.in_sandbox(os.path.abspath(sandbox)) if sandbox else Paths()

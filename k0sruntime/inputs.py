@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from k0sruntime.compose import Existing
-    from k0sruntime.node import Paths
+    from k0sruntime.paths import Paths
 
 Fingerprint = dict[str, str]
 """Path to digest; a file that cannot be read, to the reason."""

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
     from k0sruntime.binaries import Download, Installation
-    from k0sruntime.node import Paths
+    from k0sruntime.paths import Paths
 
 STAGING = ".staging"
 FOR_ALL = 0o755

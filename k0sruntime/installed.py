@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from k0sruntime.binaries import Download, Installation
-    from k0sruntime.node import Paths
+    from k0sruntime.paths import Paths
 
 MARK = ".k0sruntime.json"
 """Lies in a whole installation and tells what it is made of; written last."""

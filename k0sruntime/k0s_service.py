@@ -12,7 +12,7 @@ from k0sruntime.node import K0sService, Version
 from k0sruntime.processes import read_pid_file, start_time
 
 if TYPE_CHECKING:
-    from k0sruntime.node import Paths
+    from k0sruntime.paths import Paths
     from k0sruntime.programs import Answer
 
 

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from k0sruntime.compose import Composition
-    from k0sruntime.node import Paths
+    from k0sruntime.paths import Paths
 
 SECRET = 0o600
 

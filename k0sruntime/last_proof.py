@@ -20,7 +20,7 @@ from k0sruntime.proof import from_records, to_records
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from k0sruntime.node import Paths
+    from k0sruntime.paths import Paths
     from k0sruntime.proof import Proven
 
 

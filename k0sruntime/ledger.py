@@ -32,7 +32,7 @@ from k0sruntime.whose_cri import CRIOf
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from k0sruntime.node import Paths
+    from k0sruntime.paths import Paths
     from k0sruntime.plan import FileState
 
 

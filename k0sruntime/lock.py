@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from io import BufferedRandom
 
-    from k0sruntime.node import Paths
+    from k0sruntime.paths import Paths
 
 
 @contextlib.contextmanager

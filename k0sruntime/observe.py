@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
     from k0sruntime.compose import Composition
     from k0sruntime.compose.foreign import ForeignFile
-    from k0sruntime.node import Paths, Program
+    from k0sruntime.node import Program
+    from k0sruntime.paths import Paths
     from k0sruntime.plan import Ledger, Running
 
 

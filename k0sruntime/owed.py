@@ -15,7 +15,7 @@ from k0sruntime.ledger import State, remove, write_atomically
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from k0sruntime.node import Paths
+    from k0sruntime.paths import Paths
 
 
 def owe(paths: Paths, reloads: Iterable[str]) -> None:

@@ -14,7 +14,8 @@ from k0sruntime.settings import SettingsFile, convert
 from k0sruntime.stages import Request
 
 if TYPE_CHECKING:
-    from k0sruntime.node import Mode, Node, Paths
+    from k0sruntime.node import Mode, Node
+    from k0sruntime.paths import Paths
 
 
 def chosen(request: Request, own: NodeSettings) -> Choice:

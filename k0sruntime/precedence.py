@@ -15,7 +15,7 @@ from k0sruntime import belongings
 from k0sruntime.collect import Answers, Collected, Left
 from k0sruntime.contributions import Check, Contribution, HandlerExtension, RuntimeHandler
 from k0sruntime.errors import ConflictError, Problem
-from k0sruntime.node import hosts_folder
+from k0sruntime.paths import hosts_folder
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence

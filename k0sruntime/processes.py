@@ -11,7 +11,7 @@ from k0sruntime import regular
 from k0sruntime.ledger import State
 
 if TYPE_CHECKING:
-    from k0sruntime.node import Paths
+    from k0sruntime.paths import Paths
     from k0sruntime.plan import Running
 
 

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from k0sruntime.binaries import Binary, Download, Installation, VersionCheck
-    from k0sruntime.node import Paths
     from k0sruntime.node_provider import NodeSettings
+    from k0sruntime.paths import Paths
     from k0sruntime.stages import Outcome, Prepared, Request, Story
 
 VERSION_SECONDS = 10.0

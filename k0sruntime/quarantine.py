@@ -26,7 +26,7 @@ from k0sruntime.refused import refused_io
 from k0sruntime.remainder import refuse_worse
 
 if TYPE_CHECKING:
-    from k0sruntime.node import Paths
+    from k0sruntime.paths import Paths
     from k0sruntime.plan import FileState
     from k0sruntime.repair import Repair
     from k0sruntime.stages import Request

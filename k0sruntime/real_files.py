@@ -13,7 +13,7 @@ from k0sruntime.plan import FileState
 from k0sruntime.regular import LARGEST
 
 if TYPE_CHECKING:
-    from k0sruntime.node import Paths
+    from k0sruntime.paths import Paths
 
 
 @dataclass(frozen=True)

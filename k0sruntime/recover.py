@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from k0sruntime import owed, processes, service_copy, settings_file, transaction
 
 if TYPE_CHECKING:
-    from k0sruntime.node import Paths
+    from k0sruntime.paths import Paths
     from k0sruntime.stages import Story
 
 

@@ -35,7 +35,8 @@ if TYPE_CHECKING:
     from k0sruntime.compose import Composition
     from k0sruntime.lint.finding import Finding
     from k0sruntime.mends import Mend
-    from k0sruntime.node import Files, Mode, Paths
+    from k0sruntime.node import Files, Mode
+    from k0sruntime.paths import Paths
     from k0sruntime.stages import Prepared, Request
     from k0sruntime.upgrade import Upgrade
 
@@ -198,7 +199,7 @@ def _notes(judge: Judge) -> Iterator[str]:
 
 def _of_folder(folder: str, upgrade: Upgrade) -> Rehearsal:
     """Rehearse a folder of drop-ins: there is no node around it, and no provider."""
-    from k0sruntime.node import Paths
+    from k0sruntime.paths import Paths
 
     files = RealFiles(Paths())
     names = [name for name in files.names(folder) if name.endswith(".toml")]

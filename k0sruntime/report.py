@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from k0sruntime import documents
     from k0sruntime.compose import Composition
-    from k0sruntime.node import Paths
+    from k0sruntime.paths import Paths
     from k0sruntime.plan import Change, Plan, Running
     from k0sruntime.records import Record
     from k0sruntime.stages import Outcome

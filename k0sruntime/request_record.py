@@ -17,7 +17,7 @@ from k0sruntime.ledger import NONSENSE, State, write_volatile
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from k0sruntime.node import Paths
+    from k0sruntime.paths import Paths
     from k0sruntime.stages import Request
 
 SECRET = 0o600

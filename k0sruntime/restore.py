@@ -21,8 +21,9 @@ from k0sruntime.installed import read_record, whole
 from k0sruntime.ledger import NONSENSE, State
 
 if TYPE_CHECKING:
-    from k0sruntime.node import Node, Paths
+    from k0sruntime.node import Node
     from k0sruntime.node_provider import NodeSettings
+    from k0sruntime.paths import Paths
     from k0sruntime.plan import Ledger
     from k0sruntime.stages import Request, Story
 

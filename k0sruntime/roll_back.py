@@ -29,8 +29,9 @@ if TYPE_CHECKING:
 
     from k0sruntime.compose import Composition
     from k0sruntime.last_good import LastGood
-    from k0sruntime.node import Node, Paths
+    from k0sruntime.node import Node
     from k0sruntime.node_provider import NodeSettings
+    from k0sruntime.paths import Paths
     from k0sruntime.plan import Running
     from k0sruntime.prove import NotProvedError
     from k0sruntime.stages import Prepared, Story

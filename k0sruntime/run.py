@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from k0sruntime.modes.managed import Watched
-    from k0sruntime.node import Node, Paths
+    from k0sruntime.node import Node
+    from k0sruntime.paths import Paths
     from k0sruntime.plan import Ledger, Observed, Running
     from k0sruntime.stages import Prepared, Story
 

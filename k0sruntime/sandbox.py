@@ -14,7 +14,7 @@ from k0sruntime.refused import refused_io
 from k0sruntime.staging import mount_points
 
 if TYPE_CHECKING:
-    from k0sruntime.node import Paths
+    from k0sruntime.paths import Paths
 
 SANDBOX_MARK = ".k0sruntime-sandbox"
 """Lies in a folder that we made for ``--sandbox``; without it nothing is purged there."""

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from k0sruntime.compose.k0s_unit import Service
-    from k0sruntime.node import Paths
+    from k0sruntime.paths import Paths
     from k0sruntime.stages import Story
 
 AT_WORK_SECONDS = 60.0

@@ -35,7 +35,7 @@ from k0sruntime.refused import refused_io
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from k0sruntime.node import Paths
+    from k0sruntime.paths import Paths
     from k0sruntime.plan import Ledger
     from k0sruntime.stages import Prepared, Request, Story
 

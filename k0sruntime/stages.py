@@ -13,8 +13,9 @@ if TYPE_CHECKING:
     from k0sruntime.collect import Collected
     from k0sruntime.compose import Composition
     from k0sruntime.discovery import Discovered
-    from k0sruntime.node import Mode, Node, Paths
+    from k0sruntime.node import Mode, Node
     from k0sruntime.node_provider import NodeSettings
+    from k0sruntime.paths import Paths
     from k0sruntime.plan import Observed, Plan, Running
     from k0sruntime.proof import Proven
     from k0sruntime.records import Record

@@ -11,7 +11,7 @@ import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from k0sruntime.node import Paths
+    from k0sruntime.paths import Paths
 
 STAGING = ".k0sruntime-staging"
 

@@ -29,8 +29,8 @@ from k0sruntime.worker import Worker
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from k0sruntime.node import Paths
     from k0sruntime.node_provider import SupervisorSettings
+    from k0sruntime.paths import Paths
     from k0sruntime.stages import Story
 
 POLL_SECONDS = 0.2

@@ -10,8 +10,8 @@ from k0sruntime.modes import log
 from k0sruntime.real_files import RealFiles
 
 if TYPE_CHECKING:
-    from k0sruntime.node import Paths
     from k0sruntime.node_provider import NodeSettings
+    from k0sruntime.paths import Paths
     from k0sruntime.stages import Outcome, Request
 
 

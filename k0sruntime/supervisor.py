@@ -26,7 +26,7 @@ from k0sruntime.refused import refused_io
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from k0sruntime.node import Paths
+    from k0sruntime.paths import Paths
 
 LEAVE = signal.SIGUSR1
 """Tells a supervisor to end and leave containerd alone; SIGTERM stops containerd as well."""

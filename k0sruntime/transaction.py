@@ -32,7 +32,7 @@ from k0sruntime.refused import refused_io
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from k0sruntime.node import Paths
+    from k0sruntime.paths import Paths
     from k0sruntime.plan import Change, Ledger
 
 

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
     from k0sruntime.compose import Composition
     from k0sruntime.compose.k0s_unit import Service
-    from k0sruntime.node import Mode, Paths
+    from k0sruntime.node import Mode
+    from k0sruntime.paths import Paths
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from k0sruntime.lock import holder_of
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from k0sruntime.node import Paths
+    from k0sruntime.paths import Paths
 
 Task = Literal["up", "last-good"]
 

@@ -16,8 +16,8 @@ from k0sruntime.compose import Composition, DesiredFile
 from k0sruntime.errors import ExitCode, RefusedError, RollbackFailedError
 from k0sruntime.ledger import State
 from k0sruntime.lock import locked
-from k0sruntime.node import Paths
 from k0sruntime.observe import existing, observe
+from k0sruntime.paths import Paths
 from k0sruntime.plan import Ledger, Plan, plan
 
 MAIN = "etc/k0s/containerd.toml"

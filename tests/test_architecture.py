@@ -11,6 +11,7 @@ PACKAGE = Path(__file__).parent.parent / "k0sruntime"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 PURE = [
     "node.py",
+    "paths.py",
     "contributions.py",
     "handlers.py",
     "choice.py",

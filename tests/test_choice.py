@@ -134,7 +134,7 @@ def test_one_that_is_left_out_is_not_imported(tmp_path: Path) -> None:
 
 def test_what_up_was_asked_for_is_asked_for_again(tmp_path: Path) -> None:
     from k0sruntime import request_record
-    from k0sruntime.node import Paths
+    from k0sruntime.paths import Paths
     from k0sruntime.stages import Request
 
     paths = Paths.in_sandbox(str(tmp_path))

@@ -11,7 +11,8 @@ import pytest
 from k0sruntime import coherence
 from k0sruntime.cli.main import run
 from k0sruntime.coherence import Drivers, Told, makers_of, table
-from k0sruntime.node import Paths, Version
+from k0sruntime.node import Version
+from k0sruntime.paths import Paths
 from k0sruntime.testing import MadeUpFiles
 
 SYSTEMD, CGROUPFS = "systemd", "cgroupfs"

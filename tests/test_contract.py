@@ -34,9 +34,9 @@ from k0sruntime.errors import ConflictError, ProviderError
 from k0sruntime.gate import refuse
 from k0sruntime.hooks import Hooks, InvalidProviderError
 from k0sruntime.hookspecs import HOOKS, Provider
-from k0sruntime.node import Paths
 from k0sruntime.node_provider import NodeSettings
 from k0sruntime.own_checks import provider_checks
+from k0sruntime.paths import Paths
 from k0sruntime.precedence import counted, settle
 from k0sruntime.prove import checks_of
 from k0sruntime.records import Record

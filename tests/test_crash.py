@@ -17,8 +17,8 @@ from k0sruntime import apply as apply_
 from k0sruntime import staging, transaction
 from k0sruntime.compose import Composition, DesiredFile
 from k0sruntime.ledger import State
-from k0sruntime.node import Paths
 from k0sruntime.observe import observe
+from k0sruntime.paths import Paths
 from k0sruntime.plan import plan
 
 STEPS = ("open", "link", "replace", "unlink", "mkdir", "chmod", "rmdir", "fsync", "fchmod")

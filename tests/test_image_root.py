@@ -12,8 +12,9 @@ import pytest
 from k0sruntime import facts, host
 from k0sruntime.cli.main import run
 from k0sruntime.facts import ask_programs, observe_node
-from k0sruntime.node import GPU, Paths, Version
+from k0sruntime.node import GPU, Version
 from k0sruntime.node_provider import NodeSettings
+from k0sruntime.paths import Paths
 
 MACHINES = {"x86_64": 62, "aarch64": 183}
 OTHER = {"x86_64": "aarch64", "aarch64": "x86_64"}[platform.machine()]

@@ -23,7 +23,7 @@ from k0sruntime.errors import RefusedError
 from k0sruntime.fetch import Fetcher
 from k0sruntime.hooks import Hooks
 from k0sruntime.installed import is_installed, users, versions
-from k0sruntime.node import Paths
+from k0sruntime.paths import Paths
 from k0sruntime.plan import Observed, plan
 from k0sruntime.sandbox import purge
 from k0sruntime.stages import Outcome, Prepared, Request

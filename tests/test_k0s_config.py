@@ -16,7 +16,7 @@ from k0sruntime import k0s_config, kubectl
 from k0sruntime.cli.main import run
 from k0sruntime.contributions import KubeletProfile
 from k0sruntime.errors import RefusedError
-from k0sruntime.node import Paths
+from k0sruntime.paths import Paths
 from k0sruntime.testing import MadeUpFiles, make_node
 
 PROFILE = KubeletProfile(name="mine", values={"cgroupDriver": "systemd"})

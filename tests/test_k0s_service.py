@@ -14,8 +14,9 @@ from k0sruntime.compose import Composition
 from k0sruntime.contributions import KubeletProfile
 from k0sruntime.facts import Programs
 from k0sruntime.next_start import warnings
-from k0sruntime.node import K0sService, Paths, Program, Version
+from k0sruntime.node import K0sService, Program, Version
 from k0sruntime.node_provider import NodeSettings
+from k0sruntime.paths import Paths
 from k0sruntime.programs import Answer, begin
 from k0sruntime.testing import make_node
 

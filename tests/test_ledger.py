@@ -12,7 +12,7 @@ import pytest
 from k0sruntime import ledger as ledger_
 from k0sruntime.errors import RefusedError
 from k0sruntime.ledger import State, as_proved, ledger_from, ledger_json, write_atomically
-from k0sruntime.node import Paths
+from k0sruntime.paths import Paths
 from k0sruntime.plan import Ledger, OwnedFile, Running, digest
 
 OWNED = OwnedFile(digest(b"x"), "acme", 0o600, digest(b"theirs"), 0o640)

@@ -11,7 +11,7 @@ import pytest
 
 from k0sruntime.errors import RefusedError
 from k0sruntime.modes import log, managed
-from k0sruntime.node import Paths
+from k0sruntime.paths import Paths
 from k0sruntime.testing import make_node
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from k0sruntime import pipeline
 from k0sruntime.cli.story import Silent
-from k0sruntime.node import Paths
+from k0sruntime.paths import Paths
 from k0sruntime.stages import Request
 
 SETTINGS = '[node]\nmode = "managed"\nk0s = "1.36"\n'

@@ -12,7 +12,7 @@ import pytest
 from k0sruntime import pipeline, programs
 from k0sruntime.cli.story import Silent
 from k0sruntime.errors import ProviderError
-from k0sruntime.node import Paths
+from k0sruntime.paths import Paths
 from k0sruntime.records import Record
 from k0sruntime.stages import Request
 

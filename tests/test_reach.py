@@ -15,7 +15,7 @@ import pytest
 
 import k0sruntime.reach
 from k0sruntime import containerd_proxies
-from k0sruntime.node import Paths
+from k0sruntime.paths import Paths
 from k0sruntime.proxies import proxy_for
 from k0sruntime.reach import ReachTarget, ask, reach_endpoints
 from k0sruntime.testing import make_node

@@ -22,7 +22,8 @@ from k0sruntime.errors import RefusedError
 from k0sruntime.ledger import State
 from k0sruntime.lint.subject import HOSTS_FILE
 from k0sruntime.modes.images import import_bundles
-from k0sruntime.node import Paths, Program, Version
+from k0sruntime.node import Program, Version
+from k0sruntime.paths import Paths
 from k0sruntime.real_files import RealFiles
 from k0sruntime.testing import make_node
 from k0sruntime_dockerd.bundles import import_bundle

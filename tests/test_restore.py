@@ -23,9 +23,9 @@ from k0sruntime.errors import ExitCode, RefusedError
 from k0sruntime.hooks import Hooks
 from k0sruntime.installed import is_installed
 from k0sruntime.ledger import State
-from k0sruntime.node import Paths
 from k0sruntime.node_provider import DownloadSettings, NodeSettings
 from k0sruntime.observe import observe
+from k0sruntime.paths import Paths
 from k0sruntime.plan import Ledger, Observed, plan
 from k0sruntime.stages import Outcome, Prepared, Request
 from k0sruntime.testing import make_node

@@ -25,8 +25,8 @@ from k0sruntime import (
 )
 from k0sruntime.cli.main import run
 from k0sruntime.errors import ProviderError, RefusedError
-from k0sruntime.node import Paths
 from k0sruntime.node_provider import NodeSettings
+from k0sruntime.paths import Paths
 from k0sruntime.testing import MadeUpFiles, compose, make_node
 
 

@@ -11,7 +11,7 @@ import pytest
 from k0sruntime import recover, settings_file
 from k0sruntime.cli.main import run
 from k0sruntime.ledger import State, as_proved
-from k0sruntime.node import Paths
+from k0sruntime.paths import Paths
 from k0sruntime.stages import Silent
 from tests.test_crash import dies_at
 

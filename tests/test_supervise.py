@@ -14,8 +14,8 @@ import watchfiles
 
 from k0sruntime import inputs, supervise
 from k0sruntime.cli.story import Silent
-from k0sruntime.node import Paths
 from k0sruntime.node_provider import SupervisorSettings
+from k0sruntime.paths import Paths
 from k0sruntime.worker import Worker
 
 

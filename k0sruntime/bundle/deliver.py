@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from k0sruntime.bundle.archive import Archive
     from k0sruntime.bundle.placed import Placed
-    from k0sruntime.node import Paths
+    from k0sruntime.paths import Paths
     from k0sruntime.stages import Outcome, Prepared, Request, Story
 
 FOLDER = "bundle"

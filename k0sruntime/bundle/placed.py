@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from k0sruntime.bundle.archive import Archive
     from k0sruntime.bundle.manifest import Entry
-    from k0sruntime.node import Paths
+    from k0sruntime.paths import Paths
 
 RECORD = "bundle"
 """``/var/lib/k0sruntime/bundle.json``: what bundles have laid here, by checksum."""

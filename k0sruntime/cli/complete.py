@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import click
     from click.shell_completion import CompletionItem
 
-    from k0sruntime.node import Paths
+    from k0sruntime.paths import Paths
 
 K0S_LINES = {"1.35": "containerd 1.7, version = 2", "1.36": "containerd 2.3, version = 3"}
 

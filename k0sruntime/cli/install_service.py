@@ -13,7 +13,7 @@ from k0sruntime.cli.options import node_options, request
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from k0sruntime.node import Paths
+    from k0sruntime.paths import Paths
     from k0sruntime.stages import Request
 
 

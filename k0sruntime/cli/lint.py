@@ -12,7 +12,8 @@ from k0sruntime.cli.options import sandbox_option
 
 if TYPE_CHECKING:
     from k0sruntime.lint import Finding, Subject, Target
-    from k0sruntime.node import Files, Node, Paths
+    from k0sruntime.node import Files, Node
+    from k0sruntime.paths import Paths
 
 
 @click.command(name="lint")

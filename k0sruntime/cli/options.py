@@ -12,7 +12,7 @@ from k0sruntime.cli import complete
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from k0sruntime.node import Paths
+    from k0sruntime.paths import Paths
     from k0sruntime.stages import Request
 
 F = TypeVar("F", bound="Callable[..., Any]")
@@ -196,7 +196,7 @@ def paths(sandbox: str | None, root: str | None) -> Paths:
     Raises:
         click.UsageError: both at once.
     """
-    from k0sruntime.node import Paths
+    from k0sruntime.paths import Paths
 
     if sandbox and root:
         raise click.UsageError("--sandbox and --root exclude each other.")

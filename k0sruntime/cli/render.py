@@ -64,8 +64,8 @@ def command(*, dropins: str, scheme: str, schema: str, pause_image: str, as_json
     """
     from k0sruntime import masking, toml
     from k0sruntime.compose import rendered
-    from k0sruntime.node import Paths
     from k0sruntime.observe import read_dropins
+    from k0sruntime.paths import Paths
     from k0sruntime.real_files import RealFiles
 
     folder = os.path.abspath(dropins)

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
     from k0sruntime.collect import Part
     from k0sruntime.compose.foreign import ForeignFile
-    from k0sruntime.node import Paths, Schema
+    from k0sruntime.node import Schema
+    from k0sruntime.paths import Paths
 
 OPTION = "SystemdCgroup"
 RUNC_TYPE = "io.containerd.runc.v2"

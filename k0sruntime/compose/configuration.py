@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from k0sruntime.compose.existing import Existing
-    from k0sruntime.node import Mode, Node, Paths, Schema, Scheme
+    from k0sruntime.node import Mode, Node, Schema, Scheme
+    from k0sruntime.paths import Paths
 
 
 @dataclass(frozen=True)

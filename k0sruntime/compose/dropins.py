@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from k0sruntime.collect import Part
     from k0sruntime.compose.layers import Path
     from k0sruntime.contributions import Owner
-    from k0sruntime.node import Paths, Schema
+    from k0sruntime.node import Schema
+    from k0sruntime.paths import Paths
 
 PREFIX = "k0sruntime-"
 """Every drop-in of ours starts with this; no provider can reach another name."""

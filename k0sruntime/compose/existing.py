@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from k0sruntime.json_keys import Before
-    from k0sruntime.node import Paths
+    from k0sruntime.paths import Paths
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from k0sruntime.compose import schema as schema_
 from k0sruntime.contributions import ConfigFile, Contribution, conflict
 from k0sruntime.errors import ConflictError, Problem, RefusedError
 from k0sruntime.json_keys import JSONKeys, edit, may_hold_keys
-from k0sruntime.node import hosts_folder
+from k0sruntime.paths import hosts_folder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

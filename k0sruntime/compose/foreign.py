@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from k0sruntime.compose.existing import Existing
-    from k0sruntime.node import Paths
+    from k0sruntime.paths import Paths
 
 
 @dataclass(frozen=True)

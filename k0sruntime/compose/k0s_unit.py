@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from k0sruntime.contributions import CRISocket, KubeletProfile
-    from k0sruntime.node import Files, K0sService, Node, Paths
+    from k0sruntime.node import Files, K0sService, Node
+    from k0sruntime.paths import Paths
 
 Role = Literal["worker", "controller"]
 ROLES: tuple[Role, ...] = ("controller", "worker")

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
     from k0sruntime.compose.composition import Composition
     from k0sruntime.compose.files import DesiredFile
-    from k0sruntime.node import Node, Paths
+    from k0sruntime.node import Node
+    from k0sruntime.paths import Paths
 
 NAME = "k0sruntime"
 """What every entry of ours is called, so that the next export finds it again."""

@@ -15,7 +15,8 @@ from k0sruntime.errors import Problem, RefusedError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from k0sruntime.node import Paths, Schema
+    from k0sruntime.node import Schema
+    from k0sruntime.paths import Paths
 
 MARKER = "# k0s_managed=true"
 """k0s's own sign that a main file is managed; it counts on the first line only (k0s 1.36)."""

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from k0sruntime.compose import Composition
     from k0sruntime.compose.layers import Layer
     from k0sruntime.lint.subject import File, Role
-    from k0sruntime.node import Node, Paths
+    from k0sruntime.node import Node
+    from k0sruntime.paths import Paths
 
 
 def subject_of(

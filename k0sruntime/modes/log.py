@@ -22,7 +22,7 @@ from k0sruntime.programs import ask
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from k0sruntime.node import Paths
+    from k0sruntime.paths import Paths
 
 LogTo = Literal["file", "journal"]
 

@@ -23,7 +23,8 @@ from k0sruntime.programs import ask
 from k0sruntime.prove import NotProvedError
 
 if TYPE_CHECKING:
-    from k0sruntime.node import Node, Paths
+    from k0sruntime.node import Node
+    from k0sruntime.paths import Paths
     from k0sruntime.stages import Story
 
 DEBOUNCE_SECONDS = 3.0

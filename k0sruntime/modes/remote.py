@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from k0sruntime.compose import DesiredFile
-    from k0sruntime.node import Paths
+    from k0sruntime.paths import Paths
 
 CHECK_SECONDS = 20.0
 

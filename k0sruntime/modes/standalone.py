@@ -33,8 +33,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from k0sruntime.modes.log import LogTo
-    from k0sruntime.node import Node, Paths
+    from k0sruntime.node import Node
     from k0sruntime.node_provider import NodeSettings
+    from k0sruntime.paths import Paths
 
 STOP_SECONDS = 20.0
 """containerd stops its plugins within ten seconds at most; then it is killed."""

@@ -32,7 +32,7 @@ from k0sruntime.stages import Silent
 if TYPE_CHECKING:
     from k0sruntime.counts import Counts
     from k0sruntime.last_good import Held
-    from k0sruntime.node import Paths
+    from k0sruntime.paths import Paths
     from k0sruntime.plan import Ledger, Running
     from k0sruntime.proof import Proven
     from k0sruntime.restore import Programs

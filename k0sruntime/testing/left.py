@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from k0sruntime.discovery import Discovered
-    from k0sruntime.node import Node, Paths
+    from k0sruntime.node import Node
+    from k0sruntime.paths import Paths
 
 OWN_FOLDERS = ("/etc", "/run", "/var", "/var/lib")
 """The way to the host's own state; every node has these."""

@@ -27,8 +27,8 @@ from k0sruntime.errors import CRIError, K0sRuntimeError
 from k0sruntime.guard import cause
 from k0sruntime.lint import check
 from k0sruntime.lint.composed import subject_of, target_of
-from k0sruntime.node import Paths
 from k0sruntime.node_provider import NodeSettings
+from k0sruntime.paths import Paths
 from k0sruntime.settings import SettingsFile
 from k0sruntime.testing.composed import mode_of
 from k0sruntime.testing.facts import FOLDERS, Checked, Facts, OnNode, Request

@@ -16,7 +16,7 @@ import pytest
 from k0sruntime.bundle import deliver, placed
 from k0sruntime.bundle.archive import opened
 from k0sruntime.cli.main import run
-from k0sruntime.node import Paths
+from k0sruntime.paths import Paths
 from tests.bundle.conftest import Node, Site
 from tests.made_up_releases import DATE, SETTINGS, SHIM, lay_release
 from tests.real.releases import Mirror

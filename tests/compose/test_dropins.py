@@ -10,7 +10,7 @@ from k0sruntime.compose import dropins
 from k0sruntime.compose.layers import Layer, overlaps
 from k0sruntime.contributions import Contribution, DropIn, Owner, RuntimeHandler
 from k0sruntime.errors import Problem, RefusedError
-from k0sruntime.node import Paths
+from k0sruntime.paths import Paths
 
 FOLDER = "/etc/k0s/containerd.d"
 RUNTIME = "io.containerd.cri.v1.runtime"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from k0sruntime.compose import Existing
 from k0sruntime.compose.foreign import ForeignFile, foreign_files
-from k0sruntime.node import Paths
+from k0sruntime.paths import Paths
 from tests.compose.test_composition import CRI, RUNTIME
 
 FOLDER = "/etc/k0s/containerd.d"

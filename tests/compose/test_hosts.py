@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from k0sruntime import toml
 from k0sruntime.compose import hosts
 from k0sruntime.contributions import Host, HostsFile, Owner
-from k0sruntime.node import hosts_folder
+from k0sruntime.paths import hosts_folder
 
 OWNER = Owner("mirrors", "k0sruntime-mirrors", "1.0", "contribute_hosts")
 MIRROR = Host(url="https://m.local:5000", ca=["ca.crt"], header={"X-Token": ["s"]})

@@ -35,7 +35,7 @@ from k0sruntime.cli.story import Silent
 from k0sruntime.cri import CRI
 from k0sruntime.errors import K0sRuntimeError, RefusedError, RolledBackError
 from k0sruntime.ledger import State
-from k0sruntime.node import Paths
+from k0sruntime.paths import Paths
 from k0sruntime.plan import digest
 from k0sruntime.stages import Request
 from tests.real.conftest import CONTAINERDS, LAB, RealNode, mounts

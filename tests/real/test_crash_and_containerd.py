@@ -17,7 +17,7 @@ import pytest
 
 from k0sruntime import pipeline, transaction
 from k0sruntime.cli.story import Silent
-from k0sruntime.node import Paths
+from k0sruntime.paths import Paths
 from k0sruntime.stages import Request
 from tests.real.conftest import CONTAINERDS, LAB, RealNode, processes
 from tests.test_crash import dies_at, tree

@@ -17,7 +17,7 @@ import pytest
 
 from k0sruntime.cri import CRI
 from k0sruntime.lock import holder_of
-from k0sruntime.node import Paths
+from k0sruntime.paths import Paths
 from tests.real.conftest import RealNode, processes
 from tests.real.test_pods_live_on import HANDLER, alive, pid_now, run_pod
 

@@ -14,7 +14,7 @@ import pytest
 
 from k0sruntime import pipeline
 from k0sruntime.cli.story import Silent
-from k0sruntime.node import Paths
+from k0sruntime.paths import Paths
 from k0sruntime.stages import Request
 from tests.real.conftest import LAB, SETTINGS, RealNode, mounts, processes
 

@@ -12,7 +12,7 @@ import pytest
 from k0sruntime import Check, counts, last_proof
 from k0sruntime.counts import Counts
 from k0sruntime.ledger import State, as_proved, ledger_from, ledger_json
-from k0sruntime.node import Paths
+from k0sruntime.paths import Paths
 from k0sruntime.plan import Ledger
 from k0sruntime.processes import start_time
 from k0sruntime.proof import Proven

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from k0sruntime import Inactive, Refused, Version
-from k0sruntime.node import OtherCRI, Paths, Program
+from k0sruntime.node import OtherCRI, Program
+from k0sruntime.paths import Paths
 from k0sruntime.testing import MadeUpFiles, make_node
 from k0sruntime_dockerd import found, provider
 from k0sruntime_dockerd.settings import DockerdSettings, RuntimeSettings

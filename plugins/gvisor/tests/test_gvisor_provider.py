@@ -177,7 +177,7 @@ def test_settings_that_runsc_could_not_use_are_refused(wrong, told):
 
 
 def test_in_a_sandbox_runsc_keeps_its_state_inside():
-    from k0sruntime.node import Paths
+    from k0sruntime.paths import Paths
 
     parts = contributed(paths=Paths.in_sandbox("/s"))
     assert file(parts)["root"] == "/s/run/k0s/runsc"

@@ -10,7 +10,7 @@ import rtoml
 
 from k0sruntime import GPU, DropIn, Inactive, Refused, RuntimeHandler
 from k0sruntime.cli.main import run
-from k0sruntime.node import Paths
+from k0sruntime.paths import Paths
 from k0sruntime.testing import MadeUpFiles, make_node
 from k0sruntime_nvidia import provider
 from k0sruntime_nvidia.detect import detect

@@ -19,8 +19,8 @@ import time
 from typing import TYPE_CHECKING, BinaryIO
 
 from k0sruntime import regular
+from k0sruntime.durable import sync_folder, write_atomically
 from k0sruntime.errors import Problem, RefusedError
-from k0sruntime.ledger import sync_folder, write_atomically
 from k0sruntime.refused import refused_io
 
 if TYPE_CHECKING:

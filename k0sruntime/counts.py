@@ -12,7 +12,8 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
 from k0sruntime import regular
-from k0sruntime.ledger import NONSENSE, State, write_atomically
+from k0sruntime.durable import write_atomically
+from k0sruntime.ledger import NONSENSE, State
 
 if TYPE_CHECKING:
     from k0sruntime.paths import Paths

@@ -15,9 +15,9 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from k0sruntime import masking, regular
+from k0sruntime.durable import sync_folder, write_synced
 from k0sruntime.errors import Problem, RefusedError
 from k0sruntime.installed import MARK, shape, users, versions
-from k0sruntime.ledger import sync_folder, write_synced
 from k0sruntime.lint.elf import HEADER_BYTES, machine_of, runs_on
 from k0sruntime.refused import refused_io
 

@@ -17,11 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from k0sruntime import regular
 from k0sruntime.compose import Handler
-from k0sruntime.errors import Problem
-from k0sruntime.key_changes import difference
-from k0sruntime.ledger import (
-    NONSENSE,
-    State,
+from k0sruntime.durable import (
     remove,
     remove_folder,
     sync_folder,
@@ -29,6 +25,9 @@ from k0sruntime.ledger import (
     write_synced,
     write_volatile,
 )
+from k0sruntime.errors import Problem
+from k0sruntime.key_changes import difference
+from k0sruntime.ledger import NONSENSE, State
 from k0sruntime.loaded import MAIN, copy_of
 from k0sruntime.proof import Target
 

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from k0sruntime.clock import now
+from k0sruntime.durable import write_volatile
 from k0sruntime.errors import RefusedError
-from k0sruntime.ledger import NONSENSE, State, write_volatile
+from k0sruntime.ledger import NONSENSE, State
 from k0sruntime.processes import server_of, start_time
 from k0sruntime.proof import from_records, to_records
 

@@ -14,15 +14,14 @@ we started, its supervisor, what holds the node back. Every write is a new file,
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-import shutil
 import time
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from k0sruntime import regular
+from k0sruntime.durable import remove, write_atomically, write_volatile
 from k0sruntime.errors import Problem, RefusedError
 from k0sruntime.json_keys import Before
 from k0sruntime.plan import Ledger, OwnedFile, Running, digest
@@ -33,90 +32,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from k0sruntime.paths import Paths
-    from k0sruntime.plan import FileState
 
 
 KEPT_GENERATIONS = 50
 KEPT_SECONDS = 90 * 24 * 3600.0
 """So long a content stays that no generation names any more."""
-
-
-def write_atomically(path: str, content: bytes, mode: int = 0o644) -> None:
-    """Write a file of our own state: a new file beside it, fsynced, renamed, folder fsynced."""
-    folder = os.path.dirname(path)
-    os.makedirs(folder, exist_ok=True)
-    temporary = f"{path}.new"
-    try:
-        write_synced(temporary, content, mode)
-        os.replace(temporary, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
-        raise
-    sync_folder(folder)
-
-
-def write_synced(path: str, content: bytes, mode: int, owner: tuple[int, int] = (-1, -1)) -> None:
-    """Write a file with exact permissions and fsync it; what lay there before is replaced.
-
-    ``owner`` is user and group, -1 for our own; only root can give a file away.
-    """
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-        if owner != (-1, -1):
-            with contextlib.suppress(PermissionError):
-                os.fchown(file.fileno(), *owner)
-        os.fchmod(file.fileno(), mode)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def write_volatile(path: str, content: bytes, mode: int = 0o644) -> None:
-    """Write a record below ``/run``: whole or not at all, and without waiting for a disk.
-
-    A new start of the machine ends it, so it need not survive one; and containerd, which boots at
-    the same time, has the disk for itself.
-    """
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    temporary = f"{path}.new"
-    try:
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
-        with os.fdopen(descriptor, "wb") as file:
-            os.fchmod(file.fileno(), mode)
-            file.write(content)
-        os.replace(temporary, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
-        raise
-
-
-def write_like(path: str, content: bytes, before: FileState) -> None:
-    """Replace a file of another hand's at once, with the permissions and the owner that it had."""
-    write_synced(f"{path}.new", content, before.mode, before.owner)
-    os.replace(f"{path}.new", path)
-    sync_folder(os.path.dirname(path))
-
-
-def remove(path: str) -> None:
-    """Remove a file of our own state, if it is there."""
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(path)
-
-
-def remove_folder(path: str) -> None:
-    """Remove a folder of our own state and what is in it, if it is there."""
-    shutil.rmtree(path, ignore_errors=True)
-
-
-def sync_folder(path: str) -> None:
-    """Fsync a folder, so that renames and removals in it survive a power cut."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 class State:

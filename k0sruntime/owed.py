@@ -10,7 +10,8 @@ import json
 from typing import TYPE_CHECKING
 
 from k0sruntime import regular
-from k0sruntime.ledger import State, remove, write_atomically
+from k0sruntime.durable import remove, write_atomically
+from k0sruntime.ledger import State
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -15,8 +15,8 @@ from k0sruntime import lint, own_settings, repair, staging, transaction
 from k0sruntime.compose import cgroups
 from k0sruntime.compose.main_file import is_managed
 from k0sruntime.compose.scheme import node_schema
+from k0sruntime.durable import sync_folder, write_synced
 from k0sruntime.errors import Problem, RefusedError
-from k0sruntime.ledger import sync_folder, write_synced
 from k0sruntime.lint.subject import Subject, parse
 from k0sruntime.lint.target import for_node
 from k0sruntime.lock import locked

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from k0sruntime import regular
-from k0sruntime.ledger import NONSENSE, State, write_volatile
+from k0sruntime.durable import write_volatile
+from k0sruntime.ledger import NONSENSE, State
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

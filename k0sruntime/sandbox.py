@@ -7,9 +7,9 @@ import os
 import shutil
 from typing import TYPE_CHECKING
 
+from k0sruntime.durable import write_synced
 from k0sruntime.errors import Problem, RefusedError
 from k0sruntime.installed import users
-from k0sruntime.ledger import write_synced
 from k0sruntime.refused import refused_io
 from k0sruntime.staging import mount_points
 

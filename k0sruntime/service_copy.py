@@ -18,15 +18,9 @@ from typing import TYPE_CHECKING
 
 from k0sruntime import regular
 from k0sruntime.compose import k0s_unit
+from k0sruntime.durable import remove, sync_folder, write_atomically, write_like
 from k0sruntime.errors import Problem, RefusedError, RollbackFailedError
-from k0sruntime.ledger import (
-    NONSENSE,
-    State,
-    remove,
-    sync_folder,
-    write_atomically,
-    write_like,
-)
+from k0sruntime.ledger import NONSENSE, State
 from k0sruntime.plan import FileState
 from k0sruntime.processes import start_time
 from k0sruntime.programs import ask

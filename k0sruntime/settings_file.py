@@ -18,16 +18,9 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
 from k0sruntime import regular, request_record
+from k0sruntime.durable import remove, sync_folder, write_atomically, write_like, write_synced
 from k0sruntime.errors import Problem, RefusedError
-from k0sruntime.ledger import (
-    NONSENSE,
-    State,
-    remove,
-    sync_folder,
-    write_atomically,
-    write_like,
-    write_synced,
-)
+from k0sruntime.ledger import NONSENSE, State
 from k0sruntime.plan import FileState, digest
 from k0sruntime.real_files import file_state
 from k0sruntime.refused import refused_io

@@ -18,8 +18,9 @@ import time
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
+from k0sruntime.durable import write_volatile
 from k0sruntime.errors import Problem, RefusedError
-from k0sruntime.ledger import State, write_volatile
+from k0sruntime.ledger import State
 from k0sruntime.processes import start_time
 from k0sruntime.refused import refused_io
 

@@ -15,15 +15,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from k0sruntime import regular, staging
+from k0sruntime.durable import sync_folder, write_atomically, write_synced
 from k0sruntime.errors import Problem, RefusedError, RollbackFailedError
-from k0sruntime.ledger import (
-    State,
-    ledger_from,
-    ledger_json,
-    sync_folder,
-    write_atomically,
-    write_synced,
-)
+from k0sruntime.ledger import State, ledger_from, ledger_json
 from k0sruntime.owed import owe
 from k0sruntime.plan import FileState
 from k0sruntime.real_files import file_state

@@ -82,7 +82,7 @@ WRITERS = {
     "apply.py",
     "staging.py",
     "transaction.py",
-    "ledger.py",
+    "durable.py",
     "lock.py",
     "cache.py",
     "install.py",

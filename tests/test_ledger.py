@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from k0sruntime import ledger as ledger_
+from k0sruntime.durable import write_atomically
 from k0sruntime.errors import RefusedError
-from k0sruntime.ledger import State, as_proved, ledger_from, ledger_json, write_atomically
+from k0sruntime.ledger import State, as_proved, ledger_from, ledger_json
 from k0sruntime.paths import Paths
 from k0sruntime.plan import Ledger, OwnedFile, Running, digest
 

@@ -19,8 +19,8 @@ from k0sruntime import regular
 from k0sruntime.bundle.archive import opened
 from k0sruntime.bundle.manifest import MANIFEST, SECRET, SETTINGS, Entry, encode, mode_of
 from k0sruntime.cache import CHUNK
+from k0sruntime.durable import sync_folder
 from k0sruntime.errors import Problem, RefusedError
-from k0sruntime.ledger import sync_folder
 from k0sruntime.refused import refused_io
 
 if TYPE_CHECKING:

@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING, Any
 from k0sruntime import regular, toml
 from k0sruntime.bundle.manifest import SETTINGS
 from k0sruntime.cache import digest_of
+from k0sruntime.durable import sync_folder, write_atomically
 from k0sruntime.errors import Problem, RefusedError
-from k0sruntime.ledger import NONSENSE, State, sync_folder, write_atomically
+from k0sruntime.ledger import NONSENSE, State
 from k0sruntime.plan import digest
 from k0sruntime.refused import refused_io
 

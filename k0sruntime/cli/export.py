@@ -133,8 +133,8 @@ def _check(
 def _merge(path: str, profile: KubeletProfile) -> None:
     """Write the profile into a file, and show what changes."""
     from k0sruntime import k0s_config
+    from k0sruntime.durable import write_like
     from k0sruntime.errors import Problem, RefusedError
-    from k0sruntime.ledger import write_like
     from k0sruntime.plan import Change
     from k0sruntime.plan import FileState as State
     from k0sruntime.real_files import file_state
@@ -163,7 +163,7 @@ def _keep(path: str, before: FileState) -> str:
 
     What was kept before is never overwritten.
     """
-    from k0sruntime.ledger import write_synced
+    from k0sruntime.durable import write_synced
 
     names = (f"{path}.before" + (f".{number}" if number else "") for number in range(1000))
     kept = next(name for name in names if not os.path.lexists(name))

@@ -89,7 +89,7 @@ def _name(upload: Upload) -> str:
 
 def _lay(export: Export, folder: str) -> None:
     """Write the copies; those with credentials are their owner's alone."""
-    from k0sruntime.ledger import write_atomically
+    from k0sruntime.durable import write_atomically
     from k0sruntime.refused import refused_io
 
     with refused_io(folder):
@@ -119,7 +119,7 @@ def _fragment(export: Export, source: Callable[[Upload], str] | None) -> str:
 
 
 def _write(path: str, before: FileState, text: str) -> None:
-    from k0sruntime.ledger import write_like
+    from k0sruntime.durable import write_like
     from k0sruntime.plan import Change, FileState
     from k0sruntime.refused import refused_io
 

@@ -55,7 +55,7 @@ def command(*, init: Any, only_print: bool, enable: bool | None, **options: Any)
     is enabled, and runs the k0sruntime that is in the image.
     """
     from k0sruntime import service
-    from k0sruntime.ledger import write_atomically
+    from k0sruntime.durable import write_atomically
     from k0sruntime.real_files import RealFiles
     from k0sruntime.refused import refused_io
 
@@ -86,7 +86,7 @@ def command(*, init: Any, only_print: bool, enable: bool | None, **options: Any)
 
 def _link(target: str, link: str) -> None:
     """Make a link, in the place of whatever link is there."""
-    from k0sruntime.ledger import remove
+    from k0sruntime.durable import remove
 
     os.makedirs(os.path.dirname(link), exist_ok=True)
     if os.path.islink(link):

@@ -96,7 +96,7 @@ def _page(nodes: list[NodeReport]) -> str:
 
 
 def _write(path: str, text: str) -> None:
-    from k0sruntime.ledger import write_atomically
+    from k0sruntime.durable import write_atomically
     from k0sruntime.refused import refused_io
 
     with refused_io(path):

@@ -67,7 +67,7 @@ def _metrics(asked: Request, path: str) -> int:
     import os
 
     from k0sruntime import seen
-    from k0sruntime.ledger import write_atomically
+    from k0sruntime.durable import write_atomically
     from k0sruntime.refused import refused_io
     from k0sruntime.seen import metrics
 

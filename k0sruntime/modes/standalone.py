@@ -14,8 +14,9 @@ import subprocess
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from k0sruntime.durable import remove, write_volatile
 from k0sruntime.errors import Problem, RefusedError
-from k0sruntime.ledger import State, remove, write_volatile
+from k0sruntime.ledger import State
 from k0sruntime.modes import log
 from k0sruntime.plan import Running
 from k0sruntime.processes import (

@@ -36,7 +36,7 @@ from k0sruntime.plan import plan, refuse_other_hands
 from k0sruntime.precedence import refuse_socket, settle, settle_each
 from k0sruntime.proof import from_records
 from k0sruntime.real_files import RealFiles
-from k0sruntime.recover import recover as recover  # noqa: PLC0414 - one place to import from
+from k0sruntime.recover import recover
 from k0sruntime.stages import Outcome, Prepared, Request, Story
 
 if TYPE_CHECKING:

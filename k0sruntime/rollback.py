@@ -15,8 +15,9 @@ from k0sruntime.ledger import State
 from k0sruntime.lock import locked
 from k0sruntime.observe import observe
 from k0sruntime.own_settings import bare_node
-from k0sruntime.pipeline import composed_words, recover
+from k0sruntime.pipeline import composed_words
 from k0sruntime.plan import keeps, plan
+from k0sruntime.recover import recover
 from k0sruntime.stages import Outcome, Prepared
 
 if TYPE_CHECKING:

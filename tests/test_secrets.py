@@ -126,6 +126,7 @@ ON_ITS_FILES = [
     "migrate {etc}/containerd.d/vendor.toml --to 2 --diff",
     "schema",
     "completion bash",
+    "man {etc}/man",
     "new acme --directory {etc}/new",
     "lint {etc}/containerd.d",
     "lint {etc}/containerd.d/certs.d --json",

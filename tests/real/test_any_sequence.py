@@ -33,7 +33,7 @@ from hypothesis.stateful import (
 from k0sruntime import pipeline, processes, rollback, staging, transaction
 from k0sruntime.cli.story import Silent
 from k0sruntime.cri import CRI
-from k0sruntime.errors import K0sRuntimeError, RefusedError, RolledBackError
+from k0sruntime.errors import CRIError, K0sRuntimeError, RefusedError, RolledBackError
 from k0sruntime.ledger import State
 from k0sruntime.paths import Paths
 from k0sruntime.plan import digest
@@ -224,6 +224,8 @@ class Sequence(RuleBasedStateMachine):
         process.kill()
         process.wait()
         time.sleep(0.3)  # a containerd that it had told to stop is still on its way out
+        with contextlib.suppress(CRIError), CRI(self.paths.socket) as cri:
+            cri.wait(20.0, lambda: processes.running(self.paths) is not None)
         self.killed = True
 
     @invariant()

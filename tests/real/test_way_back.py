@@ -276,7 +276,8 @@ def test_ctrl_c_at_any_moment_leaves_a_containerd(node_2: RealNode, delay: float
     )
     time.sleep(delay)
     process.send_signal(signal.SIGINT)
-    assert process.wait(60) in (0, 130)
+    # Python itself ends so while it starts, which takes long on a busy machine; 130 to a shell, too
+    assert process.wait(60) in (0, 130, -signal.SIGINT)
     assert {"runc", "crun"} <= handlers(node_2)
     assert node_2.ok("up")["running"]
 

@@ -12,6 +12,8 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from k0sruntime import k0sctl_flags, k0sctl_profiles
+from k0sruntime.compose import cri_flag
+from k0sruntime.compose.envsubst import escaped
 from k0sruntime.compose.k0sctl import CONTROLLERS, NAME, WORKERS, is_ours, left_by
 from k0sruntime.errors import Problem, RefusedError
 from k0sruntime.k0sctl_hosts import (
@@ -26,7 +28,7 @@ from k0sruntime.yaml_data import load
 from k0sruntime.yaml_lists import ODD, Edit, applied
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from k0sruntime.compose.k0sctl import Export, Upload
     from k0sruntime.contributions import KubeletProfile
@@ -75,7 +77,7 @@ def merged(
     documents = load(text, place)
     number = cluster(documents, place)
     config, names = documents[number], tuple(hosts)
-    edits = _edits(config, export, place, names, source)
+    edits = _edits(config, export, place, names, source, tell)
     try:
         result = applied(text, number, edits, place, shared=True)
     except ODD:
@@ -110,8 +112,7 @@ def _one_by_one(
     if left and (names or concerned <= left.keys()):
         raise _by_hand(next(iter(left.values())), place)
     for index, why in left.items():
-        known = min(names_of(hosts[index]), default="")
-        who = f"host {index + 1}" + (f" ({known})" if known else "")
+        who = _called(index, hosts[index])
         tell(f"{who} is left as it is: {why}; print the entries without --into for it")
     return text
 
@@ -132,6 +133,7 @@ def _edits(
     place: str,
     names: tuple[str, ...],
     source: Callable[[Upload], str] | None,
+    tell: Callable[[str], None],
 ) -> list[Edit]:
     """Return what becomes of the hosts that are meant."""
     edits: list[Edit] = []
@@ -141,26 +143,46 @@ def _edits(
         role = host.get("role") if not is_windows(host) else ""
         works, controls = role in WORKERS, role in CONTROLLERS
         uploads = (export.uploads if works else ()) + (export.manifests if controls else ())
-        files = [entry(u, source) for u in uploads if source or not u.beside]
+        files = [entry(u, source) for u in uploads if source or not u.secret]
         list_at(config, (*base, "files"), place)
         edits.append(Edit((*base, "files"), files, _is_our_file))
         if works:
             hooks = [list_at(config, (*base, *path), place) for path in AFTER]
             for path, wanted in zip(AFTER, (export.after, export.reset), strict=True):
-                edits.append(Edit((*base, *path), list(wanted), is_ours))
+                edits.append(Edit((*base, *path), escaped(wanted), is_ours))
             found = list_at(config, (*base, "installFlags"), place)
             earlier = left_by((*hooks[0], *hooks[1])).flags
             cut, put = k0sctl_flags.replaced(
-                found, export.flags, earlier, f"{place}: host {index + 1}"
+                found, escaped(export.flags), earlier, f"{place}: host {index + 1}"
             )
+            kept = [item for item in found if item not in cut] + put
+            if socket := _another_cri(export, kept):
+                tell(f"{_called(index, host)} {socket}")
             edits.append(Edit((*base, "installFlags"), list(put), [*cut, *put].__contains__))
     return edits
 
 
+def _another_cri(export: Export, flags: Sequence[Any]) -> str:
+    """Tell that a host has a CRI of its own choice, where files for k0s's containerd go to it."""
+    ours = {flag.partition("=")[0] for flag in export.flags}
+    if not export.uploads or cri_flag.FLAG in ours:
+        return ""
+    value = k0sctl_flags.value_of(flags, cri_flag.FLAG)
+    return value and (
+        f"keeps {cri_flag.FLAG}={value} of another hand: k0s runs no containerd of its own there,"
+        " and our files count for nothing; take the flag out, or leave the host out with --host"
+    )
+
+
+def _called(index: int, host: Any) -> str:
+    known = min(names_of(host), default="")
+    return f"host {index + 1}" + (f" ({known})" if known else "")
+
+
 def entry(upload: Upload, source: Callable[[Upload], str] | None = None) -> dict[str, Any]:
-    """Return a file as an entry of ``files``."""
+    """Return a file as an entry of ``files``, as it must stand there."""
     content = {"src": source(upload)} if source else {"data": upload.content}
-    return {
+    fields: dict[str, Any] = {
         "name": f"{NAME}: {upload.path}",
         **content,
         "dstDir": posixpath.dirname(upload.path),
@@ -170,6 +192,7 @@ def entry(upload: Upload, source: Callable[[Upload], str] | None = None) -> dict
         "user": "root",
         "group": "root",
     }
+    return {key: escaped(value) for key, value in fields.items()}
 
 
 def _is_our_file(item: Any) -> bool:

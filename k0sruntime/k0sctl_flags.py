@@ -65,6 +65,13 @@ def replaced(
     return cut, [*(" ".join(left) for left in rest.values() if left), *wanted]
 
 
+def value_of(found: Sequence[Any], name: str) -> str:
+    """Return a flag's value, quotes taken off; empty where it has none, or is not given."""
+    text = " ".join(map(str, found))
+    values = re.findall(rf"(?<![\w-]){re.escape(name)}(?:=|\s+)([\"'\\]*)([^\s\"'\\]*)", text)
+    return values[-1][1] if values else ""
+
+
 def _words(found: Sequence[Any], known: Collection[str], place: str) -> list[_Word]:
     words = []
     for number, item in enumerate(found):

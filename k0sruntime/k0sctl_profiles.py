@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from k0sruntime.compose.envsubst import escaped, read
 from k0sruntime.compose.k0sctl import fingerprint, left_by
 from k0sruntime.k0sctl_hosts import all_hosts, list_at
 from k0sruntime.yaml_lists import Edit
@@ -49,7 +50,7 @@ def edits(
             gone.append(item)
     put = []
     if profile is not None:
-        values: dict[str, Any] = dict(sorted(profile.values.items()))
+        values: dict[str, Any] = escaped(dict(sorted(profile.values.items())))
         value: dict[str, Any] = {"name": profile.name, "values": values}
         known = next(
             (i for i in found if isinstance(i, dict) and i.get("name") == profile.name), None
@@ -71,7 +72,7 @@ def _marked(host: Any) -> tuple[str, ...]:
 
 def _fingerprint(item: Any) -> str:
     known = set(item) == {"name", "values"}
-    return fingerprint(str(item["name"]), item["values"]) if known else ""
+    return fingerprint(str(item["name"]), read(item["values"])) if known else ""
 
 
 def _names_profile(host: Any, name: str) -> bool:

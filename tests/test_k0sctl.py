@@ -13,12 +13,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
-from k0sruntime import k0sctl_file, yaml_data, yaml_text
+from k0sruntime import k0sctl_file, k0sctl_flags, yaml_data, yaml_text
 from k0sruntime.cli.main import run
 from k0sruntime.compose import k0sctl
+from k0sruntime.compose.envsubst import read
 from k0sruntime.compose.k0sctl import Export, Upload
 from k0sruntime.contributions import KubeletProfile
 from k0sruntime.errors import RefusedError
+from tests.envsubst_stand_in import substituted
 
 CLUSTER = """\
 # our cluster
@@ -372,17 +374,136 @@ def test_a_windows_host_gets_nothing_and_kind_may_be_in_any_case(root: Path, fil
     assert loaded(file)[1]["files"]
 
 
-def test_a_dollar_never_stands_in_the_file_where_k0sctl_would_replace_it(
-    root: Path, file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def read_by_k0sctl(text: str) -> Any:
+    return YAML(typ="safe").load(substituted(text, {"HOME": "/root", "X": "wrong"}))["spec"]
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ("FOO $$BAR BAZ", "FOO $BAR BAZ"),
+        ("$${BAR}", "${BAR}"),
+        ("$$$BAR$$", "$bar$"),
+        ("$BAR ${BAR}! ${NO:-x} $NO$_ $.", "bar bar! x $_ $."),
+    ],
+)
+def test_the_stand_in_does_as_envsubst(written: str, read: str) -> None:
+    assert substituted(written, {"BAR": "bar"}) == read
+
+
+def test_a_dollar_comes_to_k0sctl_as_what_it_is(root: Path, file: Path, tmp_path: Path) -> None:
     handler = '[node.handlers.odd]\nbinary = "/opt/$HOME/crun"\n'
     (root / "etc/k0sruntime/config.toml").write_text(f"[node]\n{handler}")
     assert exported(root, "--into", str(file)) == 0
-    assert "$HOME" not in file.read_text()
-    assert "k0sctl replaces what follows a $" in capsys.readouterr().err
-    assert exported(root, "--into", str(file), "--files", str(tmp_path / "copies")) == 0
-    (entry,) = loaded(file)[1]["files"]
+    worker = read_by_k0sctl(file.read_text())["hosts"][1]
+    assert '"/opt/$HOME/crun"' in worker["files"][0]["data"]
+    once = file.read_text()
+    assert exported(root, "--into", str(file)) == 0
+    assert file.read_text() == once
+    copies = tmp_path / "$X copies"
+    assert exported(root, "--into", str(file), "--files", str(copies)) == 0
+    (entry,) = read_by_k0sctl(file.read_text())["hosts"][1]["files"]
     assert "$HOME" in (file.parent / entry["src"]).read_text()
+
+
+def test_a_dollar_in_a_flag_reaches_k0s_and_goes_again(
+    root: Path, file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    socket = ("--mode", "remote", "--cri-socket", "remote:unix:///run/$X.sock")
+    assert exported(root, *socket) == 0
+    printed = substituted(capsys.readouterr().out, {})
+    assert YAML(typ="safe").load(printed)["installFlags"] == [
+        "--cri-socket=remote:unix:///run/$X.sock"
+    ]
+    assert exported(root, *socket, "--into", str(file)) == 0
+    worker = read_by_k0sctl(file.read_text())["hosts"][1]
+    assert "--cri-socket=remote:unix:///run/$X.sock" in worker["installFlags"]
+    assert "/run/$X.sock" in worker["hooks"]["apply"]["after"][0]
+    once = file.read_text()
+    assert exported(root, *socket, "--into", str(file)) == 0
+    assert file.read_text() == once
+    assert exported(root, "--into", str(file)) == 0
+    assert "sock" not in file.read_text()
+
+
+DOLLARS = st.text(st.sampled_from("$${}:-=_aX1 \"'\\\n#/"), max_size=12)
+LINES = st.text(st.sampled_from("$${}:-_aX1 '#"), max_size=12)
+VALUES = LINES | st.lists(LINES, max_size=2) | st.dictionaries(LINES, LINES, max_size=2)
+
+
+ONE = "kind: Cluster\nspec:\n  hosts:\n    - role: worker\n      installFlags: [--debug]\n"
+
+
+@settings(max_examples=25, deadline=None)
+@given(LINES, DOLLARS, LINES, VALUES, st.booleans())
+def test_wherever_a_dollar_stands_k0sctl_reads_what_was_meant(
+    path: str, content: str, folder: str, value: Any, copied: bool
+) -> None:
+    upload = Upload(f"/etc/{path.replace('/', '')}.toml", content, "0644")
+    values = {"cgroupDriver": "systemd", path: value}
+    profile = KubeletProfile(name="docker", values=values)
+    flags = (f"--cri-socket=remote:unix:///run/{path}.sock",)
+    flags = tuple(f for f in flags if not k0sctl_flags.QUOTES.search(f) and len(f.split()) == 1)
+    named = f"workerProfile={k0sctl.fingerprint('docker', values)}"
+    mark = shlex.join((":", "k0sruntime", *flags, named))
+    reset = f": k0sruntime; rm {shlex.quote(path)}"
+    export = Export((upload,), (), flags, (f"{mark}; true",), (reset,), ())
+
+    def source(_: Upload) -> str:
+        return f"{folder}/x"
+
+    try:
+        text = k0sctl_file.merged(ONE, export, profile, "f", (), source if copied else None)
+    except RefusedError:
+        return  # YAML cannot say it
+    spec = read_by_k0sctl(text)
+    (worker,) = spec["hosts"]
+    (entry,) = worker["files"]
+    assert entry["name"] == f"k0sruntime: {upload.path}"
+    assert f"{entry['dstDir']}/{entry['dst']}" == upload.path
+    assert entry["src" if copied else "data"] == (f"{folder}/x" if copied else content)
+    assert worker["installFlags"] == ["--debug", *flags]
+    assert worker["hooks"]["apply"]["after"] == list(export.after)
+    assert worker["hooks"]["reset"]["after"] == [reset]
+    (found,) = spec["k0s"]["config"]["spec"]["workerProfiles"]
+    assert found["values"] == values
+    told: list[str] = []
+    nothing = Export((), (), (), (": k0sruntime; true",), (), ())
+    back = read_by_k0sctl(k0sctl_file.merged(text, nothing, None, "f", tell=told.append))
+    assert told == []
+    assert back["hosts"][0]["installFlags"] == ["--debug"]
+    assert not back["k0s"]["config"]["spec"]["workerProfiles"]
+
+
+FOREIGN = [
+    ["--debug --cri-socket=remote:unix:///old.sock"],
+    ["--cri-socket", "remote:unix:///old.sock"],
+    ["'--cri-socket=\"remote:unix:///old.sock\"'"],
+]
+
+
+@pytest.mark.parametrize("items", FOREIGN, ids=" + ".join)
+def test_files_for_a_host_with_a_cri_of_its_own_choice_are_told(
+    root: Path, file: Path, capsys: pytest.CaptureFixture[str], items: list[str]
+) -> None:
+    file.write_text(with_flags(items))
+    assert exported(root, "--into", str(file)) == 0
+    told = [line for line in capsys.readouterr().err.splitlines() if "another hand" in line]
+    assert [line.partition(":")[2].partition(": k0s runs")[0] for line in told] == [
+        " host 2 (10.0.0.2) keeps --cri-socket=remote:unix:///old.sock of another hand"
+    ]
+    assert "no containerd of its own" in told[0]
+    assert exported(root, "--into", str(file), "--host", "gpu-1") == 0
+    assert "another hand" not in capsys.readouterr().err, "only hosts that are meant"
+
+
+@pytest.mark.parametrize("items", [["--debug"], ["--cri-socket="], ["--cri-socketed=x"]])
+def test_a_host_without_another_cri_is_not_told(
+    root: Path, file: Path, capsys: pytest.CaptureFixture[str], items: list[str]
+) -> None:
+    file.write_text(with_flags(items))
+    assert exported(root, "--into", str(file)) == 0
+    assert "another hand" not in capsys.readouterr().err
 
 
 def test_files_that_a_running_1_35_cannot_load_are_warned_of(
@@ -429,8 +550,8 @@ def test_whatever_is_put_in_is_what_comes_out_and_goes_again(
     except RefusedError:
         return  # YAML cannot say it
     host = YAML(typ="safe").load(result)["spec"]["hosts"][0 if flow else 1]
-    assert [entry["data"] for entry in host.get("files") or []] == [
-        u.content for u in uploads if not u.beside
+    assert [read(entry["data"]) for entry in host.get("files") or []] == [
+        u.content for u in uploads
     ]
     back = k0sctl_file.merged(result, Export((), (), (), (), (), ()), None, "f")
     hosts = YAML(typ="safe").load(back)["spec"]["hosts"]

@@ -103,13 +103,17 @@ def _lay(export: Export, folder: str) -> None:
 def _fragment(export: Export, source: Callable[[Upload], str] | None) -> str:
     """Return what a worker's entry of ``spec.hosts`` needs."""
     from k0sruntime import yaml_text
+    from k0sruntime.compose.envsubst import escaped
     from k0sruntime.k0sctl_file import entry
 
-    uploads = [u for u in export.uploads if source or not u.beside]
+    uploads = [u for u in export.uploads if source or not u.secret]
     host = {
         "files": [entry(upload, source) for upload in uploads],
-        "hooks": {"apply": {"after": list(export.after)}, "reset": {"after": list(export.reset)}},
-        "installFlags": list(export.flags),
+        "hooks": {
+            "apply": {"after": escaped(export.after)},
+            "reset": {"after": escaped(export.reset)},
+        },
+        "installFlags": escaped(export.flags),
     }
     lines = [f"# of each worker in spec.hosts\n{yaml_text.lines(host)}"]
     if export.manifests:

@@ -58,11 +58,6 @@ class Upload:
     perm: str
     secret: bool = False
 
-    @property
-    def beside(self) -> bool:
-        """It cannot stand in a ``k0sctl.yaml``: k0sctl replaces ``$`` and what follows there."""
-        return self.secret or "$" in self.content
-
 
 @dataclass(frozen=True)
 class Export:
@@ -181,6 +176,3 @@ def _lost(composition: Composition, uploads: tuple[Upload, ...]) -> Iterator[str
             yield f"{file.path}: it is another program's, and only our keys in it are ours"
     if any(upload.secret for upload in uploads):
         yield "files with credentials: they are left out unless --files DIR gives them a place"
-    for upload in uploads:
-        if "$" in upload.content and not upload.secret:
-            yield f"{upload.path} without --files DIR: k0sctl replaces what follows a $ in its file"

@@ -11,9 +11,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from k0sruntime.compose import merge_patch
+from k0sruntime.compose.schema import CRI
+from k0sruntime.lint.known_keys import STREAMING
+from k0sruntime.lint.read_as import common_version, reads_old_tables
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from k0sruntime.lint.finding import Path
     from k0sruntime.lint.subject import File
@@ -70,8 +73,26 @@ def merged(files: Iterable[File], target: Target) -> Effective:
             # containerd 1.7 takes a plugin's whole table from the last file that has one.
             for name in plugins:
                 effective.document.setdefault("plugins", {}).pop(name, None)
-        _merge(effective, effective.document, file.document, (), file)
+        _merge(effective, effective.document, _read(file, files, target), (), file)
     return effective
+
+
+def _read(file: File, files: Sequence[File], target: Target) -> Mapping[str, Any]:
+    """Return what a containerd reads of a file; it passes over the rest, whatever that says.
+
+    1.7 reads no table of a plugin's URI in version 1 (K0R101), and 2.x nothing but the keys of
+    streaming in the old CRI table of a file of version 3 (K0R203).
+    """
+    plugins = table_at(file.document, "plugins")
+    if target.schema == 2:
+        if common_version(files, target) > 1:
+            return file.document
+        return {**file.document, "plugins": {k: v for k, v in plugins.items() if "." not in k}}
+    table = table_at(plugins, CRI)
+    if not set(table) - set(STREAMING) or reads_old_tables(file, files, target):
+        return file.document
+    kept = {key: value for key, value in table.items() if key in STREAMING}
+    return {**file.document, "plugins": {**plugins, CRI: kept}}
 
 
 def _merge(

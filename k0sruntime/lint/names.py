@@ -15,7 +15,7 @@ from k0sruntime.lint.effective import table_at
 from k0sruntime.lint.finding import Hit, Rule
 from k0sruntime.lint.known_keys import CRI_TABLES, ROOT, RUNC_OPTIONS
 from k0sruntime.lint.known_plugins import CRI_PLUGINS, is_known, known_plugins
-from k0sruntime.lint.plugin_lists import ALIKE, is_named
+from k0sruntime.lint.plugin_lists import ALIKE, id_of, is_uri, is_version_1
 from k0sruntime.lint.spec import find, walk
 from k0sruntime.lint.spelling import did_you_mean
 
@@ -33,11 +33,21 @@ def unknown_plugin(case: Case) -> Iterator[Hit]:
     containerd = case.target.containerd
     for file in case.files:
         for plugin in table_at(file.document, "plugins"):
+            if case.target.schema == 2 and is_version_1(file, case):
+                if id_of(plugin) == plugin:
+                    continue  # the plugin's ID, which may be any
+                yield Hit(
+                    file,
+                    f"the files are read as version 1, which knows no plugin {plugin!r}",
+                    "Write version = 2 into the main file.",
+                    ("plugins", plugin),
+                )
+                continue
             # The CRI plugins of the other schema are a matter of versions: K0R203 and K0R204.
             # To 1.7 a name that is no plugin's URI is worse than unknown: K0R109.
             if plugin in CRI_PLUGINS or is_known(plugin, containerd):
                 continue
-            if case.target.schema == 2 and not is_named(plugin, file, case.target):
+            if case.target.schema == 2 and not is_uri(plugin, case.target):
                 continue
             near = did_you_mean(plugin, known_plugins(containerd), ALIKE)
             yield Hit(

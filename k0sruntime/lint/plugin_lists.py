@@ -8,7 +8,8 @@ that is not there. Seen on 1.7.24 and 2.1.9.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import re
+from typing import TYPE_CHECKING
 
 from k0sruntime.compose.schema import CRI
 from k0sruntime.lint.effective import table_at
@@ -16,11 +17,9 @@ from k0sruntime.lint.finding import Hit, Rule
 from k0sruntime.lint.known_plugins import (
     CRI_PLUGINS,
     NOT_ON_LINUX,
-    is_known,
     known_plugins,
 )
-from k0sruntime.lint.proxy_plugins import TYPES
-from k0sruntime.lint.spelling import did_you_mean
+from k0sruntime.lint.read_as import common_version
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,9 +41,14 @@ def named(file: File, key: str) -> tuple[str, ...]:
     return tuple(v for v in value if isinstance(v, str)) if isinstance(value, list) else ()
 
 
-def is_version_1(file: File, target: Target) -> bool:
-    """Tell whether short names are read: in version 1, which to 2.x a file without a version is."""
-    return file.version == 1 or (target.schema > 2 and "version" not in file.document)
+def is_version_1(file: File, case: Case) -> bool:
+    """Tell whether short names are read in a file: 1.7 asks all files together, 2.x each.
+
+    To 2.x a file without a version is one of version 1.
+    """
+    if case.target.schema == 2:
+        return common_version(case.files, case.target) < 2
+    return file.version == 1 or "version" not in file.document
 
 
 def is_uri(text: str, target: Target) -> bool:
@@ -54,17 +58,21 @@ def is_uri(text: str, target: Target) -> bool:
     return text.startswith("io.containerd.") and text.count(".") > 2
 
 
-def is_named(text: str, file: File, target: Target) -> bool:
-    """Tell whether a containerd reads a text in a file as the name of a plugin."""
-    return is_version_1(file, target) or is_uri(text, target)
+def id_of(plugin: str) -> str:
+    """Return a plugin's ID, which its URI has behind its type: ``cri``, ``diff-service``."""
+    return re.sub(r"^.*?\.v\d+\.", "", plugin)
 
 
 def cri_disabled(case: Case) -> Iterator[Hit]:
-    """Find a CRI plugin among the disabled ones: a node without CRI is no node."""
+    """Find a CRI plugin among the disabled ones: a node without CRI is no node.
+
+    1.7 has one CRI plugin, and in version 1 it knows that by its short name alone.
+    """
     for file in case.files:
-        short = (SHORT_CRI,) if is_version_1(file, case.target) else ()
+        short = (SHORT_CRI,) if is_version_1(file, case) else ()
+        whole = CRI_PLUGINS if case.target.schema > 2 else () if short else (CRI,)
         for plugin in named(file, DISABLED):
-            if plugin in (*CRI_PLUGINS, *short):
+            if plugin in (*whole, *short):
                 yield Hit(
                     file,
                     f"disabled_plugins names {plugin!r}, without which the kubelet has no runtime",
@@ -73,42 +81,10 @@ def cri_disabled(case: Case) -> Iterator[Hit]:
                 )
 
 
-def unknown_required(case: Case) -> Iterator[Hit]:
-    """Find required plugins that this containerd does not have, or that are disabled."""
-    containerd = case.target.containerd
-    if case.target.schema == 2 and any("plugin_dir" in file.document for file in case.files):
-        return  # it may load more than what it was built with
-    there = (*known_plugins(containerd), *_proxies(case))
-    off = {plugin for file in case.files for plugin in named(file, DISABLED)}
-    for file in case.files:
-        if is_version_1(file, case.target):
-            continue
-        for plugin in named(file, REQUIRED):
-            if not is_uri(plugin, case.target):
-                continue  # K0R109
-            if plugin in off:
-                why = f"required_plugins names {plugin!r}, which disabled_plugins takes away"
-            elif plugin in NOT_ON_LINUX or not (plugin in there or is_known(plugin, containerd)):
-                near = did_you_mean(plugin, there, ALIKE)
-                why = f"required_plugins names {plugin!r}, which containerd {containerd} does not"
-                why += f" have{near}"
-            else:
-                continue
-            yield Hit(file, why, "Correct it, or take it out of required_plugins.", (REQUIRED,))
-
-
-def _proxies(case: Case) -> Iterator[str]:
-    """Yield the plugins that other processes bring."""
-    for name, entry in table_at(case.effective.document, "proxy_plugins").items():
-        kind: Any = entry.get("type") if isinstance(entry, dict) else None
-        if isinstance(kind, str):
-            yield f"{TYPES.get(kind, kind)}.{name}"
-
-
 def not_a_uri(case: Case) -> Iterator[Hit]:
     """Find entries that are no plugin's URI; 1.7 wants it of the plugins' tables as well."""
     for file in case.files:
-        if is_version_1(file, case.target):
+        if is_version_1(file, case):
             continue
         listed = [(key, plugin) for key in (DISABLED, REQUIRED) for plugin in named(file, key)]
         for key, plugin in listed:
@@ -144,13 +120,6 @@ RULES = (
 """K0R106: plugins that are disabled."""
 URI_RULES = (
     Rule(
-        "K0R108",
-        "unknown-required-plugin",
-        "a required plugin that this containerd does not have",
-        "stops the node",
-        unknown_required,
-    ),
-    Rule(
         "K0R109",
         "not-a-plugin-uri",
         "a plugin that is not named by its URI",
@@ -158,4 +127,4 @@ URI_RULES = (
         not_a_uri,
     ),
 )
-"""K0R108 and K0R109: plugins that are not there, and names that are none."""
+"""K0R109: names that are no plugin's."""

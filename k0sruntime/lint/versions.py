@@ -13,6 +13,7 @@ from k0sruntime.compose.schema import CRI, IMAGES, RUNTIME
 from k0sruntime.lint.effective import table_at
 from k0sruntime.lint.finding import Consequence, Hit, Rule
 from k0sruntime.lint.known_keys import STREAMING
+from k0sruntime.lint.read_as import common_version
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -79,8 +80,7 @@ def version_too_low(case: Case) -> Iterator[Hit]:
 def _too_low(case: Case, file: File) -> tuple[str, Consequence] | None:
     target = case.target
     if target.schema == 2:
-        mixed = "containerd 1.7 refuses to import it into a main file of version 2"
-        return None if file.role == "main" else (mixed, "stops the node")
+        return _too_low_for_1_7(case) if file.role != "main" else None
     if target.strict_k0s and file.role != "main":
         return "k0s takes drop-ins of version 3 only", "stops the node"
     if target.containerd < (2, 3):
@@ -88,6 +88,13 @@ def _too_low(case: Case, file: File) -> tuple[str, Consequence] | None:
             return "containerd 2 has to migrate it at every start", "untidy"
         return "next to files of version 3 its CRI tables are lost", "silently ignored"
     return "containerd 2 has to migrate it at every start", "untidy"
+
+
+def _too_low_for_1_7(case: Case) -> tuple[str, Consequence]:
+    if common_version(case.files, case.target) < 2:
+        mixed = "containerd 1.7 reads all files as of version 1 then, and no table of version 2"
+        return mixed, "silently ignored"
+    return "containerd 1.7 reads it as of version 2, as the others say", "untidy"
 
 
 def old_cri_table(case: Case) -> Iterator[Hit]:

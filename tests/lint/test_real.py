@@ -178,6 +178,9 @@ def test_every_key_that_we_know_containerd_knows(binary: Path) -> None:
 
 CRI_RULES = [
     "K0R106",
+    "K0R108",
+    "K0R109",
+    "K0R111",
     "K0R301",
     "K0R302",
     "K0R307",
@@ -185,6 +188,10 @@ CRI_RULES = [
     "K0R309",
     "K0R310",
     "K0R311",
+    "K0R312",
+    "K0R313",
+    "K0R314",
+    "K0R315",
     "K0R401",
     "K0R402",
     "K0R806",
@@ -200,10 +207,12 @@ def test_what_we_say_kills_cri_does(code: str, tmp_path: Path) -> None:
     assert cri_loads(binary, example.files("Good"), tmp_path / "good")
 
 
-def cri_loads(binary: Path, files: MadeUpFiles, folder: Path) -> bool:
+def cri_loads(
+    binary: Path, files: MadeUpFiles, folder: Path, options: tuple[str, ...] = ()
+) -> bool:
     """Run a containerd on the files for a moment, and tell whether its CRI plugin is loaded.
 
-    One that exits has none.
+    One that exits has none. Where no main file is among them, one imports the drop-ins.
     """
     base = "/etc/k0s"
     for path, data in files.contents.items():
@@ -211,9 +220,11 @@ def cri_loads(binary: Path, files: MadeUpFiles, folder: Path) -> bool:
         place.parent.mkdir(parents=True, exist_ok=True)
         text = data if isinstance(data, bytes) else data.encode()
         place.write_bytes(text.replace(base.encode(), f"{folder}{base}".encode()))
-    main = folder / "main.toml"
-    version = 2 if binary == OLD else 3
-    main.write_text(f'version = {version}\nimports = ["{folder}{base}/containerd.d/*.toml"]\n')
+    main = Path(f"{folder}{base}/containerd.toml")
+    if not main.exists():
+        main = folder / "main.toml"
+        version = 2 if binary == OLD else 3
+        main.write_text(f'version = {version}\nimports = ["{folder}{base}/containerd.d/*.toml"]\n')
     with tempfile.TemporaryDirectory() as short:
         command = [
             str(binary),
@@ -221,6 +232,7 @@ def cri_loads(binary: Path, files: MadeUpFiles, folder: Path) -> bool:
             f"--state={short}/state",
             f"--address={short}/s",
             f"--config={main}",
+            *options,
         ]
         running = subprocess.Popen(
             command, stderr=subprocess.DEVNULL, env={"PATH": f"{LAB}/bin:/usr/bin:/bin"}

@@ -195,6 +195,29 @@ def lone(node: Any) -> Any:
     raise ValueError("\udcff")
 
 
+def rude_class(node: Any) -> Any:
+    raise type("E\x1b[2J\nerror: node is fine", (Exception,), {})("gone")
+
+
+def rude_place(node: Any) -> Any:
+    exec(compile("1 / 0", "/x\x1b[2J\nerror: node is fine", "exec"))
+
+
+def rude_kind(node: Any) -> Any:
+    return type("K\x1b[2J\nerror: node is fine", (), {})()
+
+
+class Secretive(type):
+    def __getattribute__(cls, name: str) -> Any:
+        if name == "__name__":
+            raise SystemExit(0)
+        return super().__getattribute__(name)
+
+
+def nameless(node: Any) -> Any:
+    raise Secretive("E", (Exception,), {})("gone")
+
+
 @pytest.mark.parametrize(
     ("hook", "told"),
     [
@@ -203,6 +226,10 @@ def lone(node: Any) -> Any:
         (huge, "ValueError: xxx"),
         (rude, "gone error: all is well"),
         (lone, "ValueError"),
+        (rude_class, "E [2J error: node is fine: gone"),
+        (rude_place, "/x [2J error: node is fine:1"),
+        (rude_kind, "K [2J error: node is fine"),
+        (nameless, "an exception: gone"),
     ],
 )
 def test_whatever_a_hook_does_the_error_is_one_short_line(hook: Any, told: str) -> None:

@@ -13,7 +13,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from k0sruntime.errors import ConflictError, Problem, RefusedError
-from k0sruntime.values import Table, check_name, check_path, check_strings, plain_table
+from k0sruntime.values import (
+    Table,
+    check_name,
+    check_path,
+    check_plain,
+    check_strings,
+    plain_table,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -74,6 +81,7 @@ class JSONKeys:
 
     def __post_init__(self) -> None:
         """Check the paths and the shape of the keys."""
+        check_plain(self)
         check_path("a file with keys of ours", self.path)
         if self.pid_file:
             check_path(f"pid_file for {self.path}", self.pid_file)

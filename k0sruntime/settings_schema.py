@@ -7,23 +7,33 @@ fields, so that nothing is written twice.
 from __future__ import annotations
 
 import copy
+import datetime as dt
+import decimal
+import enum
 import functools
 import json
+import math
 import operator
 import types
 import typing
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+import uuid
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, is_dataclass, replace
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
+from k0sruntime import hooks as hooks_
 from k0sruntime.described import described
+from k0sruntime.guard import cause, unheard
 from k0sruntime.settings import Settings, is_path
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from k0sruntime.records import Record
+
+T = TypeVar("T")
 
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
 REF = "#/$defs/{name}"
@@ -70,47 +80,127 @@ def fields(kind: Any, way: str = "", above: tuple[Any, ...] = ()) -> list[Field]
     return found
 
 
+def fields_of(record: Record) -> tuple[Record, list[Field]]:
+    """Return all keys of a provider's settings, guarded: its defaults are its own code.
+
+    Where they cannot be told there are none, and the provider's record is ``broken``.
+    """
+    try:
+        return record, _guarded(lambda: fields(record.settings))
+    except _UntoldError as exc:
+        return _broken(record, exc), []
+
+
+class _UntoldError(Exception):
+    """Settings that cannot be told, and why."""
+
+
+def _guarded(call: Callable[[], T]) -> T:
+    """Run what runs a provider's code, as its hooks are run.
+
+    Raises:
+        _UntoldError: it failed.
+    """
+    try:
+        return unheard(call, hooks_.COLLECT_SECONDS)
+    except KeyboardInterrupt:  # the user's: see guard.bounded
+        raise
+    except BaseException as exc:
+        raise _UntoldError(cause(exc)) from exc
+
+
+def _broken(record: Record, exc: _UntoldError) -> Record:
+    if record.state != "active":
+        return record
+    remedy = f"Update {record.distribution}, or go on with --without {record.name}."
+    reason = f"its settings cannot be told: {exc}"
+    return replace(record, state="broken", reason=reason, remedy=remedy)
+
+
+WORDS: Mapping[Any, str] = {
+    str: "string",
+    bool: "boolean",
+    int: "integer",
+    float: "number",
+    decimal.Decimal: "number or string",
+    Any: "any value",
+    object: "any value",
+    bytes: "string",
+    bytearray: "string",
+    uuid.UUID: "string",
+    dt.datetime: "date with time",
+    dt.date: "date",
+    dt.time: "time",
+    dt.timedelta: "string",
+    type(None): "nothing",
+    **dict.fromkeys((list, tuple, set, frozenset), "array"),
+    dict: "table",
+}
+"""How a plain type stands in a file (TOML 1.0; what msgspec converts to it)."""
+
+
 def type_words(kind: Any) -> str:
     """Return a type in TOML's words, such as ``array of string``."""
     kind = _without_none(kind)
     origin, inner = typing.get_origin(kind), typing.get_args(kind)
     if origin is typing.Literal:
-        return " | ".join(json.dumps(value) for value in inner)
+        return _choices(inner)
     if origin in (typing.Union, types.UnionType):
-        return " or ".join(type_words(one) for one in inner)
-    if origin in (list, tuple, set, frozenset):
-        return f"array of {type_words(inner[0])}"
-    if origin is dict or kind is dict or _is_struct(kind):
+        kinds = [type_words(one) for one in inner if one is not type(None)]
+        return " or ".join(dict.fromkeys(kinds))
+    if isinstance(origin, type) and issubclass(origin, Mapping):
         return "table"
+    if isinstance(origin, type) and issubclass(origin, Collection):
+        kinds = [type_words(one) for one in inner if one is not ...]
+        return f"array of {' or '.join(dict.fromkeys(kinds))}" if kinds and kinds[0] else "array"
+    if not isinstance(kind, type):
+        return WORDS.get(kind, f"{kind}, which no file can hold")
+    return _class_words(kind)
+
+
+def _class_words(kind: type) -> str:
+    if issubclass(kind, enum.Enum):
+        return _choices([one.value for one in kind])
+    if _is_struct(kind) or is_dataclass(kind) or hasattr(kind, "__total__"):  # a TypedDict
+        return "table"
+    if issubclass(kind, tuple):  # a NamedTuple
+        return "array"
     if is_path(kind):
         return "string"
-    plain = {str: "string", bool: "boolean", int: "integer", float: "number", Any: "any value"}
-    return plain.get(kind, getattr(kind, "__name__", str(kind)))
+    return WORDS.get(kind, f"{kind.__name__}, which no file can hold")
 
 
-def schema(records: Iterable[Record]) -> dict[str, Any]:
+def _choices(values: Iterable[Any]) -> str:
+    return " | ".join(json.dumps(value, default=str) for value in values if value is not None)
+
+
+def schema(records: Iterable[Record], broken: list[Record] | None = None) -> dict[str, Any]:
     """Return a JSON Schema of the settings file: a table for each provider.
 
     Of one that is not active nothing is known but its name: its table may hold anything, as it may
     for the host.
+
+    Args:
+        records: all providers.
+        broken: where to put those whose settings cannot be told, if anybody wants to know.
     """
     tables: dict[str, Any] = {}
     parts: dict[str, Any] = {}
     for record in records:
-        if record.state != "active":
-            words = f"{record.state}: {record.reason}"
-            tables.setdefault(record.name, {"type": "object", "description": words})
-            continue
-        kind = record.settings or Settings
-        table, found = _components(kind)
-        prefix = f"{record.name}."
-        renamed = {f"{prefix}{name}": part for name, part in found.items()}
-        tables[record.name] = _moved(table, prefix)
-        parts |= {name: _moved(part, prefix) for name, part in renamed.items()}
-        for part in _structs(kind):
-            _describe(parts.get(f"{prefix}{part.__name__}"), part)
-        if record.summary:
-            tables[record.name] = {**tables[record.name], "description": record.summary}
+        seen = record
+        if record.state == "active":
+            try:
+                table, found = _guarded(functools.partial(_table, record))
+            except _UntoldError as exc:
+                seen = _broken(record, exc)
+                if broken is not None:
+                    broken.append(seen)
+            else:
+                tables[record.name] = table
+                parts |= found
+                continue
+        words = f"{seen.state}: {seen.reason}"
+        tables.setdefault(seen.name, {"type": "object", "description": words})
     return {
         "$schema": DRAFT,
         "title": "k0sruntime's settings file",
@@ -119,6 +209,33 @@ def schema(records: Iterable[Record]) -> dict[str, Any]:
         "additionalProperties": False,
         "$defs": parts,
     }
+
+
+def _table(record: Record) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the schema of a provider's table, and of the classes that it mentions by name."""
+    kind = record.settings or Settings
+    table, found = _components(kind)
+    prefix = f"{record.name}."
+    parts = {f"{prefix}{name}": _moved(part, prefix) for name, part in found.items()}
+    for part in _structs(kind):
+        _describe(parts.get(f"{prefix}{part.__name__}"), part)
+    told = {"description": record.summary} if record.summary else {}
+    return {**_finite(_moved(table, prefix)), **told}, _finite(parts)
+
+
+def _finite(part: Any) -> Any:
+    """Return a part without numbers that JSON does not have, such as a default of ``inf``."""
+    if isinstance(part, dict):
+        kept = {key: value for key, value in part.items() if _is_json(value)}
+        return {key: _finite(value) for key, value in kept.items()}
+    return [_finite(value) for value in part] if isinstance(part, list) else part
+
+
+def _is_json(value: Any) -> bool:
+    """Tell whether a value, or all of a list, is a number that JSON has, or no number at all."""
+    if isinstance(value, list):
+        return all(map(_is_json, value))
+    return not isinstance(value, float) or math.isfinite(value)
 
 
 def _moved(part: Any, prefix: str) -> Any:
@@ -167,7 +284,7 @@ def _components(kind: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         except TypeError:  # a default, or a type, that JSON Schema does not have
             continue
         return table, found
-    return {"type": "object"}, {}
+    return {"type": "object", "description": "its keys cannot be told to an editor"}, {}
 
 
 def _told_in_toml(kind: Any, made: dict[Any, Any]) -> Any:
@@ -217,16 +334,23 @@ def _told_class(kind: Any, made: dict[Any, Any]) -> Any:
 
 def _schema_of(kind: Any) -> dict[str, Any]:
     """Return the schema of a type that msgspec does not know."""
-    if is_path(kind):
-        return {"type": "string"}
-    raise NotImplementedError(kind)
+    return {"type": "string"} if is_path(kind) else {"not": {}}  # no file can hold it
 
 
 def _default(field: Any) -> str:
     if field.required:
         return REQUIRED
     value = _value(field)
-    return "-" if value is None else json.dumps(value, ensure_ascii=False)
+    return "-" if value is None else _in_toml(value)
+
+
+def _in_toml(value: Any) -> str:
+    """Return a default as it would stand in a file; TOML has numbers that JSON has not."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if isinstance(value, list):
+        return f"[{', '.join(map(_in_toml, value))}]"
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _value(field: Any) -> Any:
@@ -242,10 +366,16 @@ def _is_struct(kind: Any) -> bool:
 
 
 def _tables(kind: Any) -> bool:
-    return _is_struct(_without_none(typing.get_args(kind)[1]))
+    inner = typing.get_args(kind)  # a bare typing.Dict has none
+    return bool(inner) and _is_struct(_without_none(inner[1]))
 
 
 def _without_none(kind: Any) -> Any:
+    """Return ``X`` for ``X | None``, and for what only gives it another name or bounds."""
+    if typing.get_origin(kind) is typing.Annotated:
+        return _without_none(typing.get_args(kind)[0])
+    if hasattr(kind, "__supertype__"):  # a NewType
+        return _without_none(kind.__supertype__)
     rest = [inner for inner in typing.get_args(kind) if inner is not type(None)]
     union = typing.get_origin(kind) in (typing.Union, types.UnionType)
-    return rest[0] if union and len(rest) == 1 else kind
+    return _without_none(rest[0]) if union and len(rest) == 1 else kind

@@ -7,26 +7,21 @@ fields, so that nothing is written twice.
 from __future__ import annotations
 
 import copy
-import datetime as dt
-import decimal
-import enum
 import functools
-import json
 import math
 import operator
 import types
 import typing
-import uuid
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, is_dataclass, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
 from k0sruntime import hooks as hooks_
 from k0sruntime.described import described
-from k0sruntime.guard import cause, unheard
+from k0sruntime.guard import cause, one_line, unheard
 from k0sruntime.settings import Settings, is_path
+from k0sruntime.type_words import in_toml, is_struct, type_words, without_none
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -65,10 +60,10 @@ def fields(kind: Any, way: str = "", above: tuple[Any, ...] = ()) -> list[Field]
         way: the way to it.
         above: classes whose tables it stands in: one of them again is told as a table.
     """
-    kind = _without_none(kind)
+    kind = without_none(kind)
     if typing.get_origin(kind) is dict:
         return fields(typing.get_args(kind)[1], f"{way}NAME.", above) if _tables(kind) else []
-    if not _is_struct(kind) or kind in above:
+    if not is_struct(kind) or kind in above:
         return []
     told = described(kind)
     found: list[Field] = []
@@ -86,9 +81,10 @@ def fields_of(record: Record) -> tuple[Record, list[Field]]:
     Where they cannot be told there are none, and the provider's record is ``broken``.
     """
     try:
-        return record, _guarded(lambda: fields(record.settings))
+        found = _guarded(lambda: fields(record.settings))
     except _UntoldError as exc:
         return _broken(record, exc), []
+    return record, [Field(*map(one_line, (f.key, f.type, f.default, f.words))) for f in found]
 
 
 class _UntoldError(Exception):
@@ -115,63 +111,6 @@ def _broken(record: Record, exc: _UntoldError) -> Record:
     remedy = f"Update {record.distribution}, or go on with --without {record.name}."
     reason = f"its settings cannot be told: {exc}"
     return replace(record, state="broken", reason=reason, remedy=remedy)
-
-
-WORDS: Mapping[Any, str] = {
-    str: "string",
-    bool: "boolean",
-    int: "integer",
-    float: "number",
-    decimal.Decimal: "number or string",
-    Any: "any value",
-    object: "any value",
-    bytes: "string",
-    bytearray: "string",
-    uuid.UUID: "string",
-    dt.datetime: "date with time",
-    dt.date: "date",
-    dt.time: "time",
-    dt.timedelta: "string",
-    type(None): "nothing",
-    **dict.fromkeys((list, tuple, set, frozenset), "array"),
-    dict: "table",
-}
-"""How a plain type stands in a file (TOML 1.0; what msgspec converts to it)."""
-
-
-def type_words(kind: Any) -> str:
-    """Return a type in TOML's words, such as ``array of string``."""
-    kind = _without_none(kind)
-    origin, inner = typing.get_origin(kind), typing.get_args(kind)
-    if origin is typing.Literal:
-        return _choices(inner)
-    if origin in (typing.Union, types.UnionType):
-        kinds = [type_words(one) for one in inner if one is not type(None)]
-        return " or ".join(dict.fromkeys(kinds))
-    if isinstance(origin, type) and issubclass(origin, Mapping):
-        return "table"
-    if isinstance(origin, type) and issubclass(origin, Collection):
-        kinds = [type_words(one) for one in inner if one is not ...]
-        return f"array of {' or '.join(dict.fromkeys(kinds))}" if kinds and kinds[0] else "array"
-    if not isinstance(kind, type):
-        return WORDS.get(kind, f"{kind}, which no file can hold")
-    return _class_words(kind)
-
-
-def _class_words(kind: type) -> str:
-    if issubclass(kind, enum.Enum):
-        return _choices([one.value for one in kind])
-    if _is_struct(kind) or is_dataclass(kind) or hasattr(kind, "__total__"):  # a TypedDict
-        return "table"
-    if issubclass(kind, tuple):  # a NamedTuple
-        return "array"
-    if is_path(kind):
-        return "string"
-    return WORDS.get(kind, f"{kind.__name__}, which no file can hold")
-
-
-def _choices(values: Iterable[Any]) -> str:
-    return " | ".join(json.dumps(value, default=str) for value in values if value is not None)
 
 
 def schema(records: Iterable[Record], broken: list[Record] | None = None) -> dict[str, Any]:
@@ -262,7 +201,7 @@ def _describe(part: dict[str, Any] | None, kind: Any) -> None:
 
 def _structs(kind: Any, above: tuple[Any, ...] = ()) -> Iterator[Any]:
     """Yield all settings classes that a kind mentions, but for those that it stands in."""
-    if _is_struct(kind):
+    if is_struct(kind):
         if kind in above:
             return
         yield kind
@@ -277,7 +216,7 @@ def _components(kind: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the schema of a settings class, and of the classes that it mentions by name."""
     for told in (False, True):
         try:
-            made = _told_in_toml(kind, {}) if told else kind
+            made = _toldin_toml(kind, {}) if told else kind
             (table,), found = msgspec.json.schema_components(
                 [made], ref_template=REF, schema_hook=_schema_of
             )
@@ -287,7 +226,7 @@ def _components(kind: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     return {"type": "object", "description": "its keys cannot be told to an editor"}, {}
 
 
-def _told_in_toml(kind: Any, made: dict[Any, Any]) -> Any:
+def _toldin_toml(kind: Any, made: dict[Any, Any]) -> Any:
     """Return a kind whose defaults are as they stand in a file, such as a path as a string.
 
     Args:
@@ -297,7 +236,7 @@ def _told_in_toml(kind: Any, made: dict[Any, Any]) -> Any:
     Raises:
         TypeError: a class holds itself.
     """
-    if _is_struct(kind):
+    if is_struct(kind):
         if kind not in made:
             made[kind] = None
             made[kind] = _told_class(kind, made)
@@ -307,7 +246,7 @@ def _told_in_toml(kind: Any, made: dict[Any, Any]) -> Any:
     origin, inner = typing.get_origin(kind), typing.get_args(kind)
     if not inner or origin is typing.Literal:
         return kind
-    told = tuple(one if one is ... else _told_in_toml(one, made) for one in inner)
+    told = tuple(one if one is ... else _toldin_toml(one, made) for one in inner)
     return functools.reduce(operator.or_, told) if origin is types.UnionType else origin[told]
 
 
@@ -315,7 +254,7 @@ def _told_class(kind: Any, made: dict[Any, Any]) -> Any:
     fields = msgspec.structs.fields(kind)
     told: list[Any] = []
     for field in fields:
-        inner = _told_in_toml(field.type, made)
+        inner = _toldin_toml(field.type, made)
         if field.required:
             told.append((field.name, inner))
             continue
@@ -341,16 +280,7 @@ def _default(field: Any) -> str:
     if field.required:
         return REQUIRED
     value = _value(field)
-    return "-" if value is None else _in_toml(value)
-
-
-def _in_toml(value: Any) -> str:
-    """Return a default as it would stand in a file; TOML has numbers that JSON has not."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
-    if isinstance(value, list):
-        return f"[{', '.join(map(_in_toml, value))}]"
-    return json.dumps(value, ensure_ascii=False)
+    return "-" if value is None else in_toml(value)
 
 
 def _value(field: Any) -> Any:
@@ -361,21 +291,6 @@ def _value(field: Any) -> Any:
     return msgspec.to_builtins(value, enc_hook=str)
 
 
-def _is_struct(kind: Any) -> bool:
-    return isinstance(kind, type) and issubclass(kind, msgspec.Struct)
-
-
 def _tables(kind: Any) -> bool:
     inner = typing.get_args(kind)  # a bare typing.Dict has none
-    return bool(inner) and _is_struct(_without_none(inner[1]))
-
-
-def _without_none(kind: Any) -> Any:
-    """Return ``X`` for ``X | None``, and for what only gives it another name or bounds."""
-    if typing.get_origin(kind) is typing.Annotated:
-        return _without_none(typing.get_args(kind)[0])
-    if hasattr(kind, "__supertype__"):  # a NewType
-        return _without_none(kind.__supertype__)
-    rest = [inner for inner in typing.get_args(kind) if inner is not type(None)]
-    union = typing.get_origin(kind) in (typing.Union, types.UnionType)
-    return _without_none(rest[0]) if union and len(rest) == 1 else kind
+    return bool(inner) and is_struct(without_none(inner[1]))

@@ -305,6 +305,11 @@ ODD = """
 import collections.abc, datetime, enum, ipaddress, sys, time, typing, msgspec
 from k0sruntime import Settings
 
+class Rude:
+    pass
+
+Rude.__name__ = "R\\x1b[2J"
+
 class C(enum.Enum):
     A = "a"
     B = "b"
@@ -340,6 +345,8 @@ KINDS = {
     "None": ("None", "nothing", "-"),
     "C": ("C.A", '"a" | "b"', '"a"'),
     "datetime.date": ("datetime.date(2026, 1, 2)", "date", '"2026-01-02"'),
+    "Rude | None": ("None", "R [2J, which no file can hold", "-"),
+    "str": (r"'\x9b2J'", "string", '" 2J"'),
     "ipaddress.IPv4Address": (
         "ipaddress.IPv4Address('1.2.3.4')",
         "IPv4Address, which no file can hold",
@@ -357,28 +364,28 @@ def strict(text: str) -> Any:
     return json.loads(text, parse_constant=refuse)
 
 
-@pytest.mark.parametrize("kind", KINDS)
 def test_whatever_a_third_partys_settings_are_of_they_are_told_in_tomls_words(
-    kind: str,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    default, words, shown = KINDS[kind]
-    module = f"odd_acme_{list(KINDS).index(kind)}"
-    lay(tmp_path, monkeypatch, module, ODD.replace("{kind}", kind).replace("{default}", default))
+    lines = [f"key{n}: {kind} = {default}" for n, (kind, (default, *_)) in enumerate(KINDS.items())]
+    code = ODD.replace("key: {kind} = {default}", "\n    ".join(lines))
+    lay(tmp_path, monkeypatch, "odd_acme", code)
     place = ["--sandbox", str(tmp_path / "node")]
     assert run(["providers", "acme", *place, "--json"]) == 0
     document = strict(capsys.readouterr().out)
     found = {key["key"]: (key["type"], key["default"]) for key in document["settings"]}
-    assert found == {"key": (words, shown), "name": ("string", '""')}
+    wanted = {f"key{n}": (words, shown) for n, (_, words, shown) in enumerate(KINDS.values())}
+    assert found == {**wanted, "name": ("string", '""')}
     assert run(["providers", "acme", *place]) == 0
-    assert words in capsys.readouterr().out
+    text = capsys.readouterr().out
+    assert "IPv4Address, which no file can hold" in text
+    assert text.replace("\n", "").isprintable()
     assert run(["schema", *place]) == 0
     made = strict(capsys.readouterr().out)
     Draft202012Validator.check_schema(made)
-    assert not Draft202012Validator(made).is_valid({"acme": {"nam": "x"}}), "its table is typed"
     Draft202012Validator(made).validate({"acme": {"name": "x"}})
+    for wrong in ({"nam": "x"}, {"name": 5}, {"key6": "x"}):
+        assert not Draft202012Validator(made).is_valid({"acme": wrong}), "its table is typed"
 
 
 @pytest.mark.parametrize(

@@ -10,15 +10,23 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from k0sruntime import masking
 from k0sruntime.errors import ConflictError, Problem, RefusedError
-from k0sruntime.values import check_name, check_printable, check_strings
+from k0sruntime.values import (
+    check_items,
+    check_kind,
+    check_name,
+    check_plain,
+    check_printable,
+    check_strings,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from k0sruntime.contributions import Contribution, Owner
     from k0sruntime.node import Node
@@ -52,6 +60,7 @@ class Download:
 
     def __post_init__(self) -> None:
         """Refuse a download without a place or a checksum."""
+        check_plain(self)
         for url in (self.url, *([self.sha512_url] if self.sha512_url else [])):
             if not re.fullmatch(r"https?://[^\s/]+/\S+|/\S+", url):
                 raise ValueError(f"the download {url!r} must be an URL or an absolute path")
@@ -106,6 +115,7 @@ class VersionCheck:
 
     def __post_init__(self) -> None:
         """Check the arguments and that the pattern has a group."""
+        check_plain(self)
         check_strings("arguments of a version check", self.arguments)
         if re.compile(self.pattern).groups < 1:
             raise ValueError(f"the pattern {self.pattern!r} needs a group around the version")
@@ -150,7 +160,15 @@ class Binary:
 
     def __post_init__(self) -> None:
         """Check the names, and that the binary can come from somewhere."""
+        check_plain(self)
         check_name("binary", self.name, FILE_NAME)
+        check_kind(f"downloads of binary {self.name}", self.downloads, Mapping)
+        for arch, files in self.downloads.items():
+            check_kind(f"an architecture of binary {self.name}", arch, str)
+            if not isinstance(files, Download):
+                check_items(f"downloads of binary {self.name} for {arch}", files, Download)
+        if self.check is not None:
+            check_kind(f"check of binary {self.name}", self.check, VersionCheck)
         if not self.installed and not self.downloads:
             raise ValueError(f"binary {self.name!r} is neither installed nor downloadable")
         if self.installed and not self.installed.startswith("/"):

@@ -10,6 +10,7 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
+from k0sruntime import hooks as hooks_
 from k0sruntime import settings as settings_
 from k0sruntime.binaries import Binary
 from k0sruntime.contributions import (
@@ -23,8 +24,8 @@ from k0sruntime.contributions import (
     KubeletProfile,
     RuntimeHandler,
 )
-from k0sruntime.errors import Inactive, Problem, ProviderError, RefusedError
-from k0sruntime.guard import one_line
+from k0sruntime.errors import Inactive, Problem, ProviderError, Refused, RefusedError
+from k0sruntime.guard import cause, one_line, unheard
 from k0sruntime.json_keys import JSONKeys
 
 if TYPE_CHECKING:
@@ -109,7 +110,10 @@ def refuse_broken(records: Iterable[Record]) -> None:
 
 
 def provider_settings(
-    discovered: Discovered, file: SettingsFile, owners: Iterable[str] = ()
+    discovered: Discovered,
+    file: SettingsFile,
+    owners: Iterable[str] = (),
+    broken: dict[str, Problem] | None = None,
 ) -> Mapping[str, Any]:
     """Return every usable provider's typed settings, from its table of the settings file.
 
@@ -117,25 +121,80 @@ def provider_settings(
         discovered: what is installed.
         file: the settings file.
         owners: the provider of each file of ours on the node, be it still installed or not.
+        broken: where to put what is wrong with providers whose settings' class fails, by name,
+            instead of raising.
 
     Raises:
         RefusedError: all unknown tables and keys and all wrong types at once.
+        ProviderError: a settings' class fails by itself; all of them, and what is refused.
     """
-    problems: list[Problem] = []
+    refused: list[Problem] = []
+    failed: dict[str, Problem] = {} if broken is None else broken
     found: dict[str, Any] = {}
     try:
         settings_.refuse_unknown_tables(file, discovered.names(), Counter(owners))
     except RefusedError as exc:
-        problems += exc.problems
+        refused += exc.problems
     for record in discovered.usable():
         try:
-            kind = record.settings or settings_.Settings
-            found[record.name] = settings_.convert(file, record.name, kind)
+            found[record.name] = settings_of(record, file)
+        except ProviderError as exc:
+            failed[record.name] = exc.problems[0]
         except RefusedError as exc:
-            problems += exc.problems
-    if problems:
-        raise RefusedError(*dict.fromkeys(problems))
+            refused += exc.problems
+    if failed and broken is None:
+        raise ProviderError(*failed.values(), *dict.fromkeys(refused))
+    if refused:
+        raise RefusedError(*dict.fromkeys(refused))
     return found
+
+
+def settings_of(record: Record, file: SettingsFile) -> Any:
+    """Return one provider's typed settings; its class is the provider's code, and guarded as such.
+
+    Defaults and ``__post_init__`` run as hooks do: within a deadline, and unheard.
+
+    Raises:
+        RefusedError: what is wrong with the provider's table.
+        ProviderError: the class fails by itself.
+    """
+    kind = record.settings or settings_.Settings
+    try:
+        return unheard(lambda: settings_.convert(file, record.name, kind), hooks_.COLLECT_SECONDS)
+    except (RefusedError, Refused) as exc:
+        raise RefusedError(*(_of_table(record, file, problem) for problem in exc.problems)) from exc
+    except KeyboardInterrupt:  # the user's: see guard.bounded
+        raise
+    except BaseException as exc:
+        message = f"the settings of provider {record.name!r} cannot be made: {cause(exc)}"
+        remedy = f"Update {record.distribution}, or go on with --without {record.name}."
+        place = f"{file.path}: [{record.name}]"
+        raise ProviderError(Problem(message, place, record.origin, remedy)) from exc
+
+
+def _of_table(record: Record, file: SettingsFile, problem: Problem) -> Problem:
+    """Return what is wrong with a table, in words that a provider may have chosen."""
+    return Problem(
+        one_line(problem.message),
+        one_line(problem.place) or f"{file.path}: [{record.name}]",
+        f"{record.name} ({record.origin})" if problem.culprit else "",
+        one_line(problem.remedy),
+    )
+
+
+def with_broken(discovered: Discovered, broken: Mapping[str, Problem]) -> tuple[Record, ...]:
+    """Return the records of all providers; those whose settings' class fails are ``broken``."""
+    return tuple(
+        replace(
+            record,
+            state="broken",
+            reason=broken[record.name].message,
+            remedy=broken[record.name].remedy,
+        )
+        if record.state == "active" and record.name in broken
+        else record
+        for record in discovered.records
+    )
 
 
 def collect(

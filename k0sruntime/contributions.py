@@ -24,7 +24,10 @@ from k0sruntime.handlers import make_plain
 from k0sruntime.values import (
     Table,
     Value,
+    check_items,
+    check_kind,
     check_name,
+    check_plain,
     check_printable,
     check_strings,
     check_text,
@@ -56,6 +59,7 @@ class DropIn:
 
     def __post_init__(self) -> None:
         """Check the shape of the tables, and that none spells what the host must spell."""
+        check_plain(self)
         for kind in ("runtime", "images", "tables"):
             make_plain(self, kind, kind)
         if not self.reason.isprintable():
@@ -90,6 +94,7 @@ class ConfigFile:
 
     def __post_init__(self) -> None:
         """Check the name, which must be a plain file name, the text, and who may do what."""
+        check_plain(self)
         check_name("config file", self.name, FILE_NAME)
         check_text(f"content of the config file {self.name}", self.content)
         if not 0o400 <= self.mode <= 0o755 or self.mode & 0o022:
@@ -126,6 +131,7 @@ class Host:
 
     def __post_init__(self) -> None:
         """Check what containerd would silently read in another way."""
+        check_plain(self)
         if not re.fullmatch(r"https?://[^\s/?#]+(/[^\s?#]*)?", self.url):
             raise ValueError(f"host {self.url!r} must be an http:// or https:// URL")
         check_printable("the URL of a host", self.url)
@@ -135,6 +141,14 @@ class Host:
             )
         check_strings(f"capabilities of host {self.url}", self.capabilities)
         check_strings(f"ca of host {self.url}", self.ca)
+        check_items(f"client of host {self.url}", self.client, Sequence)
+        for number, pair in enumerate(self.client):
+            check_strings(f"number {number + 1} of client of host {self.url}", pair)
+            if len(pair) != 2:
+                raise ValueError(
+                    f"client of host {self.url} must be pairs of a certificate and its key"
+                )
+        check_kind(f"header of host {self.url}", self.header, Mapping)
         for key, values in self.header.items():
             check_printable(f"name of a header of host {self.url}", key)
             check_strings(f"header {key!r} of host {self.url}", values)
@@ -169,7 +183,12 @@ class HostsFile:
 
     def __post_init__(self) -> None:
         """Check the names, and that no host is named twice (containerd drops such a file)."""
+        check_plain(self)
         check_name("registry", self.registry, FILE_NAME if self.registry[:1] != "[" else _IPV6)
+        check_items(f"hosts of {self.registry}", self.hosts, Host)
+        if self.server is not None:
+            check_kind(f"server of {self.registry}", self.server, Host)
+        check_kind(f"files of {self.registry}", self.files, Mapping)
         for name, content in self.files.items():
             check_name("file beside hosts.toml", name, FILE_NAME)
             check_text(f"content of {name} beside hosts.toml", content)
@@ -191,6 +210,7 @@ class CRISocket:
 
     def __post_init__(self) -> None:
         """Check that it is an absolute Unix socket."""
+        check_plain(self)
         check_printable("CRI socket", self.url)
         if not re.fullmatch(r"unix:///[^\s?#%]+", self.url) or "/../" in f"{self.url}/":
             raise ValueError(
@@ -215,6 +235,7 @@ class KubeletProfile:
 
     def __post_init__(self) -> None:
         """Check the name (DNS-1123 label) and the fields that k0s forbids in a profile."""
+        check_plain(self)
         check_name("profile", self.name, DNS_LABEL)
         make_plain(self, f"profile {self.name}", "values")
         for key in self.FORBIDDEN:
@@ -255,9 +276,12 @@ class Check:
 
     def __post_init__(self) -> None:
         """Refuse what is no verdict; what a program printed becomes one line, with URLs masked."""
+        check_plain(self)
         if self.verdict not in get_args(Verdict):
             known = ", ".join(get_args(Verdict))
             raise ValueError(f"{self.verdict!r} is no verdict; there are {known}")
+        if self.cgroup_driver not in ("", "systemd", "cgroupfs"):
+            raise ValueError(f"cgroup_driver is {self.cgroup_driver!r}, no systemd and no cgroupfs")
         for key in ("name", "detail", "remedy"):
             object.__setattr__(self, key, one_line(masking.text(getattr(self, key))))
 

@@ -65,12 +65,22 @@ def unheard(call: Callable[[], T], seconds: float) -> T:
 
 
 def cause(exc: BaseException) -> str:
-    """Return an exception as one line, with the last place in the code that raised it."""
-    frames = traceback.extract_tb(exc.__traceback__)
-    text = f"{type(exc).__name__}: {one_line(exc)}".strip().rstrip(":")
-    if not frames:
-        return text
-    return f"{text} ({frames[-1].filename}:{frames[-1].lineno})"
+    """Return an exception as one line, with the last place in the code that raised it.
+
+    All of it is foreign code's word: the name of the class and that of the source as well.
+    """
+    text = f"{_class_name(exc)}: {one_line(exc)}".strip().rstrip(":")
+    place = ""
+    for frame, line in traceback.walk_tb(exc.__traceback__):
+        place = f"{frame.f_code.co_filename}:{line}"
+    return f"{text} ({one_line(place)})" if place else text
+
+
+def _class_name(exc: BaseException) -> str:
+    try:
+        return one_line(type(exc).__name__) or "an exception"
+    except BaseException:  # noqa: BLE001 - the class of a class may be foreign as well
+        return "an exception"
 
 
 def one_line(said: object) -> str:

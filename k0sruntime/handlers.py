@@ -6,7 +6,13 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from k0sruntime.values import check_name, check_printable, check_strings, plain_table
+from k0sruntime.values import (
+    check_name,
+    check_plain,
+    check_printable,
+    check_strings,
+    plain_table,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -63,7 +69,10 @@ class RuntimeHandler:
 
     def __post_init__(self) -> None:
         """Check the names and the shape of the tables."""
+        check_plain(self)
         check_name("handler", self.name, HANDLER_NAME)
+        for key in ("snapshotter", "sandboxer"):
+            check_printable(f"{key} of handler {self.name}", getattr(self, key))
         if self.runtime_class:
             check_name("RuntimeClass", self.runtime_class, DNS_SUBDOMAIN)
             check_name("handler of a RuntimeClass", self.name, DNS_LABEL)
@@ -76,11 +85,10 @@ class RuntimeHandler:
         _check_absolute(f"runtime_path of handler {self.name}", self.runtime_path)
         for key in ("pod_annotations", "container_annotations", "programs"):
             check_strings(f"{key} of handler {self.name}", getattr(self, key))
+        for name in ("options", "keys", "overhead", "scheduling"):
+            make_plain(self, f"{name} of handler {self.name}", name)
         if own := sorted(set(self.keys) & set(self.__dataclass_fields__)):
             raise ValueError(f"keys of handler {self.name} names {own[0]!r}, which is a field")
-        make_plain(self, f"options of handler {self.name}", "options")
-        for name in ("keys", "overhead", "scheduling"):
-            make_plain(self, f"{name} of handler {self.name}", name)
         if (self.overhead or self.scheduling) and not self.runtime_class:
             raise ValueError(f"handler {self.name}: overhead and scheduling need a runtime_class")
         for resource, quantity in self.overhead.items():
@@ -111,7 +119,9 @@ class HandlerExtension:
 
     def __post_init__(self) -> None:
         """Check the name, and that something is extended by plain values."""
+        check_plain(self)
         check_name("handler", self.handler, HANDLER_NAME)
+        check_printable(f"snapshotter for handler {self.handler}", self.snapshotter)
         make_plain(self, f"options for handler {self.handler}", "options")
         make_plain(self, f"keys for handler {self.handler}", "keys")
         for key in ("options", "snapshotter", "runtime_type"):

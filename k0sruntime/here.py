@@ -32,17 +32,23 @@ def this_node(name: str, provider: Provider[Any], *, sandbox: str = "") -> Node[
         sandbox: the folder of ``--sandbox``; empty for the node itself.
 
     Raises:
-        K0sRuntimeError: the settings file is wrong, or a program that it names does not answer.
+        K0sRuntimeError: the settings file is wrong, the settings' class fails, or a program that
+            the file names does not answer.
     """
+    from k0sruntime.collect import settings_of
+    from k0sruntime.discovery import installed
     from k0sruntime.facts import ask_programs, observe_node
     from k0sruntime.node_provider import NodeSettings
     from k0sruntime.observe import foreign_here, read_settings
     from k0sruntime.paths import Paths
+    from k0sruntime.records import Record
     from k0sruntime.settings import convert
 
     paths = Paths.in_sandbox(os.path.abspath(sandbox)) if sandbox else Paths()
     file = read_settings(paths)
-    own = convert(file, name, provider.settings)
+    known = (record for record in installed() if record.name == name)
+    record = next(known, Record(name, name, "", "active"))
+    own = settings_of(replace(record, settings=provider.settings), file)
     settings: NodeSettings = convert(file, "node", NodeSettings)
     node = observe_node(paths, settings, ask_programs(paths, settings))
     return replace(node, provider=name, settings=own, foreign=foreign_here(paths))

@@ -10,24 +10,47 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from k0sruntime.errors import ConflictError, Problem, RefusedError
-from k0sruntime.values import Table, check_path, check_printable, check_strings, plain_table
+from k0sruntime.values import (
+    Table,
+    check_name,
+    check_path,
+    check_plain,
+    check_strings,
+    plain_table,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
     from k0sruntime.contributions import Contribution
 
-KNOWN: Mapping[str, str] = {
-    "/etc/docker/daemon.json": "Docker's: handlers under cri-dockerd are its runtimes (dockerd(8))",
+
+class Known(NamedTuple):
+    """A file of another program: why a provider may put keys into it, and who reads it again."""
+
+    reason: str
+    daemon: str
+
+
+KNOWN: Mapping[str, Known] = {
+    "/etc/docker/daemon.json": Known(
+        "Docker's: handlers under cri-dockerd are its runtimes (dockerd(8))", "dockerd"
+    ),
 }
-"""Files that a provider may put keys into without the operator's word, and why.
+"""Files that a provider may put keys into without the operator's word.
 
 A provider's files lie under its own name. This is the one way out of there, and a JSON file may be
 anything: the kubelet's configuration, a CNI list that takes over the node's network. So a file has
 a reason here, or the operator lets it: ``[node] json_files``.
+"""
+PROGRAM = re.compile(r"[A-Za-z0-9][-A-Za-z0-9_.+]*")
+NEVER_TOLD = ("containerd", "k0s", "kube", "python")
+"""How programs are called that no provider may have signalled, whatever the file.
+
+SIGHUP ends containerd, its shims, k0s and its kubelet, and the host, which is a Python program.
 """
 GONE = object()
 """Stands for a key that is not there."""
@@ -45,7 +68,8 @@ class JSONKeys:
         keys: tables are merged, everything else replaces.
         check: command that judges the file before it is put in place, ``{file}`` in it replaced by
             the path of a copy; empty: nobody can judge it.
-        daemon: name of the program that reads the file again on SIGHUP; empty: nobody does.
+        daemon: name of the program that reads the file again on SIGHUP; empty: nobody does. Of
+            Docker's file it is ``dockerd``; containerd, k0s and k0sruntime are refused for any.
         pid_file: where that program's PID is.
     """
 
@@ -57,10 +81,14 @@ class JSONKeys:
 
     def __post_init__(self) -> None:
         """Check the paths and the shape of the keys."""
+        check_plain(self)
         check_path("a file with keys of ours", self.path)
         if self.pid_file:
             check_path(f"pid_file for {self.path}", self.pid_file)
-        check_printable(f"daemon for {self.path}", self.daemon)
+        if self.daemon:
+            check_name(f"daemon for {self.path}", self.daemon, PROGRAM)
+        if not may_be_told(self.daemon):
+            raise ValueError(f"the daemon for {self.path} is {self.daemon}, which SIGHUP ends")
         if bool(self.daemon) != bool(self.pid_file):
             raise ValueError("daemon and pid_file go together")
         if not self.keys:
@@ -72,6 +100,11 @@ class JSONKeys:
     def reload(self) -> str:
         """Who reads the file again, as ``program:pid-file``; empty for nobody."""
         return f"{self.daemon}:{self.pid_file}" if self.daemon else ""
+
+
+def may_be_told(program: str) -> bool:
+    """Tell whether a provider may have a program signalled."""
+    return not program.startswith(NEVER_TOLD)
 
 
 def may_hold_keys(path: str, allowed: Collection[str], sandbox: str = "") -> bool:

@@ -17,7 +17,7 @@ from k0sruntime.ledger import State
 from k0sruntime.plan import FileState, Observed, digest
 from k0sruntime.processes import alive, identity, server_of, start_time
 from k0sruntime.real_files import RealFiles, file_state
-from k0sruntime.regular import LARGEST
+from k0sruntime.regular import ENOUGH
 from k0sruntime.settings import SettingsFile
 
 if TYPE_CHECKING:
@@ -34,13 +34,13 @@ def read_settings(paths: Paths, path: str = "") -> SettingsFile:
     """Read the settings file; one that is not there is empty, unless it was named.
 
     Raises:
-        RefusedError: unreadable, or not TOML.
+        RefusedError: unreadable, too large, or not TOML.
     """
     where = path or paths.settings
     on_disk = path or paths.on_disk(paths.settings)
     try:
         with regular.opened(on_disk) as file:
-            data = file.read(LARGEST)
+            data = file.read(ENOUGH)
     except FileNotFoundError:
         if path:
             raise RefusedError(Problem("no such settings file", place=path)) from None

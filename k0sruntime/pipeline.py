@@ -22,11 +22,11 @@ from k0sruntime import (
     settings_file,
     supervised,
 )
-from k0sruntime.collect import asked, collect, provider_settings, refuse_broken
+from k0sruntime.collect import asked, collect, provider_settings, refuse_broken, with_broken
 from k0sruntime.compose import Composition, compose, k0s
 from k0sruntime.compose.foreign import foreign_files
 from k0sruntime.discovery import discover
-from k0sruntime.errors import K0sRuntimeError
+from k0sruntime.errors import K0sRuntimeError, Problem
 from k0sruntime.facts import ask_programs, observe_node
 from k0sruntime.ledger import State
 from k0sruntime.lock import locked
@@ -101,11 +101,12 @@ def survey(request: Request, story: Story) -> tuple[tuple[Record, Answers], ...]
     discovered = discover(chosen(request, own))
     for note in discovered.notes:
         story.say(note)
-    owners = owned(request.paths).owners()
-    settings = {**provider_settings(discovered, file, owners), "node": own}
+    owners, broken = owned(request.paths).owners(), dict[str, Problem]()
+    settings = {**provider_settings(discovered, file, owners, broken), "node": own}
     node = observe_node(request.paths, own, programs, request.mode)
     node = replace(node, foreign=foreign_here(request.paths))
-    found = [asked(discovered, record, node, settings) for record in discovered.records]
+    records = with_broken(discovered, broken)
+    found = [asked(discovered, record, node, settings) for record in records]
     return settle_each(found, own.prefer)
 
 

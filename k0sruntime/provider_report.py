@@ -16,7 +16,7 @@ from k0sruntime.contributions import (
     RuntimeHandler,
 )
 from k0sruntime.report import table
-from k0sruntime.settings_schema import fields
+from k0sruntime.settings_schema import fields_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -37,6 +37,7 @@ def document(
     """
     from k0sruntime import documents
 
+    record, settings = fields_of(record)
     return documents.dumps(
         documents.Provider(
             name=record.name,
@@ -57,7 +58,7 @@ def document(
                 )
                 for item in contributions
             ],
-            settings=[documents.SettingsKey(**vars(field)) for field in fields(record.settings)],
+            settings=[documents.SettingsKey(**vars(field)) for field in settings],
         )
     )
 
@@ -66,6 +67,7 @@ def text(
     record: Record, contributions: Iterable[Contribution[Any]], also: Sequence[Record] = ()
 ) -> str:
     """Return one provider as a person reads it; the arguments are those of ``document``."""
+    record, found = fields_of(record)
     says = f"written for {_version(record.contract)}, " if record.contract else ""
     lines = [
         f"{record.name}: {record.summary}".rstrip(": "),
@@ -81,7 +83,6 @@ def text(
     rows = [(item.owner.hook, words(item.value)) for item in contributions]
     if rows:
         lines += ["", *table([("HOOK", "CONTRIBUTES TO THIS NODE"), *rows])]
-    found = fields(record.settings)
     if found:
         settings = [(f.key, f.type, f.default, f.words) for f in found]
         lines += ["", *table([(f"[{record.name}]", "TYPE", "DEFAULT", ""), *settings])]

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from k0sruntime import regular
 from k0sruntime.errors import Problem, RefusedError
 from k0sruntime.plan import FileState
-from k0sruntime.regular import LARGEST
+from k0sruntime.regular import ENOUGH
+from k0sruntime.toml import LARGEST
 
 if TYPE_CHECKING:
     from k0sruntime.paths import Paths
@@ -37,10 +38,14 @@ class RealFiles:
         return mode is not None and stat.S_ISREG(mode) and bool(mode & 0o001)
 
     def read(self, path: str) -> bytes | None:
-        """Return the content of a file, or ``None`` where it is missing or unreadable."""
+        """Return the content of a file, or ``None`` where it is missing or unreadable.
+
+        Of one that is too large, as a program may be, its beginning: ``regular.ENOUGH`` bytes,
+        which is more than ``toml.load`` takes.
+        """
         try:
             with regular.opened(self.paths.on_disk(path)) as file:
-                return file.read(LARGEST)
+                return file.read(ENOUGH)
         except OSError:
             return None
 
@@ -71,13 +76,12 @@ def file_state(path: str) -> FileState | None:
     """Return a file's content and permissions, or ``None`` where there is none.
 
     Raises:
-        RefusedError: something else than a file is there, or it cannot be read.
+        RefusedError: something else than a file is there, it cannot be read, or it is too large.
     """
     try:
         with regular.opened(path) as file:
             found = os.fstat(file.fileno())
-            owner = (found.st_uid, found.st_gid)
-            return FileState(file.read(LARGEST), stat.S_IMODE(found.st_mode), owner)
+            content = file.read(ENOUGH)
     except FileNotFoundError:
         return None
     except OSError as exc:
@@ -88,3 +92,7 @@ def file_state(path: str) -> FileState | None:
                 remedy="Move it away, or run as root.",
             )
         ) from exc
+    if len(content) > LARGEST:
+        message = f"the file is larger than {LARGEST >> 20} MiB, so that nobody here reads it whole"
+        raise RefusedError(Problem(message, place=path, remedy="Move it away."))
+    return FileState(content, stat.S_IMODE(found.st_mode), (found.st_uid, found.st_gid))

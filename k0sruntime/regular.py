@@ -11,11 +11,13 @@ import os
 import stat
 from typing import TYPE_CHECKING
 
+from k0sruntime.toml import LARGEST
+
 if TYPE_CHECKING:
     from io import BufferedReader
 
-LARGEST = 16 << 20
-"""Bytes. No configuration file is larger than this; reading stops there."""
+ENOUGH = LARGEST + 1
+"""Bytes. Reading stops here: who takes the content for the whole file sees that it is too large."""
 NULL = os.makedev(1, 3)
 """``/dev/null`` (Linux ``admin-guide/devices.txt``): a link to it is read as an empty file."""
 HANDED_OVER = ("/dev/fd/", "/dev/stdin", "/proc/self/fd/")

@@ -128,7 +128,7 @@ def _path(kind: Any, value: Any) -> Any:
         return kind(value)
     if is_path(kind):
         raise ValueError("Expected `str`")
-    raise NotImplementedError(kind)
+    raise NotImplementedError(f"no value of a file can be a {getattr(kind, '__name__', kind)}")
 
 
 def unreadable(kind: Any) -> str:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 Document = dict[str, Any]
 
 BOM = b"\xef\xbb\xbf"
+LARGEST = 16 << 20
+"""Bytes. No configuration file is larger; one that is would be read whole by containerd alone."""
 
 
 class TOMLError(RefusedError):
@@ -33,10 +35,18 @@ def load(data: bytes, place: str) -> Document:
     """Parse TOML; ``place`` is the file's name in errors.
 
     Raises:
-        TOMLError: not UTF-8, a byte-order mark, or not TOML.
+        TOMLError: too large to be read whole, not UTF-8, a byte-order mark, or not TOML.
     """
     import rtoml
 
+    if len(data) > LARGEST:
+        raise TOMLError(
+            Problem(
+                f"the file is larger than {LARGEST >> 20} MiB, so that nobody here reads it whole",
+                place=place,
+                remedy="Make it smaller, or move it away.",
+            )
+        )
     if data.startswith(BOM):
         raise TOMLError(
             Problem(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import posixpath
 import re
@@ -32,6 +33,59 @@ CONTROL = re.compile(r"(?!\r\n)[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 LARGEST = 1 << 20
 """Bytes of one table or one file: more is a mistake, not a configuration."""
+
+
+PLAIN: Mapping[object, type] = {
+    **{name.__name__: name for name in (str, bool, int)},
+    **{name: name for name in (str, bool, int)},
+}
+"""Annotations of fields, as they stand in the source or as they are, that are checked as such."""
+
+
+def check_plain(contribution: Any) -> None:
+    """Refuse a field of text, of a switch or of a number that holds something else.
+
+    Raises:
+        ValueError: names the contribution and the field.
+    """
+    for field in dataclasses.fields(contribution):
+        value, wanted = getattr(contribution, field.name), PLAIN.get(field.type)
+        if wanted and (not isinstance(value, wanted) or (wanted is int and value is bool(value))):
+            raise ValueError(
+                _not_a(f"{field.name} of a {type(contribution).__name__}", wanted, value)
+            )
+
+
+def check_kind(kind: str, value: object, wanted: type) -> None:
+    """Refuse what is of another class.
+
+    Raises:
+        ValueError: names the kind, and what it should be.
+    """
+    if not isinstance(value, wanted):
+        raise ValueError(_not_a(kind, wanted, value))
+
+
+def check_items(kind: str, value: object, wanted: type) -> None:
+    """Refuse what is no list of things of one class.
+
+    Raises:
+        ValueError: names the kind, and what it should be.
+    """
+    if not isinstance(value, Sequence) or isinstance(value, str | bytes):
+        raise ValueError(f"{kind} must be a list, not {_shown(value)}")
+    for number, item in enumerate(value):
+        check_kind(f"number {number + 1} of {kind}", item, wanted)
+
+
+def _not_a(kind: str, wanted: type, value: object) -> str:
+    words = {str: "text", bool: "true or false", int: "a whole number"}
+    return f"{kind} must be {words.get(wanted, f'a {wanted.__name__}')}, not {_shown(value)}"
+
+
+def _shown(value: object) -> str:
+    """Return what kind of value it is; it may be a secret, so that only its class is told."""
+    return f"a {type(value).__name__}"
 
 
 def check_text(kind: str, text: object) -> None:

@@ -31,6 +31,7 @@ PURE = [
     "file_names.py",
     "toml.py",
     "report.py",
+    "type_words.py",
     "described.py",
     *(str(path.relative_to(PACKAGE)) for path in (PACKAGE / "documents").rglob("*.py")),
     "proof.py",

@@ -169,9 +169,21 @@ class Evil:
 provider = Evil()
 """
 
+TAKES_NONE = {
+    "completion": ("bash",),
+    "completion of theirs": ("bash", "k0sruntime-evil"),
+    "lint": ("{out}", "--k0s", "1.36"),
+    "migrate": ("{out}/x.toml",),
+    "new": ("acme", "--directory", "{out}"),
+    "render": ("--dropins", "{out}"),
+    "supervise": ("--help",),  # it starts the commands above, with what they were given
+}
+"""The commands that cannot be told what to leave out: they import no provider at all."""
+
 WORDS = {
     "adopt": ("k0sruntime-evil.toml",),
     "bundle": ("{out}",),
+    "man": ("{out}",),
     "export": ("k0s-config",),
     "quarantine": ("evil.toml",),
     "rehearse": ("--k0s", "1.37"),
@@ -192,7 +204,10 @@ def evil(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     info.mkdir(parents=True)
     (site / "choice_evil.py").write_text(EVIL)
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: choice-evil\nVersion: 1\n")
-    (info / "entry_points.txt").write_text("[k0sruntime]\nevil = choice_evil:provider\n")
+    (info / "entry_points.txt").write_text(
+        "[k0sruntime]\nevil = choice_evil:provider\n"
+        "[k0sruntime.commands]\nk0sruntime-evil = choice_evil:cli\n"
+    )
     monkeypatch.syspath_prepend(str(site))
     yield site / "imported"
     sys.modules.pop("choice_evil", None)
@@ -218,6 +233,19 @@ def test_no_command_imports_one_that_is_left_out(
     words = [word.format(out=tmp_path / "out.tar") for word in WORDS.get(command, ())]
     code = run([command, *words, "--sandbox", str(tmp_path / "node"), *options])
     assert code not in (1, 2), "the command did not get so far"
+    assert not evil.exists()
+
+
+def test_every_command_either_can_be_told_or_imports_none() -> None:
+    assert {*COMMANDS} == {*MAY_CHOOSE, *(name.partition(" ")[0] for name in TAKES_NONE)}
+
+
+@pytest.mark.parametrize("command", TAKES_NONE)
+def test_the_other_commands_import_none(tmp_path: Path, evil: Path, command: str) -> None:
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc/x.toml").write_text("version = 2\n")
+    words = [word.format(out=tmp_path / "etc") for word in TAKES_NONE[command]]
+    assert run([command.partition(" ")[0], *words]) not in (1, 2)
     assert not evil.exists()
 
 

@@ -106,9 +106,57 @@ def test_dockers_file_may_hold_keys_for_a_known_reason() -> None:
     from k0sruntime.json_keys import KNOWN
 
     assert list(KNOWN) == ["/etc/docker/daemon.json"]
-    assert all(len(reason.split()) > 3 for reason in KNOWN.values())
+    assert all(len(known.reason.split()) > 3 and known.daemon for known in KNOWN.values())
     made = compose(keys_in(*KNOWN), make_node("acme", None, mode="managed"))
     assert [file.path for file in made.files if file.edited] == list(KNOWN)
+
+
+DAEMON_JSON = "/etc/docker/daemon.json"
+ENDED = ("containerd", "containerd-shim-runc-v2", "k0s", "k0sruntime", "kubelet", "python3")
+
+
+@pytest.mark.parametrize("path", [DAEMON_JSON, "/etc/acme.json", "/t/x.json"])
+@pytest.mark.parametrize("daemon", [*ENDED, "dockerd:/run/k0s/containerd.pid", "-x", "a b"])
+def test_no_provider_has_containerd_k0s_or_the_host_signalled(daemon: str, path: str) -> None:
+    def hook(node: Any) -> Any:
+        pid_file = "/run/k0s/containerd.pid"
+        yield JSONKeys(path=path, keys={"a": 1}, daemon=daemon, pid_file=pid_file)
+
+    paths = Paths.in_sandbox("/t") if path.startswith("/t/") else Paths()
+    node = make_node("acme", None, paths=paths, json_files=("/etc/acme.json", DAEMON_JSON))
+    with pytest.raises(ProviderError, match="provider 'acme' failed in contribute_dropin"):
+        compose(provider(hook), node)
+
+
+@pytest.mark.parametrize("let", [(), (DAEMON_JSON,)])
+def test_of_a_known_file_its_own_program_alone_is_told(let: tuple[str, ...]) -> None:
+    def hook(daemon: str) -> Any:
+        keys = JSONKeys(path=DAEMON_JSON, keys={"a": 1}, daemon=daemon, pid_file="/run/x.pid")
+        return provider(lambda node: [keys])
+
+    node = make_node("acme", None, mode="managed", json_files=let)
+    with pytest.raises(RefusedError, match="have sshd signalled, and dockerd reads") as refused:
+        compose(hook("sshd"), node)
+    assert refused.value.problems[0].culprit.startswith("acme (")
+    reloads = [file.reload for file in compose(hook("dockerd"), node).files if file.edited]
+    assert reloads == ["dockerd:/run/x.pid"]
+
+
+@pytest.mark.parametrize("program", ENDED)
+def test_whatever_a_record_says_they_are_not_signalled(
+    program: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import os
+
+    from k0sruntime.modes import remote
+
+    told: list[int] = []
+    monkeypatch.setattr(os, "kill", lambda pid, number: told.append(pid))
+    monkeypatch.setattr(remote, "_pid", lambda program, pid_file: 1)
+    (note,) = remote.reload([f"{program}:/x.pid"], Paths())
+    assert f"{program} is not told" in note
+    remote.reload(["dockerd:/x.pid"], Paths())
+    assert told == [1]
 
 
 @pytest.mark.parametrize(
@@ -195,6 +243,29 @@ def lone(node: Any) -> Any:
     raise ValueError("\udcff")
 
 
+def rude_class(node: Any) -> Any:
+    raise type("E\x1b[2J\nerror: node is fine", (Exception,), {})("gone")
+
+
+def rude_place(node: Any) -> Any:
+    exec(compile("1 / 0", "/x\x1b[2J\nerror: node is fine", "exec"))
+
+
+def rude_kind(node: Any) -> Any:
+    return type("K\x1b[2J\nerror: node is fine", (), {})()
+
+
+class Secretive(type):
+    def __getattribute__(cls, name: str) -> Any:
+        if name == "__name__":
+            raise SystemExit(0)
+        return super().__getattribute__(name)
+
+
+def nameless(node: Any) -> Any:
+    raise Secretive("E", (Exception,), {})("gone")
+
+
 @pytest.mark.parametrize(
     ("hook", "told"),
     [
@@ -203,6 +274,10 @@ def lone(node: Any) -> Any:
         (huge, "ValueError: xxx"),
         (rude, "gone error: all is well"),
         (lone, "ValueError"),
+        (rude_class, "E [2J error: node is fine: gone"),
+        (rude_place, "/x [2J error: node is fine:1"),
+        (rude_kind, "K [2J error: node is fine"),
+        (nameless, "an exception: gone"),
     ],
 )
 def test_whatever_a_hook_does_the_error_is_one_short_line(hook: Any, told: str) -> None:

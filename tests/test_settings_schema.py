@@ -12,6 +12,7 @@ import pytest
 from jsonschema import Draft202012Validator, ValidationError
 
 from k0sruntime import Settings, toml
+from k0sruntime import hooks as hooks_
 from k0sruntime.cli.main import run
 from k0sruntime.discovery import discover
 from k0sruntime.errors import RefusedError
@@ -113,9 +114,13 @@ def _references(part: Any) -> Any:
 def test_a_type_that_json_schema_does_not_have_spoils_nothing() -> None:
     class Odd(Settings, frozen=True):
         kind: type = str
+        name: str = ""
 
     made = schema([Record("a", "a", "1", "active", settings=Odd)])
-    assert made["properties"]["a"] == {"type": "object"}
+    told = made["$defs"]["a.Odd"]["properties"]
+    assert told["name"]["type"] == "string", "the rest of the table is told"
+    Draft202012Validator(made).validate({"a": {"name": "x"}})
+    assert not Draft202012Validator(made).is_valid({"a": {"kind": "str"}}), "no file can hold it"
 
 
 def test_settings_that_hold_themselves_are_told_once() -> None:
@@ -294,3 +299,131 @@ def test_a_provider_that_is_not_there_is_told_with_the_nearest(
 ) -> None:
     assert run(["providers", "gvisr", "--sandbox", str(tmp_path)]) == 2
     assert 'Did you mean "gvisor"?' in capsys.readouterr().err
+
+
+ODD = """
+import collections.abc, datetime, enum, ipaddress, sys, time, typing, msgspec
+from k0sruntime import Settings
+
+class Rude:
+    pass
+
+Rude.__name__ = "R\\x1b[2J"
+
+class C(enum.Enum):
+    A = "a"
+    B = "b"
+
+Port = typing.NewType("Port", int)
+
+class AcmeSettings(Settings, frozen=True):
+    key: {kind} = {default}
+    name: str = ""
+
+settings = AcmeSettings
+
+def contribute_hosts(node):
+    return ()
+"""
+KINDS = {
+    "typing.List": ("[]", "array", "[]"),
+    "list": ("[]", "array", "[]"),
+    "tuple[()]": ("()", "array", "[]"),
+    "tuple[int, str]": ("(1, 'a')", "array of integer or string", '[1, "a"]'),
+    "collections.abc.Sequence[str]": ("()", "array of string", "[]"),
+    "typing.Dict": ("{}", "table", "{}"),
+    "float": ("float('inf')", "number", "inf"),
+    "list[float]": (
+        "msgspec.field(default_factory=lambda: [1.0, float('nan')])",
+        "array of number",
+        "[1.0, nan]",
+    ),
+    "typing.Annotated[int, msgspec.Meta(ge=1)]": ("1", "integer", "1"),
+    "typing.Annotated[int, msgspec.Meta(ge=1)] | None": ("None", "integer", "-"),
+    "Port": ("1", "integer", "1"),
+    "int | str | None": ("None", "integer or string", "-"),
+    "None": ("None", "nothing", "-"),
+    "C": ("C.A", '"a" | "b"', '"a"'),
+    "datetime.date": ("datetime.date(2026, 1, 2)", "date", '"2026-01-02"'),
+    "Rude | None": ("None", "R [2J, which no file can hold", "-"),
+    "str": (r"'\x9b2J'", "string", '" 2J"'),
+    "ipaddress.IPv4Address": (
+        "ipaddress.IPv4Address('1.2.3.4')",
+        "IPv4Address, which no file can hold",
+        '"1.2.3.4"',
+    ),
+}
+
+
+def strict(text: str) -> Any:
+    """Read JSON as an editor does: ``Infinity`` is none."""
+
+    def refuse(word: str) -> Any:
+        raise AssertionError(f"{word} is no JSON")
+
+    return json.loads(text, parse_constant=refuse)
+
+
+def test_whatever_a_third_partys_settings_are_of_they_are_told_in_tomls_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = [f"key{n}: {kind} = {default}" for n, (kind, (default, *_)) in enumerate(KINDS.items())]
+    code = ODD.replace("key: {kind} = {default}", "\n    ".join(lines))
+    lay(tmp_path, monkeypatch, "odd_acme", code)
+    place = ["--sandbox", str(tmp_path / "node")]
+    assert run(["providers", "acme", *place, "--json"]) == 0
+    document = strict(capsys.readouterr().out)
+    found = {key["key"]: (key["type"], key["default"]) for key in document["settings"]}
+    wanted = {f"key{n}": (words, shown) for n, (_, words, shown) in enumerate(KINDS.values())}
+    assert found == {**wanted, "name": ("string", '""')}
+    assert run(["providers", "acme", *place]) == 0
+    text = capsys.readouterr().out
+    assert "IPv4Address, which no file can hold" in text
+    assert text.replace("\n", "").isprintable()
+    assert run(["schema", *place]) == 0
+    made = strict(capsys.readouterr().out)
+    Draft202012Validator.check_schema(made)
+    Draft202012Validator(made).validate({"acme": {"name": "x"}})
+    for wrong in ({"nam": "x"}, {"name": 5}, {"key6": "x"}):
+        assert not Draft202012Validator(made).is_valid({"acme": wrong}), "its table is typed"
+
+
+@pytest.mark.parametrize(
+    "body", ["1 / 0", "sys.exit(0)", "exec('raise KeyboardInterrupt')", "time.sleep(30)"]
+)
+def test_a_default_that_cannot_be_told_is_its_providers_fault(
+    body: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if "sleep" in body:
+        monkeypatch.setattr(hooks_, "COLLECT_SECONDS", 0.2)
+    module = f"bad_acme_{len(body)}"
+    factory = f"msgspec.field(default_factory=lambda: {body})"
+    lay(tmp_path, monkeypatch, module, ODD.replace("{kind}", "str").replace("{default}", factory))
+    settings = tmp_path / "c.toml"
+    settings.write_text('[acme]\nkey = "it is not asked for its default"\n')
+    place = ["--sandbox", str(tmp_path / "node"), "--settings", str(settings)]
+    assert run(["plan", *place]) in (0, 3)
+    capsys.readouterr()
+    assert run(["providers", "acme", *place, "--json"]) == 0
+    assert strict(capsys.readouterr().out)["settings"] == []
+    assert run(["providers", "acme", *place]) == 0
+    assert "bug:" not in capsys.readouterr().err
+    assert run(["schema", *place]) == 0
+    made = strict(capsys.readouterr().out)
+    assert not Draft202012Validator(made).is_valid({"acme": {"nam": "x"}}), "without the default"
+
+
+def test_a_table_that_cannot_be_told_to_an_editor_may_hold_anything_and_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = ODD.replace("{kind}", "str").replace('name: str = ""', 'way: Path = Path("/x")')
+    factory = "msgspec.field(default_factory=lambda: sys.exit(0))"
+    code = f"from pathlib import Path\n{code.replace('{default}', factory)}"
+    lay(tmp_path, monkeypatch, "untold_acme", code)  # a path is told anew, with all defaults
+    assert run(["schema", "--sandbox", str(tmp_path / "node")]) == 0
+    said = capsys.readouterr()
+    made = strict(said.out)
+    assert made["properties"]["acme"]["description"].startswith("broken: its settings cannot be")
+    Draft202012Validator(made).validate({"acme": {"any": ["thing"]}})
+    assert not Draft202012Validator(made).is_valid({"mirrors": 5}), "the others' are as they were"
+    assert "acme is broken, and its keys are not known: its settings cannot be told" in said.err

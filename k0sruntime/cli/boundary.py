@@ -36,12 +36,28 @@ def run_command(group: click.Command, arguments: list[str], name: str) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except Exception as exc:  # noqa: BLE001 - the one boundary
+    except (Exception, SystemExit) as exc:
+        if _of_click(exc):
+            raise
         return _failed(exc, name, as_json=as_json, debug=debug)
     return result if isinstance(result, int) else 0
 
 
-def _of_output(exc: Exception) -> bool:
+def _of_click(exc: BaseException) -> bool:
+    """Tell whether it is click that exits: its reader has gone away. Anybody else's is a fault.
+
+    Code that we call must not end a command that has not done what it was asked for, and least of
+    all with 0.
+    """
+    import traceback
+
+    if not isinstance(exc, SystemExit):
+        return False
+    *_, (frame, _) = traceback.walk_tb(exc.__traceback__)
+    return str(frame.f_globals.get("__name__", "")).partition(".")[0] == "click"
+
+
+def _of_output(exc: BaseException) -> bool:
     """Tell whether an error came from printing: all that we print goes through ``click.echo``."""
     import traceback
 
@@ -50,7 +66,7 @@ def _of_output(exc: Exception) -> bool:
     return isinstance(exc, OSError) and printing
 
 
-def _not_written(exc: Exception) -> int:
+def _not_written(exc: BaseException) -> int:
     from k0sruntime.errors import ExitCode
 
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left fails no more
@@ -83,7 +99,7 @@ def _misused(exc: click.ClickException, *, as_json: bool) -> int:
     return int(ExitCode.USAGE)
 
 
-def _failed(exc: Exception, name: str, *, as_json: bool, debug: bool) -> int:
+def _failed(exc: BaseException, name: str, *, as_json: bool, debug: bool) -> int:
     from k0sruntime.cli import render_error
     from k0sruntime.errors import K0sRuntimeError, Refused, RefusedError
 

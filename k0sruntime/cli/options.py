@@ -10,7 +10,7 @@ import click
 from k0sruntime.cli import complete
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from k0sruntime.paths import Paths
     from k0sruntime.stages import Request
@@ -85,49 +85,63 @@ def node_options(function: F) -> F:
 
 def place_options(function: F) -> F:
     """Add those of them that do not say which containerd it has."""
-    for added in reversed(
-        (
-            _new_sandbox_option,
-            folder_option(
-                "--root",
-                exists=True,
-                variable="ROOT",
-                help="Compose for the image root in DIR; nothing is started.",
-            ),
-            file_option(
-                "--settings",
-                variable="SETTINGS",
-                help="Settings file  [default: /etc/k0sruntime/config.toml]",
-            ),
-            option(
-                "--cri-socket",
-                metavar="TYPE:URL",
-                variable="CRI_SOCKET",
-                help="CRI of another runtime, as k0s takes it, such as remote:unix:///run/x.sock.",
-            ),
-            option(
-                "--mode",
-                type=click.Choice(["managed", "standalone", "remote"]),
-                variable="MODE",
-                help="Who runs containerd  [default: decided from what is found]",
-            ),
-            option(
-                "--without",
-                metavar="NAME",
-                multiple=True,
-                shell_complete=complete.providers,
-                variable="WITHOUT",
-                help="Leave a provider out; may be given more than once.",
-            ),
-            flag_option(
-                "--no-providers",
-                variable="NO_PROVIDERS",
-                help="Import no provider but the host's own.",
-            ),
-        )
-    ):
-        function = added(function)
+    return _added(function, (*_PLACE, *_RUNS, *_CHOICE))
+
+
+def choice_options(function: F) -> F:
+    """Add those of them that say which providers may be used: the node's settings do, as well."""
+    return _added(function, (*_PLACE, *_CHOICE))
+
+
+def _added(function: F, options: Sequence[Callable[[F], F]]) -> F:
+    for option_ in reversed(options):
+        function = option_(function)
     return function
+
+
+_PLACE: Sequence[Callable[[Any], Any]] = (
+    _new_sandbox_option,
+    folder_option(
+        "--root",
+        exists=True,
+        variable="ROOT",
+        help="Compose for the image root in DIR; nothing is started.",
+    ),
+    file_option(
+        "--settings",
+        variable="SETTINGS",
+        help="Settings file  [default: /etc/k0sruntime/config.toml]",
+    ),
+)
+_RUNS: Sequence[Callable[[Any], Any]] = (
+    option(
+        "--cri-socket",
+        metavar="TYPE:URL",
+        variable="CRI_SOCKET",
+        help="CRI of another runtime, as k0s takes it, such as remote:unix:///run/x.sock.",
+    ),
+    option(
+        "--mode",
+        type=click.Choice(["managed", "standalone", "remote"]),
+        variable="MODE",
+        help="Who runs containerd  [default: decided from what is found]",
+    ),
+)
+_CHOICE: Sequence[Callable[[Any], Any]] = (
+    option(
+        "--without",
+        metavar="NAME",
+        multiple=True,
+        shell_complete=complete.providers,
+        variable="WITHOUT",
+        help="Leave a provider out; may be given more than once.",
+    ),
+    flag_option(
+        "--no-providers",
+        variable="NO_PROVIDERS",
+        help="Import no provider but the host's own.",
+    ),
+)
 
 
 def json_option(function: F) -> F:

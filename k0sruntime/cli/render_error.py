@@ -51,7 +51,7 @@ def usage(error: click.ClickException) -> UsageError:
     return UsageError(Problem(error.format_message(), "the command line", remedy=remedy))
 
 
-def fault(error: Exception, name: str) -> K0sRuntimeError:
+def fault(error: BaseException, name: str) -> K0sRuntimeError:
     """Return a fault of ours as an error, for scripts."""
     return K0sRuntimeError(Problem(cause(error), culprit=_program(name), remedy=REPORT))
 
@@ -68,7 +68,7 @@ def _program(name: str) -> str:
         return f"{name}, k0sruntime {__version__}"
 
 
-def bug(error: Exception, name: str, *, debug: bool) -> str:
+def bug(error: BaseException, name: str, *, debug: bool) -> str:
     """Return what to say where the fault is that of the program ``name``."""
     where = f"{_program(name)}, Python {platform.python_version()}, {platform.machine()}"
     lines = [

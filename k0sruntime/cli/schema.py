@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from k0sruntime.cli.options import node_options, request
 from k0sruntime.cli.story import Stderr
+
+if TYPE_CHECKING:
+    from k0sruntime.records import Record
 
 
 @click.command(name="schema")
@@ -29,9 +32,11 @@ def command(**options: Any) -> int:
     story = Stderr()
     own = own_settings.node_settings(read_settings(asked.paths, asked.settings), asked)
     discovered = discover(own_settings.chosen(asked, own))
-    for record in discovered.records:
+    broken: list[Record] = []
+    made = settings_schema.schema(discovered.records, broken)
+    for record in (*discovered.records, *broken):
         if record.unusable:
             words = f"{record.name} is {record.state}, and its keys are not known"
             story.say(f"{words}: {record.reason}")
-    click.echo(json.dumps(settings_schema.schema(discovered.records), indent=2))
+    click.echo(json.dumps(made, indent=2, allow_nan=False))
     return 0

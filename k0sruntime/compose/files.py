@@ -9,7 +9,7 @@ from k0sruntime.compose import hosts
 from k0sruntime.compose import schema as schema_
 from k0sruntime.contributions import ConfigFile, Contribution, conflict
 from k0sruntime.errors import ConflictError, Problem, RefusedError
-from k0sruntime.json_keys import JSONKeys, edit, may_hold_keys
+from k0sruntime.json_keys import KNOWN, JSONKeys, edit, may_hold_keys
 from k0sruntime.paths import hosts_folder
 
 if TYPE_CHECKING:
@@ -132,8 +132,8 @@ def edited_files(
     """Return the files of other programs with our keys in them.
 
     Raises:
-        RefusedError: such a file cannot be read, is no JSON object, is k0s's or our own, or nobody
-            lets a provider put keys into it.
+        RefusedError: such a file cannot be read, is no JSON object, is k0s's or our own, another
+            program than its own would be told, or nobody lets a provider put keys into it.
         ConflictError: another hand, or another provider, says something else.
     """
     by_path: dict[str, list[Contribution[JSONKeys]]] = {}
@@ -143,6 +143,7 @@ def edited_files(
     files = []
     for path, wanted in by_path.items():
         _refuse_own(path, node, wanted[0])
+        _refuse_others_daemon(path, wanted)
     if foreign := _not_let(by_path, node):
         raise RefusedError(*foreign)
     for path, wanted in by_path.items():
@@ -201,5 +202,22 @@ def _refuse_own(path: str, node: Node[Any], part: Contribution[JSONKeys]) -> Non
                     path,
                     str(part.owner),
                     "JSONKeys are for files of other programs; DropIn and ConfigFile are for ours.",
+                )
+            )
+
+
+def _refuse_others_daemon(path: str, parts: Sequence[Contribution[JSONKeys]]) -> None:
+    """Refuse that somebody is told to read a file again that is known to be another's."""
+    for part in parts:
+        daemon = part.value.daemon
+        if path in KNOWN and daemon not in ("", KNOWN[path].daemon):
+            raise RefusedError(
+                Problem(
+                    f"provider {part.owner.provider!r} would have {daemon} signalled, and"
+                    f" {KNOWN[path].daemon} reads this file",
+                    path,
+                    str(part.owner),
+                    f"Update {part.owner.distribution}, or go on with --without"
+                    f" {part.owner.provider}.",
                 )
             )

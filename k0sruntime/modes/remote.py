@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from k0sruntime import owed, regular
 from k0sruntime.apply import scratch_copy
 from k0sruntime.errors import Problem, RefusedError
+from k0sruntime.json_keys import may_be_told
 from k0sruntime.programs import ask
 
 if TYPE_CHECKING:
@@ -57,14 +58,18 @@ def reload(specs: Iterable[str], paths: Paths) -> list[str]:
     """Send SIGHUP to those who read a file of theirs again; return what to tell.
 
     Args:
-        specs: ``program:pid-file``; only a process of that very name is signalled.
+        specs: ``program:pid-file``; only a process of that very name is signalled, and never
+            containerd, k0s or this one, whatever a record says.
         paths: the node's paths.
     """
     notes = []
     for spec in dict.fromkeys(filter(None, specs)):
         program, _, pid_file = spec.partition(":")
+        if not may_be_told(program):
+            notes.append(f"{program} is not told to read its file again: SIGHUP ends it")
+            continue
         pid = _pid(program, paths.on_disk(pid_file))
-        if pid is None:
+        if pid is None or pid == os.getpid():
             notes.append(f"{program} does not run ({pid_file}); it reads its file when it starts")
             continue
         os.kill(pid, signal.SIGHUP)

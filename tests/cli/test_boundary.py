@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import sys
 
 import click
 import pytest
@@ -20,6 +22,10 @@ def acme(*, what: str, sandbox: str | None, as_json: bool) -> int:
         raise Refused(Problem("no shim is installed", place="/usr/bin", remedy="Install it."))
     if what == "bug":
         raise KeyError("x")
+    if what == "exit":
+        sys.exit(0)
+    if what == "pipe":
+        raise BrokenPipeError(errno.EPIPE, "Broken pipe")
     return 8
 
 
@@ -46,3 +52,18 @@ def test_a_fault_is_that_of_the_named_distribution(capsys: pytest.CaptureFixture
 def test_a_wrong_option_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
     assert run_command(acme, ["fine", "--nope"], "k0sruntime-acme") == 2
     assert "No such option" in capsys.readouterr().err
+
+
+def test_an_exit_in_the_middle_is_a_fault_and_never_a_silent_success(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert run_command(acme, ["exit", "--json"], "k0sruntime") == 1
+    said = capsys.readouterr()
+    assert "bug: SystemExit: 0" in said.err
+    assert json.loads(said.out)["exit_code"] == 1
+
+
+def test_a_reader_that_has_gone_away_is_no_fault(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:  # as click ends it
+        run_command(acme, ["pipe"], "k0sruntime")
+    assert (ended.value.code, capsys.readouterr().err) == (1, "")

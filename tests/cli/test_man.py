@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from k0sruntime import provider_commands
-from k0sruntime.cli.main import COMMANDS
+from k0sruntime.cli.main import COMMANDS, run
 from k0sruntime.cli.man import pages, write
 from k0sruntime.errors import ExitCode
 from tests.conftest import LAB, ROOT
@@ -130,6 +130,113 @@ def test_what_is_no_command_is_refused_and_nothing_is_written(
     assert done.returncode == code
     assert told in done.stderr
     assert not (vendor / "man").exists()
+
+
+THEIRS = """
+import click
+
+@click.command()
+def cli():
+    \"\"\"Theirs.\"\"\"
+
+@click.group()
+def odd():
+    \"\"\"Theirs.\"\"\"
+
+@odd.command("../../escaped")
+def escaped():
+    \"\"\"Theirs.\"\"\"
+
+@click.group()
+def k0sruntime_x():
+    \"\"\"Theirs.\"\"\"
+
+k0sruntime_x.add_command(cli, "b")
+
+class Sly(click.Command):
+    def get_params(self, ctx):
+        import sys
+        sys.exit(0)
+
+sly = Sly("sly")
+"""
+TAKES = {
+    "ours": ("k0sruntime = THEIRS:cli", "its page k0sruntime.1 would take another's place"),
+    "ours in capitals": ("K0sruntime = THEIRS:cli", "its page K0sruntime.1 would take"),
+    "our command's": ("k0sruntime-up = THEIRS:cli", "its page k0sruntime-up.1 would take"),
+    "somebody else's": (
+        "acme-x = THEIRS:k0sruntime_x\nacme-x-b = THEIRS:cli",
+        "its page acme-x-b.1 would take",
+    ),
+    "another folder's": ("acme-odd = THEIRS:odd", "no name of a file"),
+    "nobody's, for it does not come": ("acme-gone = THEIRS:GONE", "it cannot be imported"),
+    "nobody's, for it ends": ("acme-sly = THEIRS:sly", "SystemExit: 0"),
+}
+
+
+def brings(folder: Path, name: str, commands: str, code: str = THEIRS) -> None:
+    info = folder / f"{name}-1.0.dist-info"
+    info.mkdir()
+    (folder / f"{name}.py").write_text(code)
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+    lines = commands.replace("THEIRS", name)
+    (info / "entry_points.txt").write_text(f"[k0sruntime.commands]\n{lines}\n")
+
+
+def man(folder: Path, monkeypatch: pytest.MonkeyPatch, *words: str) -> tuple[int, dict[str, str]]:
+    """Write pages with what lies in a folder; return the code and the pages."""
+    monkeypatch.syspath_prepend(str(folder))
+    settings = folder / "settings.toml"
+    settings.touch()
+    code = run(["man", str(folder / "man"), *words, "--settings", str(settings)])
+    return code, {path.name: path.read_text() for path in folder.glob("man/*")}
+
+
+@pytest.mark.parametrize("page", TAKES)
+def test_no_page_of_theirs_stands_in_anothers_place_and_ours_are_written_all_the_same(
+    page: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    commands, told = TAKES[page]
+    module = f"man_theirs_{list(TAKES).index(page)}"
+    brings(tmp_path, module, commands)
+    code, found = man(tmp_path, monkeypatch)
+    said = capsys.readouterr()
+    assert code == 0
+    assert told in said.err
+    assert {name: found[name] for name in pages()} == dict(pages())
+    assert len({name.casefold() for name in found}) == len(found)
+    assert len(said.out.splitlines()) == len(found), "each page is written once"
+    assert not (tmp_path / "escaped.1").exists()
+    named = commands.splitlines()[0].partition(" ")[0]
+    if page != "somebody else's":
+        assert man(tmp_path, monkeypatch, named)[0] == 4
+
+
+def test_two_that_bring_one_command_have_no_page_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    brings(tmp_path, "man_one", "acme-two = THEIRS:cli")
+    brings(tmp_path, "man_two", "acme-two = THEIRS:cli")
+    code, found = man(tmp_path, monkeypatch)
+    assert (code, "acme-two.1" in found, "k0sruntime.1" in found) == (0, False, True)
+    said = capsys.readouterr().err
+    assert "man_one 1.0 and man_two 1.0 bring one of this name" in said
+    assert man(tmp_path, monkeypatch, "acme-two")[0] == 4
+
+
+def test_the_man_page_of_one_that_is_left_out_is_refused_where_it_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    marks = f"from pathlib import Path\nPath({str(tmp_path / 'imported')!r}).touch()\n{THEIRS}"
+    brings(tmp_path, "man_left", "acme-left = THEIRS:cli", marks)
+    assert man(tmp_path, monkeypatch, "acme-left", "--no-providers") == (3, {})
+    assert "left out with --no-providers" in capsys.readouterr().err
+    assert not (tmp_path / "imported").exists()
+    assert man(tmp_path, monkeypatch, "acme-left")[0] == 0
+    assert (tmp_path / "imported").exists()
 
 
 @pytest.mark.real

@@ -274,6 +274,8 @@ def _arrive(paths: Paths, coming: Coming) -> tuple[str, ...]:
     if coming.digest and (not found or found.digest != coming.digest):
         _lay_beside(paths, coming, State(paths).kept(coming.digest))
         put(coming.scratch, place)
+    elif os.path.lexists(coming.scratch):
+        remove(coming.scratch)
     settings_record.write(paths, None, coming.as_brought)
     return tuple(told)
 

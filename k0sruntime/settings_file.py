@@ -117,6 +117,7 @@ def bringing(
     try:
         if insist and content is not None:
             with refused_io(coming.place(paths)):
+                remove(coming.scratch)  # of one that could not be put in place: nor can this be
                 _lay_beside(paths, coming, content)
         yield arrive
     finally:
@@ -282,7 +283,8 @@ def _arrive(paths: Paths, coming: Coming) -> tuple[str, ...]:
 
 def _give_up(paths: Paths, coming: Coming, instead: Coming | None = None) -> None:
     """Leave the file as it is, and nothing of ours beside it."""
-    if os.path.lexists(coming.scratch):  # a read-only disk refuses to remove what is not there
+    shared = instead is not None and instead.scratch == coming.scratch
+    if os.path.lexists(coming.scratch) and not shared:  # else a read-only disk refuses it
         remove(coming.scratch)
     for folder in reversed(coming.made):
         with contextlib.suppress(OSError):

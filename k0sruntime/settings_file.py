@@ -75,8 +75,11 @@ def _noted(paths: Paths, text: bytes) -> tuple[str, ...]:
 
 def _taken_over(paths: Paths, last: Brought) -> tuple[str, ...]:
     """Note down that a command has brought what lies there already."""
-    if settings_record.read(paths)[1] != last:
-        with contextlib.suppress(OSError):
+    overdue, known = settings_record.read(paths)
+    with contextlib.suppress(OSError):  # then nobody has brought it, and it stays on a way back
+        if overdue:
+            _give_up(paths, overdue)
+        if known != last:
             settings_record.write(paths, None, last)
     return ()
 
@@ -268,7 +271,7 @@ def _arrive(paths: Paths, coming: Coming) -> tuple[str, ...]:
     if found and found.digest != coming.digest:
         if coming.edited or found.digest != coming.before:
             kept = _object(paths, State(paths).keep(found.content))
-            told.append(f"{place} had been edited, and nothing made of that; it is kept as {kept}")
+            told.append(f"{place} had an edit that was not applied; it is kept as {kept}")
         if not coming.digest:
             remove(place)
             sync_folder(os.path.dirname(place))

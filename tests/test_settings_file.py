@@ -11,7 +11,9 @@ import pytest
 
 from k0sruntime import durable, recover, settings_file
 from k0sruntime.cli.main import run
+from k0sruntime.ledger import State
 from k0sruntime.paths import Paths
+from k0sruntime.plan import Ledger
 from k0sruntime.stages import Silent
 from tests.test_crash import DEATH, dies_at
 
@@ -247,7 +249,7 @@ def test_an_edit_that_was_never_applied_is_kept_and_told_and_no_generation_has_i
     capsys.readouterr()
     assert image.up(NEW) == 0
     told = capsys.readouterr().out
-    assert "had been edited" in told
+    assert "had an edit that was not applied" in told
     kept = Path(told.partition("it is kept as ")[2].split()[0])
     assert kept.read_text() == HALF
     assert kept.stat().st_mode & 0o777 == 0o600
@@ -265,9 +267,28 @@ def test_an_applied_edit_is_that_of_its_generation_also_where_no_file_changed(
     assert image.up() == 0
     capsys.readouterr()
     assert image.up(NEW) == 0
-    assert "had been edited" not in capsys.readouterr().out
+    assert "an edit" not in capsys.readouterr().out
     assert image.back(1) == 0
     assert image.settings.read_text() == OWN + "# more to say\n"
+
+
+def test_an_edit_during_the_proof_is_kept_and_told_as_well(
+    image: Image, capsys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image.settings.write_text(OWN)
+    assert image.up() == 0
+    ends = State.save
+
+    def edited(state: State, ledger: Ledger) -> None:
+        ends(state, ledger)
+        image.settings.write_text(HALF)
+
+    monkeypatch.setattr(State, "save", edited)
+    capsys.readouterr()
+    assert image.up(NEW) == 0
+    told = capsys.readouterr().out
+    assert Path(told.partition("it is kept as ")[2].split()[0]).read_text() == HALF
+    assert image.settings.read_text() == NEW
 
 
 @pytest.fixture
@@ -303,6 +324,20 @@ def test_a_change_that_is_done_is_done_though_its_settings_cannot_be_written(
     assert image.up() == 0
     assert image.settings.read_text() == NEW
     assert image.left() == ["config.toml"]
+
+
+def test_settings_that_could_not_be_written_leave_nothing_where_the_old_ones_are_asked_for(
+    image: Image, capsys, full: Callable[[], None]
+) -> None:
+    image.settings.write_text(OWN)
+    assert image.up() == 0
+    assert image.up(NEW) == 0
+    assert len(image.left()) == 2, "the new file waits beside the old one"
+    assert image.up(OWN) == 0
+    assert image.left() == ["config.toml"]
+    assert "crun" not in image.dropin
+    assert image.up() == 0
+    assert "crun" not in image.dropin
 
 
 def test_going_back_stops_at_no_settings_file_that_cannot_be_written(

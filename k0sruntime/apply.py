@@ -64,7 +64,7 @@ def apply(
     paths: Paths,
     ledger: Ledger,
     approve: Callable[[], None] = lambda: None,
-    settings: bytes = b"",
+    settings: bytes | None = None,
 ) -> Ledger:
     """Write all pending changes in one transaction and return the new ledger.
 
@@ -73,7 +73,7 @@ def apply(
         paths: the node's paths.
         ledger: what we own before.
         approve: called when everything is staged and nothing is switched; raises to stop here.
-        settings: the settings file that it was composed from.
+        settings: the settings file that it was composed from; ``None`` for the same as before.
 
     Raises:
         RefusedError: the file system refused; nothing was changed.
@@ -81,7 +81,10 @@ def apply(
     """
     changes = [c for c in plan.changes if c.action != "unchanged"]
     _keep_edited(plan.changes, paths)
-    after = _next_ledger(plan, ledger, paths)
+    after, composed_of = _next_ledger(plan, ledger, paths), ledger.settings
+    if settings is not None:
+        with refused_io(paths.on_disk(paths.state)):
+            composed_of = State(paths).keep(settings)
     if not changes:
         approve()
         after = replace(after, proved=ledger.proved and not plan.unrecorded)
@@ -89,10 +92,8 @@ def apply(
         if replace(after, proved=ledger.proved) != ledger:
             with refused_io(paths.on_disk(paths.state)):
                 State(paths).save(after)
-        return after
-    with refused_io(paths.on_disk(paths.state)):
-        after = replace(after, settings=State(paths).keep(settings))
-    return transact(changes, paths, ledger, after, approve)
+        return replace(after, settings=composed_of)  # to be saved when it is proved
+    return transact(changes, paths, ledger, replace(after, settings=composed_of), approve)
 
 
 def _keep_edited(changes: Sequence[Change], paths: Paths) -> None:

@@ -29,12 +29,21 @@ def write_atomically(path: str, content: bytes, mode: int = 0o644) -> None:
     sync_folder(folder)
 
 
-def write_synced(path: str, content: bytes, mode: int, owner: tuple[int, int] = (-1, -1)) -> None:
+def write_synced(
+    path: str,
+    content: bytes,
+    mode: int,
+    owner: tuple[int, int] = (-1, -1),
+    *,
+    fresh: bool = False,
+) -> None:
     """Write a file with exact permissions and fsync it; what lay there before is replaced.
 
-    ``owner`` is user and group, -1 for our own; only root can give a file away.
+    ``owner`` is user and group, -1 for our own; only root can give a file away. With ``fresh``
+    nothing may lie there.
     """
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
+    how = os.O_EXCL if fresh else os.O_TRUNC
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | how | os.O_CLOEXEC, mode)
     with os.fdopen(descriptor, "wb") as file:
         file.write(content)
         if owner != (-1, -1):
@@ -69,6 +78,12 @@ def write_like(path: str, content: bytes, before: FileState) -> None:
     """Replace a file of another hand's at once, with the permissions and the owner that it had."""
     write_synced(f"{path}.new", content, before.mode, before.owner)
     os.replace(f"{path}.new", path)
+    sync_folder(os.path.dirname(path))
+
+
+def put(staged: str, path: str) -> None:
+    """Rename a whole file, which lies in the same folder, into place."""
+    os.replace(staged, path)
     sync_folder(os.path.dirname(path))
 
 

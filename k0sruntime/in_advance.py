@@ -17,8 +17,8 @@ from k0sruntime.collect import for_provider, provider_settings, refuse_broken
 from k0sruntime.discovery import discover
 from k0sruntime.errors import Inactive
 from k0sruntime.facts import ask_programs, observe_node
-from k0sruntime.observe import read_settings
 from k0sruntime.own_settings import chosen, node_settings
+from k0sruntime.settings_source import settings_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -61,7 +61,7 @@ def wanted(request: Request, arch: str, story: Story) -> Wanted:
         ProviderError: a provider is broken.
     """
     with story.stage("discover") as tell:
-        file = read_settings(request.paths, request.settings)
+        file = settings_of(request)
         own = node_settings(file, request)
         discovered = discover(chosen(request, own))
         for note in discovered.notes:

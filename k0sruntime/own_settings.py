@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from k0sruntime import request_record
 from k0sruntime.choice import Choice
 from k0sruntime.errors import K0sRuntimeError
 from k0sruntime.facts import ask_programs, observe_node
 from k0sruntime.node_provider import NodeSettings
-from k0sruntime.observe import read_settings
 from k0sruntime.settings import SettingsFile, convert
+from k0sruntime.settings_source import settings_of
 from k0sruntime.stages import Request
 
 if TYPE_CHECKING:
@@ -32,13 +31,13 @@ def bare_node(request: Request) -> tuple[Node[Any], NodeSettings]:
 
 def last_settings(paths: Paths) -> NodeSettings:
     """Return the host's settings as they were when ``up`` was last asked for."""
-    return bare_settings(Request(paths, request_record.settings_copy(paths)))
+    return bare_settings(Request(paths, remember=False))
 
 
 def bare_settings(request: Request) -> NodeSettings:
     """Return the host's settings; the defaults where the settings file is refused."""
     try:
-        return node_settings(read_settings(request.paths, request.read_from), request)
+        return node_settings(settings_of(request), request)
     except K0sRuntimeError:
         return NodeSettings()
 

@@ -30,13 +30,14 @@ from k0sruntime.errors import K0sRuntimeError, Problem
 from k0sruntime.facts import ask_programs, observe_node
 from k0sruntime.ledger import State
 from k0sruntime.lock import locked
-from k0sruntime.observe import existing, foreign_here, observe, owned, read_settings
+from k0sruntime.observe import existing, foreign_here, observe, owned
 from k0sruntime.own_settings import asked_mode, bare_node, bare_settings, chosen, node_settings
 from k0sruntime.plan import plan, refuse_other_hands
 from k0sruntime.precedence import refuse_socket, settle, settle_each
 from k0sruntime.proof import from_records
 from k0sruntime.real_files import RealFiles
 from k0sruntime.recover import recover
+from k0sruntime.settings_source import settings_of
 from k0sruntime.stages import Outcome, Prepared, Request, Story
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ if TYPE_CHECKING:
 def prepare(request: Request, story: Story) -> Prepared:
     """Run the stages that change nothing: discover, collect, compose, plan."""
     with story.stage("discover") as tell:
-        file = read_settings(request.paths, request.read_from)
+        file = settings_of(request)
         own = node_settings(file, request)
         programs = ask_programs(request.paths, own)  # they answer while we discover
         discovered = discover(chosen(request, own))
@@ -95,7 +96,7 @@ def survey(request: Request, story: Story) -> tuple[tuple[Record, Answers], ...]
 
     Broken ones are among them.
     """
-    file = read_settings(request.paths, request.read_from)
+    file = settings_of(request)
     own = node_settings(file, request)
     programs = ask_programs(request.paths, own)
     discovered = discover(chosen(request, own))
@@ -188,10 +189,10 @@ def converge(request: Request, story: Story) -> Outcome:
                 outcome = adopt(prepared, story)
             else:
                 outcome = change(request, prepared, story)
-            arrive()
-        outcome = replace(outcome, before=before)
+            notes = (*outcome.notes, *arrive())
+        outcome = replace(outcome, before=before, notes=notes)
     except K0sRuntimeError:
-        request = replace(request, settings_from="")  # which did not come
+        request = request.without_brought()
         supervised.ensure(request, bare_settings(request))  # whatever runs now is stayed with
         raise
     if prepared.composition.mode == "remote" and prepared.composition.stays:
@@ -200,7 +201,7 @@ def converge(request: Request, story: Story) -> Outcome:
     if request.start:
         last_good.release(request.paths)
     if request.start and request.remember:
-        request_record.save(request, prepared.settings_text, prepared.inputs)
+        request_record.save(request, prepared.inputs)
     outcome = provide.tidied(request, prepared, outcome)
     return supervised.stayed_with(request, prepared.node_settings, outcome)
 

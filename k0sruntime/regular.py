@@ -63,7 +63,7 @@ def other_kind(path: str) -> str:
 
 def _opener(path: str, flags: int) -> int:
     _refuse(os.stat(path), path)
-    if _handed_over(path):
+    if handed_over(path):
         return os.open(path, flags)
     # Between the two it may have become a FIFO: then this does not wait, and the next line refuses.
     descriptor = os.open(path, flags | os.O_NONBLOCK | os.O_NOCTTY)
@@ -80,12 +80,13 @@ def _refuse(found: os.stat_result, path: str) -> None:
         raise OSError(errno.EINVAL, f"it is {kind}, and no file", path)
 
 
-def _handed_over(path: str) -> bool:
+def handed_over(path: str) -> bool:
+    """Tell whether a path names what is open already, and may be a pipe, to be read once."""
     return path.startswith(HANDED_OVER)
 
 
 def _other(found: os.stat_result, path: str) -> str:
     null = stat.S_ISCHR(found.st_mode) and found.st_rdev == NULL
-    if null or (stat.S_ISFIFO(found.st_mode) and _handed_over(path)):
+    if null or (stat.S_ISFIFO(found.st_mode) and handed_over(path)):
         return ""
     return next((kind for test, kind in KINDS if test(found.st_mode)), "")

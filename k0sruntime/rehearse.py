@@ -23,10 +23,11 @@ from k0sruntime.lint.composed import subject_of
 from k0sruntime.lint.config_dump import with_containerd
 from k0sruntime.lint.target import for_node
 from k0sruntime.node import Node
-from k0sruntime.observe import existing, read_settings
+from k0sruntime.observe import existing
 from k0sruntime.own_settings import bare_node, node_settings
 from k0sruntime.plan import Ledger
 from k0sruntime.real_files import RealFiles
+from k0sruntime.settings_source import settings_of
 from k0sruntime.stages import Silent
 
 if TYPE_CHECKING:
@@ -136,7 +137,7 @@ def _unjudged(upgrade: Upgrade, problems: tuple[Problem, ...]) -> Rehearsal:
 def _broken_settings(request: Request) -> tuple[Problem, ...]:
     """Return what is wrong with the node's settings, without which nobody knows what it is."""
     try:
-        node_settings(read_settings(request.paths, request.settings), request)
+        node_settings(settings_of(request), request)
     except RefusedError as exc:
         return exc.problems
     return ()

@@ -1,7 +1,7 @@
 """What ``up`` was asked for last: a supervisor keeps the node at that, whatever is edited since.
 
-``/run/k0sruntime/request.json`` has the options and the fingerprint of the files of other hands;
-``settings.toml`` beside it is the settings file as it was.
+``/run/k0sruntime/request.json`` has the options and the fingerprint of the files of other hands.
+The settings are those that the present generation was composed from, as the ledger has them.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from k0sruntime import regular
 from k0sruntime.durable import write_volatile
 from k0sruntime.ledger import NONSENSE, State
 
@@ -20,8 +19,6 @@ if TYPE_CHECKING:
 
     from k0sruntime.paths import Paths
     from k0sruntime.stages import Request
-
-SECRET = 0o600
 
 
 @dataclass(frozen=True)
@@ -34,11 +31,10 @@ class LastRequest:
     """The fingerprint of what other hands had laid there."""
 
 
-def save(request: Request, settings: bytes, inputs: Mapping[str, str]) -> None:
+def save(request: Request, inputs: Mapping[str, str]) -> None:
     """Record an ``up`` that was done."""
     state = State(request.paths)
-    copy = settings_copy(request.paths)
-    options = [f"--settings={copy}", *(f"--without={name}" for name in sorted(request.without))]
+    options = [f"--without={name}" for name in sorted(request.without)]
     options += ["--no-providers"] if request.no_providers else []
     options += [f"--mode={request.mode}"] if request.mode else []
     options += [f"--containerd={request.containerd}"] if request.containerd else []
@@ -46,22 +42,9 @@ def save(request: Request, settings: bytes, inputs: Mapping[str, str]) -> None:
     options += ["--offline"] if request.offline else []
     options += [f"--cache={os.path.abspath(request.cache)}"] if request.cache else []
     document = {"options": options, "inputs": dict(inputs)}
-    if _read(copy) != settings:
-        write_volatile(copy, settings, SECRET)
     if state.record("request") != document:
         content = json.dumps(document, indent=1).encode()
         write_volatile(f"{state.run}/request.json", content)
-
-
-def take_settings(paths: Paths, settings: bytes) -> None:
-    """Record other settings for what was asked for last, if anything was."""
-    if os.path.exists(settings_copy(paths)):
-        write_volatile(settings_copy(paths), settings, SECRET)
-
-
-def settings_copy(paths: Paths) -> str:
-    """Return the path of the settings file as it was."""
-    return f"{State(paths).run}/settings.toml"
 
 
 def last(paths: Paths) -> LastRequest:
@@ -73,11 +56,3 @@ def last(paths: Paths) -> LastRequest:
     except NONSENSE:
         pass
     return LastRequest((), {})
-
-
-def _read(path: str) -> bytes | None:
-    try:
-        with regular.opened(path) as file:
-            return file.read()
-    except OSError:
-        return None

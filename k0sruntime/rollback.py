@@ -44,7 +44,8 @@ def rollback(request: Request, story: Story, generation: int | None) -> Outcome:
         state = State(request.paths)
         present = state.ledger()
         wanted = apply_.generation(generation or apply_.last_proved(state, present), state)
-        request = replace(request, settings_from=settings_file.come_back(request.paths, wanted))
+        if (back := settings_file.come_back(request.paths, wanted)) is not None:
+            request = replace(request, given=back)
         node, own = bare_node(replace(request, mode=request.mode or _mode(wanted)))
         restore.restore(request, wanted, node, own, story)
         with story.stage("compose") as tell:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 if TYPE_CHECKING:
@@ -89,11 +89,17 @@ class Request:
     """Compose for the k0s and containerd that the node would have, not for those it has."""
     settings_from: str = ""
     """Path of a file that the settings file shall become, when all has passed."""
+    given: bytes | None = None
+    """What the settings say, where they are known already: a pipe can be read only once."""
 
     @property
     def read_from(self) -> str:
         """Path of the file that settings are read from; empty for the node's own."""
         return self.settings_from or self.settings
+
+    def without_brought(self) -> Request:
+        """Return the request with the settings that the node has: what was to come did not."""
+        return replace(self, settings_from="", given=None) if self.settings_from else self
 
 
 @dataclass(frozen=True)

@@ -138,7 +138,7 @@ def test_what_up_was_asked_for_is_asked_for_again(tmp_path: Path) -> None:
     from k0sruntime.stages import Request
 
     paths = Paths.in_sandbox(str(tmp_path))
-    request_record.save(Request(paths, no_providers=True), b"", {})
+    request_record.save(Request(paths, no_providers=True), {})
     assert "--no-providers" in request_record.last(paths).options
 
 

@@ -25,6 +25,7 @@ from k0sruntime.errors import RefusedError
 from k0sruntime.ledger import State
 from k0sruntime.lock import locked
 from k0sruntime.own_settings import bare_node, bare_settings
+from k0sruntime.recover import recover
 from k0sruntime.refused import refused_io
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ def up(bundle: str, request: Request, story: Story) -> Outcome:
     with opened(bundle) as archive:
         notes = _checked(archive, request, story)
         with locked(request.paths, request.lock_timeout, story.say):
+            recover(request.paths, story)  # the settings of a killed command may be due
             laid = placed.begin(request.paths)
             try:
                 with _unpacked(archive, _fresh(request.paths)) as folder:
@@ -85,7 +87,7 @@ def prepare(bundle: str, request: Request, story: Story) -> Prepared:
         for note in _checked(archive, request, story):
             story.say(note)
         entry = archive.manifest.entry(SETTINGS)
-        if entry and not request.settings:
+        if entry and not request.read_from:
             archive.lay(entry, f"{scratch}/config.toml", 0o600)
             request = replace(request, settings=f"{scratch}/config.toml")
         return pipeline.prepare(request, story)
@@ -139,7 +141,7 @@ def _unpacked(archive: Archive, folder: str) -> Iterator[str]:
 def _with_settings(archive: Archive, request: Request, laid: Placed) -> Request:
     """Return the request with the bundle's settings, where they are to be brought."""
     entry = archive.manifest.entry(SETTINGS)
-    if entry is None or not laid.settings(archive, request.read_from):
+    if entry is None or not laid.settings(archive, request.read_from, request.given):
         return request
     file = f"{request.only}/{SETTINGS}"
     archive.lay(entry, file, SECRET)

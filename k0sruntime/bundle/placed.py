@@ -68,12 +68,13 @@ class Placed:
     def _staging(self) -> str:
         return f"{self.paths.on_disk(self.paths.data)}/{STAGING}"
 
-    def settings(self, archive: Archive, named: str) -> bool:
+    def settings(self, archive: Archive, named: str, given: bytes | None = None) -> bool:
         """Tell whether the bundle's settings are to be brought: the node has none of its own.
 
         Args:
             archive: the bundle.
             named: the settings file that a person names; then that one counts.
+            given: what it says, where it was read already.
 
         Raises:
             RefusedError: the node has others.
@@ -83,7 +84,7 @@ class Placed:
             return False
         content, path = archive.text(entry), self.paths.settings
         on_disk = self.paths.on_disk(path)
-        before = _read(named or on_disk)
+        before = _read(named or on_disk) if given is None else given
         if before == content:
             return False
         if named:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -267,6 +268,8 @@ def request(
     """Return the pipeline's request for the shared options."""
     from k0sruntime.stages import Request
 
+    named = settings_from or settings or ""
+    named = os.path.abspath(named) if named else ""
     return Request(
         paths(sandbox, root),
         os.path.abspath(settings) if settings else "",
@@ -280,5 +283,16 @@ def request(
         cache or "",
         cri_socket=cri_flag(cri_socket),
         start=not root,
-        settings_from=os.path.abspath(settings_from) if settings_from else "",
+        settings_from=named if settings_from else "",
+        given=_handed_over(named),
     )
+
+
+def _handed_over(path: str) -> bytes | None:
+    """Return what a pipe says that the shell has opened, which says it once; else ``None``."""
+    from k0sruntime import regular
+
+    if regular.handed_over(path):
+        with contextlib.suppress(OSError):  # whoever reads it next says so
+            return regular.content(path, regular.LARGEST)
+    return None

@@ -23,8 +23,11 @@ def command(*, generation: int | None, as_json: bool, **options: Any) -> int:
     """Go back to an earlier generation, by default the last one that was proved.
 
     The files come back as they were, programs that they name are installed again where they were
-    removed, containerd is bounced once and proved. The next up composes anew, so change the
-    settings as well.
+    removed, containerd is bounced once and proved.
+
+    Settings that a command has brought (up --settings-from, a bundle, a roll-out) go back with it,
+    unless somebody has edited the file since. Those of your own hand stay, and the next up
+    composes from them anew: change them as well.
     """
     from k0sruntime import report, rollback
 

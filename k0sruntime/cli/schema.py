@@ -26,11 +26,11 @@ def command(**options: Any) -> int:
     """
     from k0sruntime import own_settings, settings_schema
     from k0sruntime.discovery import discover
-    from k0sruntime.observe import read_settings
+    from k0sruntime.settings_source import settings_of
 
     asked = request(**options)
     story = Stderr()
-    own = own_settings.node_settings(read_settings(asked.paths, asked.settings), asked)
+    own = own_settings.node_settings(settings_of(asked), asked)
     discovered = discover(own_settings.chosen(asked, own))
     broken: list[Record] = []
     made = settings_schema.schema(discovered.records, broken)

@@ -116,8 +116,7 @@ def command(
     _check_exclusive(
         options["root"], bundle, foreground=foreground, last_good=last_good, dry_run=dry_run
     )
-    if options["settings_from"] and (foreground or last_good):
-        raise click.UsageError("--settings-from excludes --foreground and --last-good.")
+    _check_settings(options["settings_from"], options["settings"], foreground or last_good)
     _check_apply(apply_k0s, yes, as_json, elsewhere=bool(options["root"] or foreground or dry_run))
     asked = replace(
         request(**options), supervise=supervise, remember=not supervised, apply_k0s=apply_k0s
@@ -164,6 +163,16 @@ def _check_exclusive(
         raise click.UsageError("--bundle excludes --last-good.")
     if foreground and (root or last_good or dry_run):
         raise click.UsageError("--foreground excludes --root, --last-good and --dry-run.")
+
+
+def _check_settings(brought: str | None, place: str | None, only_what_is_there: bool) -> None:
+    """Refuse settings that could not be brought."""
+    from k0sruntime import regular
+
+    if brought and only_what_is_there:
+        raise click.UsageError("--settings-from excludes --foreground and --last-good.")
+    if brought and regular.handed_over(place or ""):
+        raise click.UsageError("--settings-from writes to the file of --settings; a pipe is none.")
 
 
 def _check_apply(apply_k0s: bool, yes: bool, as_json: bool, *, elsewhere: bool) -> None:

@@ -57,10 +57,10 @@ def main() -> None:
     plan = json.load(sys.stdin)
     try:
         enter()
-        for path in plan["hidden"]:
-            _hide(path)
         for path in sorted(plan["writable"], key=lambda path: path.count("/")):
             _make_writable(path)
+        for path in plan["hidden"]:  # afterwards: a layer covers what is mounted below it
+            _hide(path)
         for path, text in plan["files"].items():
             _lay(path, text)
         command = plan["command"]

@@ -61,7 +61,6 @@ def _files(composition: Composition, instead: Mapping[str, bytes | None]) -> dic
     found: dict[str, str | None] = {
         path: None if content is None else content.decode(errors="replace")
         for path, content in instead.items()
-        if path.endswith(".toml")
     }
     loaded = (*composition.layers, *filter(None, (composition.merged,)))
     for layer in loaded:

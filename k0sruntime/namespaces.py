@@ -16,6 +16,7 @@ import contextlib
 import ctypes
 import errno
 import fcntl
+import functools
 import json
 import os
 import re
@@ -49,12 +50,13 @@ _KEPT = {
 _OUT_OF_REACH = (errno.ENOENT, errno.EINVAL, errno.ENOTCONN, errno.ESTALE, errno.EACCES)
 """A mount below another one, or of a file system whose server is gone: nobody can write there."""
 _SIOCSIFFLAGS, _IFF_UP = 0x8914, 1
-_LIBC = ctypes.CDLL(None, use_errno=True)
 
 
 def main() -> None:
     """Go in and become the command; on failure say why and exit with ``NOT_ENTERED``."""
     plan = json.load(sys.stdin)
+    command = plan["command"]
+    program = os.path.realpath(command[0])  # a link to it may lie in what is hidden
     try:
         enter()
         for path in sorted(plan["writable"], key=lambda path: path.count("/")):
@@ -63,8 +65,7 @@ def main() -> None:
             _hide(path)
         for path, text in plan["files"].items():
             _lay(path, text)
-        command = plan["command"]
-        os.execv(command[0], command)  # noqa: S606 - no shell: the command is the caller's
+        os.execv(program, command)  # noqa: S606 - no shell: the command is the caller's
     except OSError as exc:
         place = f"{exc.filename}: " if exc.filename else ""
         sys.stderr.write(f"{place}{exc.strerror}\n")
@@ -77,8 +78,8 @@ def enter() -> None:
     Raises:
         OSError: the kernel does not allow it.
     """
-    _call("prctl", _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0))
-    _call("unshare", _LIBC.unshare(_CLONE_NEWNS | _CLONE_NEWNET))
+    _call("prctl", _libc().prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0))
+    _call("unshare", _libc().unshare(_CLONE_NEWNS | _CLONE_NEWNET))
     _mount("none", "/", "", _REC | _PRIVATE)
     _freeze()
     _mount("tmpfs", RUN, "tmpfs", 0, "size=256m,mode=755")
@@ -87,7 +88,7 @@ def enter() -> None:
     os.mkdir(OWN, 0o700)
     _network()
     # containerd 1.7 asks modprobe for aufs; modules are the whole machine's.
-    _call("prctl", _LIBC.prctl(_PR_CAPBSET_DROP, _CAP_SYS_MODULE, 0, 0, 0))
+    _call("prctl", _libc().prctl(_PR_CAPBSET_DROP, _CAP_SYS_MODULE, 0, 0, 0))
 
 
 def _freeze() -> None:
@@ -163,9 +164,14 @@ def _lay(path: str, text: str | None) -> None:
             file.write(text)
 
 
+@functools.cache
+def _libc() -> ctypes.CDLL:
+    return ctypes.CDLL(None, use_errno=True)
+
+
 def _mount(source: str, target: str, kind: str, flags: int, options: str = "") -> None:
     words = (os.fsencode(word) or None for word in (source, target, kind))
-    _call(target, _LIBC.mount(*words, ctypes.c_ulong(flags), options.encode() or None))
+    _call(target, _libc().mount(*words, ctypes.c_ulong(flags), options.encode() or None))
 
 
 def _call(what: str, failed: int) -> None:

@@ -89,6 +89,7 @@ def start(
 def _reason(lines: list[str], paths: Paths) -> str:
     """Return containerd's own words, with the node's folders in place of the room's."""
     said = log.reason(lines).replace(f"{namespaces.OWN}/root", paths.containerd_root)
+    said = said.replace("(tmpfs)", f"({_file_system(paths)})")
     return said.replace(f"{namespaces.OWN}/state", paths.containerd_state)
 
 

@@ -9,7 +9,8 @@
     ├── ConflictError        5   two sides want the same thing; nothing was written
     ├── RolledBackError      6   applied, not proved, and put back
     ├── RollbackFailedError  7   applied, not proved, and not put back: hands are needed
-    └── VerifyFailedError    8   the running node does not pass the proof
+    ├── VerifyFailedError    8   the running node does not pass the proof
+    └── UnjudgedError        9   nobody can tell: what would have to be read could not be
 
 An error is a list of problems, so that one run tells all that is wrong. A problem says what,
 where, who, and what to do.
@@ -49,6 +50,8 @@ class ExitCode(IntEnum):
     """Applied, failed its proof, and the old state is not back: hands are needed."""
     VERIFY_FAILED = 8
     """The running node fails its proof; nothing was changed."""
+    UNJUDGED = 9
+    """``rehearse``: what would become of the node could not be told; nothing was written."""
     PENDING = 10
     """``plan --exit-code``: there are changes to apply."""
     INTERRUPTED = 130
@@ -147,6 +150,12 @@ class VerifyFailedError(K0sRuntimeError):
     """The running node does not pass its proof."""
 
     exit_code = ExitCode.VERIFY_FAILED
+
+
+class UnjudgedError(K0sRuntimeError):
+    """What was asked cannot be told, for something could not be read; nothing was written."""
+
+    exit_code = ExitCode.UNJUDGED
 
 
 class Inactive(Exception):  # noqa: N818 - not an error: a provider's way to say why it rests

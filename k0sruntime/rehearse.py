@@ -2,16 +2,17 @@
 
 Nothing is written, and no root is needed as long as the files can be read. The files are judged
 twice: as they lie there, which is what a k0s meets that was merely replaced; and as they would be
-once ``k0sruntime up`` has written ours anew and ``migrate`` has rewritten what others wrote.
+once ``k0sruntime up`` has written ours anew and ``migrate`` has rewritten what others wrote. Where
+rules find nothing, and the containerd is at hand, it is started for a moment (see ``trial``).
 """
 
 from __future__ import annotations
 
 import posixpath
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from k0sruntime import gate, lint, pipeline
+from k0sruntime import gate, lint, pipeline, trial
 from k0sruntime import mends as mends_
 from k0sruntime.as_it_lies import Judge, served, unreadable
 from k0sruntime.changed_defaults import ChangedDefault, changed
@@ -19,6 +20,7 @@ from k0sruntime.collect import Collected
 from k0sruntime.compose import Existing, compose
 from k0sruntime.compose.main_file import is_managed
 from k0sruntime.errors import K0sRuntimeError, Problem, RefusedError
+from k0sruntime.file_names import name_fault
 from k0sruntime.lint.composed import subject_of
 from k0sruntime.lint.config_dump import with_containerd
 from k0sruntime.lint.target import for_node
@@ -27,99 +29,36 @@ from k0sruntime.observe import existing
 from k0sruntime.own_settings import bare_node, node_settings
 from k0sruntime.plan import Ledger
 from k0sruntime.real_files import RealFiles
+from k0sruntime.rehearsal import HandlerFate, Rehearsal
 from k0sruntime.settings_source import settings_of
 from k0sruntime.stages import Silent
+from k0sruntime.trial import Trial
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from k0sruntime.compose import Composition
-    from k0sruntime.lint.finding import Finding
     from k0sruntime.mends import Mend
     from k0sruntime.node import Files, Mode
     from k0sruntime.paths import Paths
+    from k0sruntime.rehearsal import JudgedBy
     from k0sruntime.stages import Prepared, Request
     from k0sruntime.upgrade import Upgrade
 
 
-@dataclass(frozen=True)
-class HandlerFate:
-    """What becomes of a handler: as the files lie, and after they were put right."""
-
-    name: str
-    owner: str
-    lies: bool
-    after: bool
-
-
-@dataclass(frozen=True)
-class Rehearsal:
-    """What would become of the node.
-
-    Attributes:
-        now: what it has, such as ``k0s 1.35.1 with containerd 1.7.30``; empty where that is
-            not known.
-        then: what it would have.
-        findings: what lint says of the files as they lie there.
-        refused: why they cannot be composed as they lie there.
-        mends: what ``up`` and ``migrate`` put right.
-        left: what keeps the node down even then.
-        lasting: what of it is there already, so that the node does not come back at all; the rest
-            is about what ``up`` would write.
-        handlers: what becomes of each.
-        defaults: what nobody sets, and what would change.
-        drivers: which cgroup driver the kubelet takes, now and then, a sentence each; none where
-            that is not known.
-        notes: what could not be judged.
-        asked: the containerd that read the files itself; empty for none.
-        unjudged: what could not be read, so that nobody can say what would become of the node.
-    """
-
-    now: str
-    then: str
-    findings: tuple[Finding, ...]
-    refused: tuple[Problem, ...] = ()
-    mends: tuple[Mend, ...] = ()
-    left: tuple[Problem, ...] = ()
-    lasting: tuple[Problem, ...] = ()
-    handlers: tuple[HandlerFate, ...] = ()
-    defaults: tuple[ChangedDefault, ...] = ()
-    drivers: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
-    asked: str = ""
-    unjudged: tuple[Problem, ...] = ()
-
-    @property
-    def stops(self) -> tuple[Finding, ...]:
-        """What leaves the node without a runtime as the files lie there."""
-        return lint.errors(self.findings)
-
-    @property
-    def comes_back(self) -> bool | None:
-        """The node has a runtime when k0s is replaced and nothing else is done.
-
-        ``None`` where that could not be judged.
-        """
-        if self.unjudged:
-            return None
-        return not self.stops and not self.refused and not self.lasting
-
-    @property
-    def comes_back_after(self) -> bool | None:
-        """It has one when ``up`` and ``migrate`` have put right what they can."""
-        return None if self.unjudged else not self.left
-
-
-def rehearse(request: Request, upgrade: Upgrade, dropins: str = "") -> Rehearsal:
+def rehearse(
+    request: Request, upgrade: Upgrade, dropins: str = "", *, start: bool = True
+) -> Rehearsal:
     """Tell what would become of a node, or of a folder of drop-ins.
 
     Args:
         request: which node, and how it is composed.
         upgrade: what it would have.
         dropins: a folder of drop-ins that stands for a node; absolute.
+        start: make a trial start, where there is a containerd to start.
 
     Raises:
-        RefusedError: a drop-in that nobody can read, or a containerd that does not answer.
+        RefusedError: a containerd that does not answer.
     """
     if hidden := unreadable(request.paths, dropins):
         return _unjudged(upgrade, hidden)
@@ -127,7 +66,7 @@ def rehearse(request: Request, upgrade: Upgrade, dropins: str = "") -> Rehearsal
         return _of_folder(dropins, upgrade)
     if broken := _broken_settings(request):
         return _unjudged(upgrade, broken)
-    return _of_node(request, upgrade)
+    return _of_node(request, upgrade, start=start)
 
 
 def _unjudged(upgrade: Upgrade, problems: tuple[Problem, ...]) -> Rehearsal:
@@ -143,11 +82,17 @@ def _broken_settings(request: Request) -> tuple[Problem, ...]:
     return ()
 
 
-def _of_node(request: Request, upgrade: Upgrade) -> Rehearsal:
+def _of_node(request: Request, upgrade: Upgrade, *, start: bool) -> Rehearsal:
     now = _now(request)
     node = now.node if now else bare_node(request)[0]
-    found = existing(request.paths, Ledger())
     files = RealFiles(request.paths)
+    try:
+        found = existing(request.paths, Ledger())
+    except RefusedError as exc:
+        if _misnamed(files, request.paths):
+            return _unjudged(upgrade, exc.problems)
+        why = exc.problems  # what is no file under the name of one: containerd fails on it
+        return Rehearsal(_words(now), str(upgrade.target), (), why, left=why, lasting=why)
     composed = _of(now)
     by = served(request, node, composed.mode if composed else None)
     mode = by.mode
@@ -164,21 +109,64 @@ def _of_node(request: Request, upgrade: Upgrade) -> Rehearsal:
     asked = replace(request, instead=instead, upgrade=upgrade)
     after, left, told = _after(asked, judge, upgrade, now)
     written = mends_.written(after) if after else ()
+    lasting = _lasting(left, written) if after else ()
     composition = None if judge.remote else after.composition if after else lies
+    dead = bool(lint.errors(findings) or refused or lasting)
+    then = upgrade.of(replace(node, mode=mode))
+    tried = _tried(judge, None if dead else lies, then, {}, start=start)
+    mended = {**instead, **(mends_.contents(after) if after else {})}
+    tried_after = tried
+    if after is not None and (mended or tried is None):
+        whole = None if left else after.composition
+        tried_after = _tried(judge, whole, after.node, mended, start=start)
     return Rehearsal(
         _words(now),
         str(upgrade.target),
         findings,
-        refused,
+        (*refused, *_died(tried)),
         (*(mend for mend, _ in mends), *written),
-        left,
-        _lasting(left, written) if after else (),
+        (*left, *_died(tried_after)),
+        lasting,
         () if judge.remote or not after else _handlers(composed, lies, after.composition),
         _defaults(now, upgrade, composition),
         () if judge.remote else _drivers(now, after),
-        (*told, *upgrade.notes(mode), *_notes(judge), *by.notes),
+        (*told, *upgrade.notes(mode), *_notes(judge, request.paths), *by.notes),
         judge.binary,
+        judged_by=_judged_by(judge, tried),
+        judged_after_by=_judged_by(judge, tried_after),
+        untried=next((t.untold for t in (tried, tried_after) if t and t.untold), ""),
     )
+
+
+def _tried(
+    judge: Judge,
+    composition: Composition | None,
+    node: Node[Any],
+    instead: Mapping[str, bytes | None],
+    *,
+    start: bool,
+) -> Trial | None:
+    """Start the target's containerd with what rules find nothing in; ``None`` for no such thing."""
+    if not judge.binary or composition is None:
+        return None
+    if not start:
+        return Trial(untold="it was not wanted (--no-start)")
+    return trial.start(composition, node, instead)
+
+
+def _died(tried: Trial | None) -> tuple[Problem, ...]:
+    return (tried.problem,) if tried and tried.problem else ()
+
+
+def _judged_by(judge: Judge, tried: Trial | None) -> JudgedBy:
+    if tried and not tried.untold:
+        return "a trial start"
+    return "config dump and rules" if judge.binary else "rules"
+
+
+def _misnamed(files: Files, paths: Paths) -> bool:
+    """Tell whether a drop-in has a name that we cannot read; containerd does not mind."""
+    return any(name_fault(f"{paths.dropins}/{name}") for name in files.names(paths.dropins))
 
 
 def _judge(upgrade: Upgrade, node: Node[Any], found: Existing) -> Judge:
@@ -190,8 +178,13 @@ def _judge(upgrade: Upgrade, node: Node[Any], found: Existing) -> Judge:
     return Judge(tuple(looked), upgrade.on(node), upgrade.binary)
 
 
-def _notes(judge: Judge) -> Iterator[str]:
+def _notes(judge: Judge, paths: Paths) -> Iterator[str]:
     """Tell what an operator must know of how it was judged."""
+    if paths.elsewhere and not judge.remote:
+        yield (
+            "the image was judged as the machine, by its files and programs as they lie there: what"
+            " comes at its first start is not among them, and its kernel and devices are not known"
+        )
     if judge.remote:
         yield (
             "another CRI serves this node: only what k0s itself refuses of its drop-ins was judged"
@@ -229,6 +222,9 @@ def _of_folder(folder: str, upgrade: Upgrade) -> Rehearsal:
             *upgrade.notes(None),
         ),
         asked=judge.binary,
+        judged_by=_judged_by(judge, None),
+        judged_after_by=_judged_by(judge, None),
+        untried="a folder alone has no machine to start on" if judge.binary else "",
     )
 
 

@@ -69,9 +69,12 @@ class Upgrade:
             )
 
     def on(self, node: Node[Any]) -> Target:
-        """What the files of a node are judged against: its machine counts where we are on it."""
-        machine = None if node.paths.elsewhere else machine_of(self.of(node))
-        return replace(self.target, machine=machine)
+        """What the files of a node are judged against, its machine included.
+
+        An image is a machine as far as its files tell; the containerd that is named lies outside.
+        """
+        then = node if node.paths.elsewhere else self.of(node)
+        return replace(self.target, machine=machine_of(then))
 
     def of(self, node: Node[Any]) -> Node[Any]:
         """Return the node as it would be; another k0s runs its containerd itself."""

@@ -46,6 +46,8 @@ PURE = [
     "coherence.py",
     "units.py",
     "rolled_back.py",
+    "rehearsal.py",
+    "trial_room.py",
     *(f"seen/{name}.py" for name in ("document", "describe", "fleet", "tree", "metrics")),
     "bundle/manifest.py",
     "bundle/script.py",
@@ -102,6 +104,7 @@ WRITERS = {
     "cli/migrate.py",
     "cli/new.py",
     "testing/kept.py",
+    "namespaces.py",
 }
 STARTERS = {
     "programs.py",
@@ -110,6 +113,8 @@ STARTERS = {
     "modes/standalone.py",
     "lint/config_dump.py",
     "testing/fresh.py",
+    "trial.py",
+    "namespaces.py",
 }
 
 

@@ -20,6 +20,7 @@ CODES = {
     "ROLLED_BACK": 6,
     "ROLLBACK_FAILED": 7,
     "VERIFY_FAILED": 8,
+    "UNJUDGED": 9,
     "PENDING": 10,
     "INTERRUPTED": 130,
 }
@@ -50,7 +51,7 @@ def test_every_error_has_its_exit_code_and_one_base(name: str, code: int) -> Non
 def test_no_two_kinds_of_error_share_a_code() -> None:
     kinds = K0sRuntimeError.__subclasses__()
     codes = [kind.exit_code for kind in kinds if kind.__module__ == errors.__name__]
-    assert len(codes) == len(set(codes)) == 7
+    assert len(codes) == len(set(codes)) == 8
 
 
 def test_the_tree_that_is_drawn_is_the_tree_that_is_there() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -152,7 +152,7 @@ def test_people_are_told_in_which_order_it_comes_back(root: Path, capsys) -> Non
     put(root, "acme.toml", ACME_2)
     assert run(["rehearse", "--k0s", "1.36", "--root", str(root)]) == 3
     out = capsys.readouterr().out
-    assert "would NOT come back: 1 thing stops it" in out
+    assert "would NOT come back, by rules: 1 thing stops it" in out
     assert "stop k0s, replace it, migrate --write, up, start k0s" in out
     assert "do:   k0sruntime migrate rewrites it, see below." in out
 
@@ -226,6 +226,60 @@ def test_a_folder_alone_is_judged_without_this_machine(tmp_path: Path, capsys) -
     text = f'{ACME_3}base_runtime_spec = "/etc/nope.json"\n'
     code, said = in_sandbox(tmp_path, capsys, text, "--dropins", f"{tmp_path}/etc/k0s/containerd.d")
     assert (code, said["left"]) == (0, [])
+
+
+@pytest.mark.parametrize("kind", [os.mkfifo, os.mkdir])
+def test_what_is_no_file_under_the_name_of_one_keeps_the_node_down(
+    root: Path, capsys, kind: Callable[[Path], None]
+) -> None:
+    """containerd fails on a folder, and waits for a FIFO for ever: that is an answer."""
+    path = put(root, "acme.toml", "")
+    path.unlink()
+    kind(path)
+    code, said = rehearsed(root, capsys)
+    assert (code, said["comes_back"], said["comes_back_after"]) == (3, False, False)
+    assert said["left"][0]["place"] == "/etc/k0s/containerd.d/acme.toml"
+
+
+SPEC = f'{ACME_3}base_runtime_spec = "/etc/acme.json"\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "needs", "code"),
+    [
+        (SPEC, "etc/acme.json", "K0R806"),
+        (f'imports = ["/etc/acme.toml"]\n{ACME_3}', "etc/acme.toml", "K0R501"),
+        (
+            ACME_3.replace(
+                "version = 3",
+                f'version = 3\n[{V3}.containerd]\ndefault_runtime_name = "acme"',
+            ),
+            "usr/bin/containerd-shim-y-v1",
+            "K0R801",
+        ),
+    ],
+)
+def test_an_image_is_the_machine_as_far_as_its_files_tell(
+    root: Path, capsys, text: str, needs: str, code: str
+) -> None:
+    put(root, "acme.toml", text)
+    exit_code, said = rehearsed(root, capsys)
+    assert (exit_code, said["comes_back"], said["comes_back_after"]) == (3, False, False)
+    assert [f["code"] for f in said["findings"] if f["severity"] == "error"] == [code]
+    assert any("the image was judged as the machine" in note for note in said["notes"])
+    path = root / needs
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("version = 3\n" if needs.endswith("toml") else "{}")
+    path.chmod(0o755)
+    said = rehearsed(root, capsys)[1]
+    assert code not in {finding["code"] for finding in said["findings"]}
+
+
+def test_what_a_verdict_rests_on_is_said(root: Path, capsys) -> None:
+    _, said = rehearsed(root, capsys)
+    assert (said["judged_by"], said["judged_after_by"], said["untried"]) == ("rules", "rules", "")
+    assert run(["rehearse", "--k0s", "1.36", "--root", str(root)]) == 0
+    assert "The node comes back as far as rules can tell." in capsys.readouterr().out
 
 
 def test_a_node_with_something_left_that_was_there_does_not_come_back() -> None:
@@ -329,7 +383,10 @@ def test_settings_that_up_refuses_do_not_keep_a_node_on_another_cri_down(
     (root / "etc/k0sruntime/config.toml").write_text('[node]\nk0s = "1.35"\nmode = "remote"\n')
     assert run(["rehearse", "--k0s", "1.36", "--root", str(root)]) == 0
     out = capsys.readouterr().out
-    assert "The node comes back.\nk0sruntime up is refused there: see above." in out
+    told = (
+        "The node comes back as far as rules can tell.\nk0sruntime up is refused there: see above."
+    )
+    assert told in out
 
 
 @pytest.fixture
@@ -375,12 +432,12 @@ def test_what_cannot_be_read_could_not_be_judged(
     (root / name).chmod(0)
     request.getfixturevalue("nobody")
     arguments = ["rehearse", "--k0s", "1.36", "--root", str(root)]
-    assert run([*arguments, "--json"]) == 3
+    assert run([*arguments, "--json"]) == 9, "3 means that it would not come back"
     said = json.loads(capsys.readouterr().out)
     assert (said["comes_back"], said["comes_back_after"], said["handlers"]) == (None, None, [])
     (problem,) = said["unjudged"]
     assert (problem["place"], "as root" in problem["remedy"]) == (f"/{name}", True)
-    assert run(arguments) == 3
+    assert run(arguments) == 9
     out, err = capsys.readouterr()
     assert out == "Whether the node comes back could not be judged.\n"
     assert "as root" in err
@@ -390,7 +447,7 @@ def test_what_cannot_be_read_could_not_be_judged(
 def test_with_broken_settings_nobody_can_tell(root: Path, capsys, text: str) -> None:
     (root / "etc/k0sruntime/config.toml").write_text(text)
     code, said = rehearsed(root, capsys)
-    assert (code, said["comes_back"], said["handlers"]) == (3, None, [])
+    assert (code, said["comes_back"], said["handlers"]) == (9, None, [])
     assert "/etc/k0sruntime/config.toml" in said["unjudged"][0]["place"]
 
 

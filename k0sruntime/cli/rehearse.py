@@ -9,6 +9,7 @@ import click
 
 from k0sruntime.cli.options import (
     file_option,
+    flag_option,
     folder_option,
     json_option,
     option,
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     from k0sruntime.errors import Problem
     from k0sruntime.node import Program
-    from k0sruntime.rehearse import Rehearsal
+    from k0sruntime.rehearsal import Rehearsal
 
 
 @click.command(name="rehearse")
@@ -36,7 +37,12 @@ if TYPE_CHECKING:
     metavar="BIN",
     exists=True,
     variable="REHEARSE_CONTAINERD",
-    help="The containerd that it would have; it reads the files itself.",
+    help="The containerd that it would have; it reads the files itself, and is started on trial.",
+)
+@flag_option(
+    "--no-start",
+    variable="REHEARSE_NO_START",
+    help="Make no trial start of the containerd that is named.",
 )
 @folder_option(
     "--dropins",
@@ -51,6 +57,7 @@ def command(
     k0s: str | None,
     containerd: str | None,
     dropins: str | None,
+    no_start: bool,
     as_json: bool,
     **options: Any,
 ) -> int:
@@ -58,24 +65,34 @@ def command(
 
     Nothing is written, and nothing is asked of the network. Exits with 3 where the node would not
     come back if k0s was replaced and nothing else done; what up and migrate would mend is shown.
-    What could not be read is refused: then nobody can tell, and it is to be run as root.
+    Exits with 9 where nobody can tell, for something could not be read: run it as root.
+
+    Rules know much of what containerd dies of, never all. With --containerd, as root, where they
+    find nothing, it is started for a moment: in memory, with namespaces of its own, so that
+    nothing of this machine is touched.
     """
     from k0sruntime import rehearse
-    from k0sruntime.errors import ExitCode, RefusedError
+    from k0sruntime.errors import ExitCode, RefusedError, UnjudgedError
     from k0sruntime.upgrade import Upgrade
 
     if not k0s and not containerd:
         raise click.UsageError("Say what the node would have: --k0s VERSION, --containerd BIN.")
     program = _program(containerd) if containerd else None
     folder = os.path.abspath(dropins) if dropins else ""
-    found = rehearse.rehearse(request(**options), Upgrade.to(k0s or "", program), folder)
+    upgrade = Upgrade.to(k0s or "", program)
+    try:
+        found = rehearse.rehearse(request(**options), upgrade, folder, start=not no_start)
+    except RefusedError as exc:  # not what 3 means here
+        raise UnjudgedError(*exc.problems) from exc
     if as_json:
         click.echo(_document(found))
     elif found.unjudged:
         click.echo("Whether the node comes back could not be judged.")
-        raise RefusedError(*found.unjudged)
+        raise UnjudgedError(*found.unjudged)
     else:
         click.echo("\n".join(_lines(found)))
+    if found.unjudged:
+        return int(ExitCode.UNJUDGED)
     return int(ExitCode.DONE if found.comes_back else ExitCode.REFUSED)
 
 
@@ -127,6 +144,9 @@ def _document(found: Rehearsal) -> str:
             drivers=list(found.drivers),
             notes=list(found.notes),
             asked=found.asked,
+            judged_by=found.judged_by,
+            judged_after_by=found.judged_after_by,
+            untried=found.untried,
             unjudged=[documents.Problem(**asdict(problem)) for problem in found.unjudged],
         )
     )
@@ -198,12 +218,17 @@ def _handlers(found: Rehearsal) -> list[str]:
 
 
 def _verdict(found: Rehearsal) -> Iterator[str]:
-    if found.comes_back:
-        yield "The node comes back."
-    else:
+    if not found.comes_back:
         count = len(found.stops) or len(found.refused) or len(found.lasting)
         things = "1 thing stops" if count == 1 else f"{count} things stop"
-        yield f"The node would NOT come back: {things} it as the files lie there."
+        by = found.judged_by
+        yield f"The node would NOT come back, by {by}: {things} it as the files lie there."
+    elif found.judged_by == "a trial start":
+        yield "The node comes back, by a trial start: containerd came up with these files."
+    else:
+        yield f"The node comes back as far as {found.judged_by} can tell."
+    if found.untried:
+        yield f"No trial start was made: {found.untried}."
     if not found.comes_back and found.comes_back_after:
         yield "It does in this order: stop k0s, replace it, migrate --write, up, start k0s."
     elif found.comes_back and not found.comes_back_after:

@@ -67,7 +67,7 @@ class Rehearsal(Document):
     """It has one once ``up`` and ``migrate`` have put right what they can; null as above."""
     findings: list[Finding]
     refused: list[Problem]
-    """Why the files cannot be composed as they lie there."""
+    """Why the files cannot be composed as they lie there, or what a trial start came to."""
     mends: list[Mend]
     left: list[Problem]
     """What keeps the node down even then."""
@@ -79,5 +79,11 @@ class Rehearsal(Document):
     """What could not be judged."""
     asked: str
     """The containerd that read the files itself; empty for none."""
+    judged_by: str
+    """What ``comes_back`` rests on: ``rules``, ``config dump and rules`` or ``a trial start``."""
+    judged_after_by: str
+    """What ``comes_back_after`` rests on."""
+    untried: str
+    """Why no trial start was made; empty where one was, or where there was nothing to start."""
     unjudged: list[Problem]
     """What could not be read, so that nobody can tell what would become of the node."""

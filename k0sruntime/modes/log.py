@@ -125,6 +125,9 @@ def reason(lines: list[str]) -> str:
     failed = [line for line in lines if "failed to load plugin" in line and "cri" in line]
     if failed and (found := re.search(r'error="((?:[^"\\]|\\.)*)"', failed[0])):
         return found[1].replace('\\"', '"')
+    panics = [line for line in lines if line.startswith(("panic: ", "fatal error: "))]
+    if panics:  # what follows is where in the code
+        return panics[0]
     telling = [line for line in lines if "level=info" not in line and "level=warning" not in line]
     return (telling or lines or [""])[-1].removeprefix("containerd: ")
 

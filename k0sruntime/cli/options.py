@@ -294,5 +294,5 @@ def _handed_over(path: str) -> bytes | None:
 
     if regular.handed_over(path):
         with contextlib.suppress(OSError):  # whoever reads it next says so
-            return regular.content(path, regular.LARGEST)
+            return regular.content(path, regular.ENOUGH)
     return None

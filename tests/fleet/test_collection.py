@@ -70,6 +70,24 @@ def test_ansible_test_sanity_passes(ansible: Ansible) -> None:
     assert ran >= {"ansible-doc", "compile", "import", "pep8", "validate-modules", "yamllint"}
 
 
+def test_ansible_lint_has_nothing_to_say_with_its_production_profile(
+    ansible: Ansible, tmp_path: Path
+) -> None:
+    """``make lint`` runs the same, for whoever has no root; ansible-lint comes with ansible-core here."""
+    source = tmp_path / "node"
+    shutil.copytree(COLLECTION, source)
+    lint = [str(BIN / "ansible-lint"), "--offline", "--strict", "--profile", "production", "-q"]
+    for broken, code in ((False, 0), (True, 2)):
+        if broken:
+            with (source / "roles/k0sruntime/tasks/tidy.yml").open("a") as file:
+                file.write("- ansible.builtin.command: 'true'\n")
+        done = subprocess.run(
+            lint, capture_output=True, text=True, cwd=source, env=ansible.environment(), check=False
+        )
+        assert done.returncode == code, done.stdout + done.stderr
+    assert "name[missing]" in done.stdout
+
+
 def hand_over_pip(home: Path) -> None:
     """Lay a script where ansible-test keeps the one that brings pip; it leads to a copy of ours."""
     shutil.copytree(Path(pip.__file__).parent, home / "pip/pip")

@@ -96,6 +96,11 @@ def state(node: FleetNode) -> dict[str, Any]:
     return {"generation": ledger["generation"], "pid": running["pid"], "settings": settings}
 
 
+def waits(node: FleetNode) -> bool:
+    """The node knows of a change that waits for its proof."""
+    return (node.sandbox / "var/lib/k0sruntime/way-back.json").exists()
+
+
 def put_special(node: FleetNode, kind: str) -> None:
     """Put the program of the handler special onto a node's disk."""
     program = node.disk / "opt/special"
@@ -203,6 +208,7 @@ def a_node_that_dies_in_the_middle_stops_the_roll_out(fleet: Fleet) -> None:
     assert state(node3) == before_3, "node 3 was not touched"
     assert "special" in (node2.sandbox / NODE_DROPIN).read_text(), "it died with the new files"
     assert state(node2)["settings"] == settings, "its settings are those that it lived with"
+    assert [waits(node) for node in fleet.nodes] == [False, True, False]
 
 
 def the_same_run_goes_on_where_it_stopped(fleet: Fleet) -> None:
@@ -212,6 +218,7 @@ def the_same_run_goes_on_where_it_stopped(fleet: Fleet) -> None:
     assert run.code == 0, run.said
     assert run.count("changed")["node1"] == 0
     assert all(alive(node) for node in fleet.nodes)
+    assert not any(waits(node) for node in fleet.nodes)
     for node in fleet.nodes:
         proofs = run.of(node.name, VERIFY)[0]["proofs"]
         assert [p["verdict"] for p in proofs if p["handler"] == "special"] == ["pass"]
@@ -236,7 +243,7 @@ BETWEEN = """
 def a_proof_that_fails_later_takes_node_2_back(fleet: Fleet) -> None:
     """The proof of ``up`` passes, and the one after the tasks between does not.
 
-    Of node 1, which passes, old releases go, but for the last two and those in use.
+    Of node 1, which passes, old releases go, but for the one that ran before and those in use.
     """
     first = fleet.nodes[0]
     assert first.machine is not None
@@ -253,7 +260,7 @@ def a_proof_that_fails_later_takes_node_2_back(fleet: Fleet) -> None:
         run = one_by_one(fleet)
         process.kill()
     assert run.code == 2, run.said
-    assert {path.name for path in releases.iterdir()} == {present, "before", "in-use"}
+    assert {path.name for path in releases.iterdir()} == {present, "oldest", "in-use"}
     assert run.count("failures") == {"node1": 0, "node2": 1}
     assert "later" in state(first)["settings"]
     assert run.of("node2", UP)[0]["proofs"]
@@ -264,6 +271,8 @@ def a_proof_that_fails_later_takes_node_2_back(fleet: Fleet) -> None:
     _, after_2, after_3 = states(fleet)
     assert {**after_2, "pid": 0} == {**before_2, "pid": 0}, "its files, and its settings as well"
     assert "later" not in (fleet.nodes[1].sandbox / NODE_DROPIN).read_text()
+    assert failed["settings_stay"] is False
+    assert not any(waits(node) for node in fleet.nodes)
     assert all(alive(node) for node in fleet.nodes)
     assert after_3 == before_3, "node 3 was not touched"
     fleet.write_inventory(inventory(fleet, SETTINGS + MIRROR + SPECIAL))
@@ -273,7 +282,9 @@ def old_releases(node: FleetNode) -> tuple[Path, str]:
     """Lay old releases onto a node; return their folder, and the name of the one that is there."""
     releases = node.disk / "opt/k0sruntime/releases"
     (present,) = [path.name for path in releases.iterdir()]
-    for age, name in enumerate(("before", "older", "oldest", "in-use"), 1):
+    assert (releases.parent / "proved").resolve().parent.name == present
+    (releases.parent / "before").symlink_to(releases / "oldest/venv")
+    for age, name in enumerate(("newer", "older", "oldest", "in-use"), 1):
         program = releases / name / "venv/bin/sleep"
         program.parent.mkdir(parents=True)
         shutil.copy("/bin/sleep", program)

@@ -79,7 +79,7 @@ class Upgrade:
         folders = {"disk": self.node.disk, "sandbox": self.node.sandbox, "root": ROOT}
         return K0S.format(version=version, containerd=containerd, python=sys.executable, **folders)
 
-    def roll_out(self, **more: Any) -> Run:
+    def roll_out(self, *arguments: str, **more: Any) -> Run:
         tool = str(BIN / "k0sruntime")
         shared = inventory(self.fleet, SETTINGS)["k0s_nodes"]
         shared["vars"] |= {
@@ -97,14 +97,14 @@ class Upgrade:
         self.fleet.write_inventory(
             {"k0s_nodes": {"hosts": {"node1": {**only, **at_hand}}, "vars": shared["vars"]}}
         )
-        return self.fleet.run(ROLLOUT)
+        return self.fleet.run(ROLLOUT, *arguments)
 
-    def upgrade(self) -> Run:
+    def upgrade(self, *arguments: str) -> Run:
         here = {
             f"k0sruntime_{name}": f"{{{{ inventory_dir }}}}/upgrade/{name}.yml"
             for name in ("before", "between", "after")
         }
-        return self.roll_out(k0s_version=NEW, **here)
+        return self.roll_out(*arguments, k0s_version=NEW, **here)
 
     def started(self) -> list[str]:
         """Return the versions of the containerds that k0s has started, one after the other."""
@@ -126,6 +126,13 @@ def test_a_node_of_1_35_becomes_one_of_1_36_without_a_hand(fleet: Fleet) -> None
     assert run.code == 0, run.said + node.log()
     assert sandboxes(run) == {"runc": "pass", "other": "pass", "vendor": "pass"}
     assert node.started() == ["1.7"]
+
+    run = node.upgrade("--check", "--diff")
+    assert run.code == 0, run.said + node.log()
+    (rehearsal,) = [e["result"] for e in run.recorded["results"] if e["task"].endswith("Rehearse")]
+    assert json.loads(rehearsal["stdout"])["comes_back_after"] is True, "it is asked, not skipped"
+    assert node.vendor.read_text() == VENDOR
+    assert (node.started(), node.asked.exists()) == (["1.7"], False)
 
     run = node.upgrade()
     assert run.code == 0, run.said + node.log()

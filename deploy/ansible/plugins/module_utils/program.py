@@ -31,6 +31,7 @@ FETCH = {"cache": {"type": "path"}, "offline": {"type": "bool", "default": False
 EXCLUSIVE = [("sandbox", "root")]
 UNDER_OTHER_NAMES = {"settings_file": "settings"}
 DONE = 0
+VERIFY_FAILED = 8
 HANDS_NEEDED = "ROLLBACK_FAILED"
 
 
@@ -89,27 +90,35 @@ def done(module, answer, kind):
     return answer.document
 
 
-def status(module, answer):
+def status(module):
     """Return the document of status, which is whole even where the next up would be refused."""
+    answer = asked_status(module)
     if answer.document.get("kind") != "Status":
         fail(module, answer)
     return answer.document
 
 
-def fail(module, answer, beside=None, **more):
+def asked_status(module):
+    """Ask for the status, and return what comes."""
+    return run(module, "status", **dict.fromkeys((*CHANGE, *FETCH)))
+
+
+def fail(module, answer, beside=None, remark="", changed=False, **more):
     """Fail with what k0sruntime says is wrong: what, where, who, what to do.
 
-    Where the way back was tried and failed as well, that is the answer beside.
+    Where the way back was tried and failed as well, that is the answer beside. A remark is a last
+    line. The node has changed where the caller knows so, and where hands are needed.
     """
     problems = answer.document.get("problems", [])
     error = answer.document.get("name", "")
     tried = [answer, *([beside] if beside else [])]
     hands = any(one.document.get("name") == HANDS_NEEDED for one in tried)
-    result = {"changed": hands, "rolled_back": error == "ROLLED_BACK", **more}
+    result = {"changed": hands or changed, "rolled_back": error == "ROLLED_BACK", **more}
     if not problems:
         result["stderr"] = answer.errors
+    lines = [said(one, one.document.get("problems", [])) for one in tried]
     module.fail_json(
-        msg="\n".join(said(one, one.document.get("problems", [])) for one in tried),
+        msg="\n".join([*lines, remark] if remark else lines),
         exit_code=answer.code,
         error=HANDS_NEEDED if hands else error,
         problems=[p for one in tried for p in one.document.get("problems", [])],

@@ -28,6 +28,14 @@ class Settings:
         """The file does not say what the task says."""
         return self.given is not None and self.given != self.before
 
+    def warn_if_missing(self):
+        """Warn where the settings given are not in their place although the change is done."""
+        if self.given is not None and self._read() != self.given:
+            self.module.warn(
+                f"the change is done, and its settings are not in place yet: {self.path}."
+                " Mend what hinders that; the next command on the node puts them there."
+            )
+
     def as_file(self):
         """Return a private file with the settings given, which goes with the task."""
         descriptor, path = tempfile.mkstemp(

@@ -80,8 +80,7 @@ def main():
 
 def foresee(module):
     """Tell what is there to remove or to stop."""
-    none = dict.fromkeys(program.CHANGE)
-    status = program.status(module, program.run(module, "status", **none))
+    status = program.status(module)
     changed = bool(status["owned"] or status["running"])
     module.exit_json(changed=changed, removed=status["owned"])
 

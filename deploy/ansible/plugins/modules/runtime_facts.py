@@ -62,7 +62,7 @@ def main():
         mutually_exclusive=program.EXCLUSIVE,
         supports_check_mode=True,
     )
-    status = program.status(module, program.run(module, "status"))
+    status = program.status(module)
     module.exit_json(changed=False, ansible_facts={"k0sruntime": status})
 
 

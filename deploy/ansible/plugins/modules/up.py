@@ -33,6 +33,12 @@ options:
         out of it.
       - With O(settings), make it without settings of its own.
     type: path
+  way_back:
+    description:
+      - File on the node in which the way back is noted before the node is touched, and kept until
+        M(k0sruntime.node.verify) has passed or the node is back.
+      - Where a run was cut before that, the note of then stays, so that the next run goes on.
+    type: path
   supervisor:
     description: Leave a supervisor behind, or not. Without it as the settings say.
     type: bool
@@ -72,6 +78,12 @@ before:
   description:
     - The generation to go back to, the last one before that was proved; V(0) for none.
     - As RV(generation) where none was made.
+  returned: success, not in check mode
+  type: int
+back_to:
+  description:
+    - The generation to which a node goes back that does not pass, out of O(way_back). V(0) where
+      nothing waits for its proof.
   returned: success, not in check mode
   type: int
 ran:
@@ -116,6 +128,7 @@ import os
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.k0sruntime.node.plugins.module_utils import plans, program
 from ansible_collections.k0sruntime.node.plugins.module_utils.settings import Settings
+from ansible_collections.k0sruntime.node.plugins.module_utils.way_back import OPTION, WayBack
 
 NOT_THERE = {
     "prepared": "k0sruntime or its bundle is not on this node yet, so its plan cannot be shown.\n"
@@ -129,6 +142,7 @@ def main():
             **program.NODE,
             **program.CHANGE,
             **program.FETCH,
+            **OPTION,
             "settings": {"type": "str", "no_log": True},
             "bundle": {"type": "path"},
             "supervisor": {"type": "bool"},
@@ -159,12 +173,31 @@ def foresee(module, settings):
 
 def apply(module, settings):
     """Run up with the settings given, which it puts in place itself."""
+    way_back = WayBack(module)
+    if started := not module.params["root"]:
+        way_back.begin(program.status(module))
     options = [*bundle(module.params), *supervisor(module.params["supervisor"])]
     if settings.given is not None:
         options.append(f"--settings-from={settings.as_file()}")
     answer = program.run(module, "up", *options)
+    if answer.code != program.DONE and started:
+        give_up(module, answer, way_back)
     document = program.done(module, answer, "Up")
-    finish(module, settings, document["plan"], **{key: document[key] for key in KEPT})
+    way_back.settle(document["generation"])
+    settings.warn_if_missing()
+    kept = {key: document[key] for key in KEPT}
+    finish(module, settings, document["plan"], back_to=way_back.generation, **kept)
+
+
+def give_up(module, answer, way_back):
+    """Fail, and tell whether the node has changed all the same: it knows that itself."""
+    status = program.asked_status(module).document
+    if status.get("kind") != "Status":
+        program.fail(module, answer)
+    if not status["unfinished"]:
+        way_back.settle(status["generation"])
+    changed = status["unfinished"] or status["generation"] != way_back.before
+    program.fail(module, answer, changed=changed)
 
 
 def bundle(params):

@@ -16,7 +16,7 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from k0sruntime.testing.checks import Seen
+    from k0sruntime.testing.seen import Seen
 
 HELP = {
     "settings": "settings file with the provider's table, for its conformance",
@@ -122,9 +122,9 @@ class _Provider(pytest.Collector):
     def seen(self) -> Seen:
         """What two probes saw."""
         if self._seen is None:
-            from k0sruntime.testing.checks import Seen
             from k0sruntime.testing.facts import Request
             from k0sruntime.testing.fresh import probes
+            from k0sruntime.testing.seen import Seen
 
             config = self.config
             files = _file(config, "settings"), _file(config, "nodes")
@@ -177,7 +177,7 @@ class _Promise(pytest.Item):
 
     def runtest(self) -> None:
         """Judge, and tell all that is wrong at once."""
-        from k0sruntime.testing.checks import NotSeenError
+        from k0sruntime.testing.seen import NotSeenError
 
         try:
             found = list(self._found())

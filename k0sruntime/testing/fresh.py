@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 PROBE_SECONDS = 180.0
 COMMAND_SECONDS = 180.0
+NODES_SECONDS = 30.0
 LOOK_SECONDS = 0.02
 LONGEST = 1 << 40
 """Bytes; no probe says as much."""
@@ -65,6 +66,28 @@ def probed(request: Request, seed: int) -> Facts:
         except subprocess.TimeoutExpired:
             return Facts("broken", f"asking it everything took longer than {PROBE_SECONDS:g} s")
         return read_back(result, done)
+
+
+def nodes_problem(path: str) -> str:
+    """Return what is wrong with a file of made-up nodes, asked in a process of its own.
+
+    Args:
+        path: the file; empty: there is none, and nothing is wrong.
+    """
+    if not path:
+        return ""
+    with tempfile.TemporaryDirectory(prefix="k0sruntime-nodes-") as folder:
+        result = f"{folder}/problem"
+        command = [sys.executable, "-m", "k0sruntime.testing.given", path, result]
+        try:
+            done = run(command, {"PYTHONDONTWRITEBYTECODE": "1"}, NODES_SECONDS, alone=True)
+        except subprocess.TimeoutExpired:
+            return f"the file of nodes {path} takes longer than {NODES_SECONDS:g} s"
+        if os.path.exists(result):
+            with open(result, encoding="utf-8") as file:
+                return file.read()
+        ended = f"the file of nodes {path} ends its process with status {done.returncode}"
+        return ended if done.returncode else ""
 
 
 def read_back(result: str, done: subprocess.CompletedProcess[str]) -> Facts:

@@ -8,7 +8,6 @@ it saw. It judges nothing: ``checks.py`` does.
 from __future__ import annotations
 
 import os
-import runpy
 import sys
 import threading
 import time
@@ -19,7 +18,6 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from k0sruntime import compose as compose_
-from k0sruntime import toml
 from k0sruntime.collect import collect, for_provider, provider_settings
 from k0sruntime.compose import Existing
 from k0sruntime.discovery import discover, installed
@@ -30,6 +28,7 @@ from k0sruntime.lint.composed import subject_of, target_of
 from k0sruntime.node_provider import NodeSettings
 from k0sruntime.paths import Paths
 from k0sruntime.settings import SettingsFile
+from k0sruntime.testing import given
 from k0sruntime.testing.composed import mode_of
 from k0sruntime.testing.facts import FOLDERS, IMPORT, SETTINGS, Checked, Facts, OnNode, Request
 from k0sruntime.testing.left import left_on
@@ -125,11 +124,7 @@ def _said_so_far() -> tuple[int, int]:
 
 def _settings(discovered: Discovered, request: Request) -> dict[str, Any]:
     """Return the provider's settings: its table of the given file, else its defaults."""
-    table = {}
-    if request.settings:
-        with open(request.settings, "rb") as file:
-            table = toml.load(file.read(), request.settings)
-    wanted = {key: value for key, value in table.items() if key == request.provider}
+    wanted = given.settings_table(request.settings, request.provider)
     found = provider_settings(discovered, SettingsFile(request.settings, wanted))
     return {**found, "node": NodeSettings()}
 
@@ -149,9 +144,7 @@ def _nodes(request: Request, **more: Any) -> Iterator[tuple[str, Node[Any]]]:
     for words, facts in special.items():
         made = make_node("", None, binaries=True, mode="managed", **facts, **more)
         yield f"{_words('1.36')} {words}", made
-    own = runpy.run_path(request.nodes)["NODES"] if request.nodes else {}
-    for label, facts in own.items():
-        yield label, make_node("", None, **{"mode": "managed", **facts, **more})
+    yield from given.nodes(request.nodes, **more)
 
 
 def _words(line: str) -> str:
@@ -279,6 +272,8 @@ def main(request: str, result: str) -> None:
     limits = process_state()["the limits of resources"]
     try:
         facts = probe(msgspec.json.decode(request, type=Request))
+    except given.GivenError as exc:
+        facts = Facts("broken", str(exc))
     except BaseException as exc:  # noqa: BLE001 - told by the check that reads it
         facts = Facts("broken", f"the kit could not go on: {cause(exc)}")
     put_limits_back(limits)

@@ -755,6 +755,74 @@ def test_pytest_refuses_a_provider_that_is_not_installed(tmp_path: Path) -> None
     assert "no provider 'nosuch' is installed here; there are:" in done.stdout + done.stderr
 
 
+NODE = "from k0sruntime.testing import MadeUpFiles\nNODES = {'mine': {FACTS}}\n"
+GIVEN = {
+    "no such settings": ("settings", None, "the settings file", "Correct --k0sruntime-settings"),
+    "settings that are no TOML": ("settings", "[acme", "given", "do: "),
+    "settings of nobody": (
+        "settings",
+        "[acne]\n",
+        "no provider called 'acne'",
+        'Did you mean "acme"?',
+    ),
+    "settings of another": ("settings", "[bcme]\n", "has no table [acme]", "there are [bcme]"),
+    "settings of another and the host": ("settings", "[node]\n[bcme]\n", "has no table [acme]", ""),
+    "empty settings": ("settings", "# nothing\n", "has no table [acme]", "it is empty"),
+    "a value in a table's place": ("settings", "acme = 1\n", "acme", "do: "),
+    "no such nodes": ("nodes", None, "the file of nodes", "Correct --k0sruntime-nodes"),
+    "nodes that raise": ("nodes", "1 / 0\n", "does not run: ZeroDivisionError", "NODES = {"),
+    "nodes that end": ("nodes", "raise SystemExit(0)\n", "does not run: SystemExit", "NODES = {"),
+    "nodes that end at once": ("nodes", "import os; os._exit(3)\n", "with status 3", ""),
+    "no NODES": ("nodes", "NODE = {}\n", "has no table NODES", "NODES = {"),
+    "a typo in a node": (
+        "nodes",
+        NODE.replace("FACTS", "'filez': MadeUpFiles()"),
+        "the node 'mine' cannot be made: TypeError",
+        "filez",
+    ),
+    "no such images": ("images", None, "the image bundle", "Correct --k0sruntime-images"),
+}
+
+
+@pytest.mark.parametrize("case", GIVEN)
+def test_a_mistake_in_what_is_given_is_not_told_of_the_provider(case: str, tmp_path: Path) -> None:
+    option, text, told, todo = GIVEN[case]
+    install(tmp_path, GOOD)
+    install(tmp_path, GOOD, "bcme")
+    file = tmp_path / "given"
+    if text is not None:
+        file.write_text(text)
+    arguments = ["--k0sruntime-conformance", "--k0sruntime-provider=acme"]
+    done = kit(tmp_path, *arguments, f"--k0sruntime-{option}={file}")
+    said = done.stdout + done.stderr
+    assert done.returncode == 4, said
+    assert told in said
+    assert todo in said
+    assert str(file) in said
+    assert "provider acme" not in said
+    assert "Traceback" not in said
+
+
+@pytest.mark.parametrize(
+    ("settings", "arguments"),
+    [
+        ("[node]\nprobe_image = 'x'\n", ["--k0sruntime-provider=acme"]),
+        ("[acme]\nhandler = 'x'\n", []),
+    ],
+    ids=["of the host alone", "of one among all"],
+)
+def test_settings_that_a_run_may_need_are_taken(
+    settings: str, arguments: list[str], tmp_path: Path
+) -> None:
+    install(tmp_path, GOOD)
+    file = tmp_path / "given"
+    file.write_text(settings)
+    options = ["--k0sruntime-conformance", "--collect-only", f"--k0sruntime-settings={file}"]
+    done = kit(tmp_path, *options, *arguments)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "loads" in done.stdout
+
+
 def test_the_kit_does_nothing_until_it_is_asked(tmp_path: Path) -> None:
     done = kit(tmp_path)
     assert done.returncode == 5, "no tests collected"

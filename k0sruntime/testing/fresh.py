@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from k0sruntime.testing.facts import FOLDERS, HOOKS, IMPORT, SETTINGS, Facts, Request
+from k0sruntime.testing.given import MARK
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -76,18 +77,16 @@ def nodes_problem(path: str) -> str:
     """
     if not path:
         return ""
-    with tempfile.TemporaryDirectory(prefix="k0sruntime-nodes-") as folder:
-        result = f"{folder}/problem"
-        command = [sys.executable, "-m", "k0sruntime.testing.given", path, result]
-        try:
-            done = run(command, {"PYTHONDONTWRITEBYTECODE": "1"}, NODES_SECONDS, alone=True)
-        except subprocess.TimeoutExpired:
-            return f"the file of nodes {path} takes longer than {NODES_SECONDS:g} s"
-        if os.path.exists(result):
-            with open(result, encoding="utf-8") as file:
-                return file.read()
-        ended = f"the file of nodes {path} ends its process with status {done.returncode}"
-        return ended if done.returncode else ""
+    command = [sys.executable, "-m", "k0sruntime.testing.given", path]
+    try:
+        done = run(command, {"PYTHONDONTWRITEBYTECODE": "1"}, NODES_SECONDS, alone=True)
+    except subprocess.TimeoutExpired:
+        return f"the file of nodes {path} takes longer than {NODES_SECONDS:g} s"
+    _, _, said = done.stdout.rpartition(MARK)
+    if MARK in done.stdout:
+        return said
+    ended = f"the file of nodes {path} ends its process with status {done.returncode}"
+    return ended if done.returncode else ""
 
 
 def read_back(result: str, done: subprocess.CompletedProcess[str]) -> Facts:

@@ -1,8 +1,8 @@
 """What a vendor gives the kit beside the provider: a settings file, and a file of made-up nodes.
 
 A mistake in one of them is no fault of the provider's: it is told before anything is judged, as a
-wrong use of pytest. ``python -m k0sruntime.testing.given NODES RESULT`` writes down what is wrong
-with the nodes: that file is code, and belongs into a process of its own like all that is judged.
+wrong use of pytest. ``python -m k0sruntime.testing.given NODES`` says what is wrong with the nodes:
+that file is code, and belongs into a process of its own like all that is judged.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 HOST = "node"
 """The table of the host's own settings; the run with a containerd may need no other."""
+MARK = "\n--- what is wrong with the nodes: "
+"""Stands before it on standard output."""
 
 
 class GivenError(Exception):
@@ -140,15 +142,14 @@ def nodes(path: str, **more: Any) -> Iterator[tuple[str, Node[Any]]]:
             raise GivenError(f"{said}\n{advice}") from exc
 
 
-def main(path: str, result: str) -> None:
-    """Write down what is wrong with a file of nodes, where nothing else is written."""
+def main(path: str) -> None:
+    """Say what is wrong with a file of nodes, behind all that the file itself may print."""
     try:
         for _ in nodes(path):
             pass
     except GivenError as exc:
-        with open(result, "w", encoding="utf-8") as file:
-            file.write(str(exc))
+        sys.stdout.write(f"{MARK}{exc}")
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main(sys.argv[1])

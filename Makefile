@@ -24,7 +24,8 @@ $(VENV)/.ready: pyproject.toml $(PLUGINS:%=plugins/%/pyproject.toml) k0sruntime/
 	$(BIN)/python -m pip install --quiet --editable . $(PLUGINS:%=--editable plugins/%)
 	touch $@
 
-$(VENV)/.dev: $(VENV)/.ready
+# The tests build the site, so that its parts are among theirs.
+$(VENV)/.dev: $(VENV)/.ready $(VENV)/.docs
 	$(BIN)/python -m pip install --quiet --group test --group lint --group build --group bench --group fleet
 	touch $@
 

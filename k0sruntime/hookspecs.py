@@ -112,9 +112,9 @@ class Provider(Generic[S]):
         not be happy with; ``plan`` and ``up`` show it.
         Conflicts: two handlers of one name, or two values for one key, are refused with both
         providers named. The same value twice is none. Arrays replace, they never append. The
-        operator may settle whose handler counts: ``[node] prefer``; what belongs to the other one
-        takes no part. Keys of another provider's handler, such as its snapshotter, are a
-        ``HandlerExtension``.
+        operator may settle whose handler counts: ``[node] prefer``; what names the other one, and
+        what only that one names, goes with it. Keys of another provider's handler, such as its
+        snapshotter, are a ``HandlerExtension``.
         Nothing to do: raise ``Inactive("reason")``. What the settings ask for and this node cannot
         do: raise ``Refused(Problem("…", remedy="…"))``, before anything is written.
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from k0sruntime.contributions import conflict
 from k0sruntime.errors import ConflictError, Problem, RefusedError
 from k0sruntime.values import (
     Table,
@@ -25,7 +26,7 @@ from k0sruntime.values import (
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    from k0sruntime.contributions import Contribution
+    from k0sruntime.contributions import Contribution, Owner
 
 
 class Known(NamedTuple):
@@ -155,9 +156,10 @@ def edit(
     base = without(path, found, before)
     document = _load(path, base)
     wanted: dict[str, Any] = {}
+    owners: dict[tuple[str, ...], Owner] = {}
     for part in parts:
-        _merge(wanted, part.value.keys, (), part.owner.provider, path)
-    _refuse_taken(path, document, wanted, parts[0].owner.provider)
+        _merge(wanted, part.value.keys, (), part.owner, path, owners)
+    _refuse_taken(path, document, wanted, owners)
     result = _merged(document, wanted)
     if result == document:
         return None
@@ -237,15 +239,34 @@ def _taken_out(now: Any, ours: Any, original: Any) -> Any:
 
 
 def _merge(
-    into: dict[str, Any], keys: Mapping[str, Any], above: tuple[str, ...], owner: str, path: str
+    into: dict[str, Any],
+    keys: Mapping[str, Any],
+    above: tuple[str, ...],
+    owner: Owner,
+    path: str,
+    owners: dict[tuple[str, ...], Owner],
 ) -> None:
+    """Put one provider's keys to those of the others.
+
+    Args:
+        into: the keys so far.
+        keys: the provider's.
+        above: the tables that both are in.
+        owner: whose ``keys`` are.
+        path: the file's.
+        owners: who was the first to say each key and each table.
+
+    Raises:
+        ConflictError: two values for one key; both sides are named.
+    """
     for key, value in keys.items():
         place = (*above, key)
+        first = owners.setdefault(place, owner)
         if isinstance(value, dict) and isinstance(into.setdefault(key, {}), dict):
-            _merge(into[key], value, place, owner, path)
+            _merge(into[key], value, place, owner, path, owners)
         elif into.setdefault(key, value) != value:
-            message = f"two values for {'.'.join(place)}"
-            raise ConflictError(Problem(message, path, f"provider {owner}", "Take one out."))
+            problem = conflict(f"two values for {'.'.join(place)}", first, owner)
+            raise ConflictError(replace(problem, place=path))
 
 
 def _merged(document: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any]:
@@ -258,7 +279,10 @@ def _merged(document: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str,
 
 
 def _refuse_taken(
-    path: str, document: Mapping[str, Any], wanted: Mapping[str, Any], owner: str
+    path: str,
+    document: Mapping[str, Any],
+    wanted: Mapping[str, Any],
+    owners: Mapping[tuple[str, ...], Owner],
 ) -> None:
     """Refuse to change what another hand says of the very thing that we would add."""
     for table, entries in wanted.items():
@@ -271,7 +295,7 @@ def _refuse_taken(
                     Problem(
                         f"{table}.{name} is there already, and says something else",
                         place=path,
-                        culprit=f"a foreign hand, and provider {owner}",
+                        culprit=f"a foreign hand, and provider {owners[table, name].provider}",
                         remedy="Take it out there, or give ours another name.",
                     )
                 )

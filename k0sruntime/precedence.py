@@ -1,9 +1,10 @@
 """Between collect and compose: what the operator says where two providers want the same.
 
 ``[node] prefer = ["acme"]`` settles whose handler, hosts file or CRI socket counts; without it
-compose refuses both. What belongs to the one that does not count takes no part either: its files,
-its programs, its proof. An extension of a handler that nobody defines is left out as well. Whatever
-is left out is told.
+compose refuses both. One rule: what is left to another takes with it what names it, and what only
+it names (``belongings.py``); all else stays, and whatever goes is told. A default handler never
+changes hands in silence: where only the loser made it the default, that is refused. An extension of
+a handler that nobody defines is left out as well.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from k0sruntime import belongings
+from k0sruntime import belongings, default_handler
 from k0sruntime.collect import Answers, Collected, Left
 from k0sruntime.contributions import Check, Contribution, HandlerExtension, RuntimeHandler
 from k0sruntime.errors import ConflictError, Problem
@@ -44,10 +45,16 @@ def settle(collected: Collected, prefer: Sequence[str]) -> tuple[Collected, tupl
 
     Returns:
         What is left, and a sentence for each thing that was left out.
+
+    Raises:
+        ConflictError: a handler that is left to another would stay the default, or cease to be it,
+            without anybody having said so.
     """
     left = tuple(dict.fromkeys(_left(collected, prefer)))
-    kept = _without(collected, left)
+    default_handler.refuse_lost(collected.parts, left)
+    kept, more = _without(collected, left)
     notes = [f"{one} of {one.provider} is left to {one.winner}: [node] prefer" for one in left]
+    notes += more
     defined = {part.value.name for part in kept.parts if isinstance(part.value, RuntimeHandler)}
     parts = tuple(part for part in kept.parts if _extends_something(part, defined, notes))
     return replace(kept, parts=parts, left=left), tuple(notes)
@@ -65,7 +72,7 @@ def settle_each(
         tuple(item for answer in answers for item in answer.sockets),
         tuple(item for answer in answers for item in answer.profiles),
     )
-    kept = _without(collected, settle(collected, prefer)[0].left)
+    kept, _ = _without(collected, tuple(dict.fromkeys(_left(collected, prefer))))
     return tuple((record, _answers_of(record, kept)) for record in kept.records)
 
 
@@ -78,17 +85,25 @@ def counted(check: Check, left: Iterable[Left], asked: Collection[str] = ()) -> 
         asked: the handlers under which it ran something to come to its verdicts.
 
     Returns:
-        ``None`` for a verdict about another's handler or registry. A ``fail`` that does not say
-        what it is about is ``unknown`` where something was run under such a handler.
+        ``None`` for a verdict about another's handler or registry, and for the cgroup driver of a
+        runtime behind a socket that is not used. A ``fail`` that does not say what it is about is
+        ``unknown`` where it may be about what is another's: a CRI socket, a hosts file, or a
+        handler under which something was run.
     """
-    handlers = {one.name: one.winner for one in left if one.kind == "handler"}
-    registries = {one.name for one in left if one.kind == "hosts file"}
-    if check.handler in handlers or (check.registry and hosts_folder(check.registry) in registries):
+    left = tuple(left)
+    said: list[tuple[str, str]] = []
+    if check.handler:
+        said.append(("handler", check.handler))
+    if check.registry:
+        said.append(("hosts file", hosts_folder(check.registry)))
+    if any((one.kind, one.name) in said for one in left):
         return None
-    doubtful = [name for name in asked if name in handlers]
-    if check.verdict != "fail" or check.handler or check.registry or not doubtful:
+    if check.cgroup_driver and any(one.kind == "CRI socket" for one in left):
+        return None
+    doubtful = [one for one in left if one.kind != "handler" or one.name in asked]
+    if check.verdict != "fail" or said or not doubtful:
         return check
-    more = f"it may be about the handler {doubtful[0]}, which is {handlers[doubtful[0]]}'s"
+    more = f"it may be about the {doubtful[0]}, which is {doubtful[0].winner}'s"
     return replace(check, verdict="unknown", detail=f"{check.detail} ({more})".lstrip())
 
 
@@ -141,8 +156,8 @@ def _left(collected: Collected, prefer: Sequence[str]) -> Iterator[Left]:
             yield Left(provider, kind, name, winner)
 
 
-def _without(collected: Collected, left: Sequence[Left]) -> Collected:
-    """Return what is left of what was declared."""
+def _without(collected: Collected, left: Sequence[Left]) -> tuple[Collected, tuple[str, ...]]:
+    """Return what is left of what was declared, and what went with that."""
     gone = {(one.kind, one.name, one.provider) for one in left}
     resting = _resting(collected, gone)
     records = tuple(
@@ -157,9 +172,10 @@ def _without(collected: Collected, left: Sequence[Left]) -> Collected:
         value, provider = part.value, part.owner.provider
         gives_way = isinstance(value, RuntimeHandler) and ("handler", value.name, provider) in gone
         (lost if gives_way else others).append(part)
-    return Collected(
+    kept = belongings.without(others, lost, resting)
+    rest = Collected(
         records,
-        belongings.without(others, lost, resting),
+        kept.parts,
         tuple(
             item
             for item in _awake(collected.hosts, resting)
@@ -173,6 +189,8 @@ def _without(collected: Collected, left: Sequence[Left]) -> Collected:
         tuple(_awake(collected.profiles, resting)),
         tuple(left),
     )
+    notes = (f"{name} rests: all that it defines is left to others" for name in sorted(resting))
+    return rest, (*notes, *kept.notes)
 
 
 def _awake(items: Iterable[Contribution[T]], resting: Collection[str]) -> list[Contribution[T]]:

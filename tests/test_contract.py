@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -26,7 +27,7 @@ from k0sruntime import (
     RuntimeHandler,
 )
 from k0sruntime.__about__ import CONTRACT, CONTRACT_SINCE
-from k0sruntime.collect import Collected, Left, refuse_broken
+from k0sruntime.collect import Answers, Collected, Left, refuse_broken
 from k0sruntime.compose import schema
 from k0sruntime.contributions import Contribution, Owner
 from k0sruntime.discovery import discover
@@ -37,7 +38,7 @@ from k0sruntime.hookspecs import HOOKS, Provider
 from k0sruntime.node_provider import NodeSettings
 from k0sruntime.own_checks import provider_checks
 from k0sruntime.paths import Paths
-from k0sruntime.precedence import counted, settle
+from k0sruntime.precedence import counted, settle, settle_each
 from k0sruntime.prove import checks_of
 from k0sruntime.records import Record
 from k0sruntime.testing import LINES, MadeUpCRI, compose, make_node, texts
@@ -202,6 +203,7 @@ def test_the_operator_says_whose_hosts_file_and_socket_count_and_is_told_what_is
     assert notes == (
         "hosts file docker.io of acme is left to bcme: [node] prefer",
         "CRI socket of acme is left to bcme: [node] prefer",
+        "acme rests: all that it defines is left to others",
     )
 
 
@@ -276,6 +278,148 @@ def test_a_program_that_is_fetched_goes_with_the_handler_that_names_it() -> None
     assert of(found, "acme") == [RuntimeHandler(name="slow")]
 
 
+def told(*prefer: str, **provided: list[Any]) -> tuple[str, ...]:
+    parts = tuple(by(name, value) for name, values in provided.items() for value in values)
+    return settle(Collected(parts=parts), list(prefer))[1]
+
+
+A_TOML = "/etc/k0s/k0sruntime/acme/a.toml"
+NAMING = {
+    "a handler of the operator's": RuntimeHandler(name="mine", options={"ConfigPath": A_TOML}),
+    "an extension of another's": HandlerExtension(handler="runc", options={"ConfigPath": A_TOML}),
+    "a file of another's": ConfigFile(name="b.toml", content=f"include = '{A_TOML}'"),
+    "keys of another's": JSONKeys(path="/etc/docker/daemon.json", keys={"x": A_TOML}),
+}
+
+
+@pytest.mark.parametrize("naming", NAMING.values(), ids=NAMING)
+@pytest.mark.parametrize("more", [[], [RuntimeHandler(name="slow")]], ids=["rests", "goes on"])
+def test_a_file_that_anything_else_on_the_node_names_stays_and_that_is_told(
+    naming: Any, more: list[Any]
+) -> None:
+    lost = RuntimeHandler(name="fast", options={"ConfigPath": A_TOML})
+    file = ConfigFile(name="a.toml", content="x = 1")
+    other = ConfigFile(name="other.toml", content="x = 1")
+    named = RuntimeHandler(name="fast", options={"ConfigPath": A_TOML.replace("a.t", "other.t")})
+    provided = {"acme": [lost, file, *more], "bcme": [FAST], "node": [naming]}
+    assert of(settled("bcme", **provided), "acme") == [file, *more]
+    sentences = [note for note in told("bcme", **provided) if note.endswith("names it")]
+    assert len(sentences) == 1
+    assert sentences[0].startswith("the file a.toml of acme stays: ")
+    assert " of node names it" in sentences[0]
+    provided["acme"] = [named, other, *more]
+    assert of(settled("bcme", **provided), "acme") == more, "what nothing names goes"
+
+
+def test_a_program_that_is_fetched_stays_where_anothers_handler_runs_it() -> None:
+    there = {"x86_64": Download(url="/srv/quick", sha512="0" * 128)}
+    quick = Binary(name="quick", version="1", downloads=there)
+    path = make_node("acme", None).binary_file(quick)
+    fast = RuntimeHandler(name="fast", programs=[path])
+    mine = RuntimeHandler(name="mine", options={"BinaryName": path})
+    assert of(settled("bcme", acme=[fast, quick], bcme=[FAST], node=[mine]), "acme") == [quick]
+
+
+def test_what_only_a_file_that_goes_names_goes_with_it_and_a_name_is_no_part_of_another() -> None:
+    fast = RuntimeHandler(name="fast", options={"ConfigPath": A_TOML})
+    goes = [
+        ConfigFile(name="a.toml", content="run = '/usr/bin/quick'"),
+        Binary(name="quick", installed="/usr/bin/quick"),
+    ]
+    stays = [
+        RuntimeHandler(name="slow"),
+        ConfigFile(name="a", content="x"),
+        Binary(name="qu", installed="/usr/bin/qu"),
+    ]
+    assert of(settled("bcme", acme=[fast, *goes, *stays], bcme=[FAST]), "acme") == stays
+
+
+def test_all_that_goes_with_a_handler_is_told() -> None:
+    acme = [
+        RuntimeHandler(name="fast", options={"ConfigPath": A_TOML}),
+        RuntimeHandler(name="slow"),
+        ConfigFile(name="a.toml", content="x"),
+        HandlerExtension(handler="fast", snapshotter="x"),
+        Check(name="old kernel", verdict="warn", handler="fast"),
+        DOCKERS["acme"],
+    ]
+    assert told("bcme", acme=acme, bcme=[FAST]) == (
+        "handler fast of acme is left to bcme: [node] prefer",
+        (
+            "acme leaves out with it: the extension of fast, the warning 'old kernel',"
+            " runtimes.fast in /etc/docker/daemon.json, the file a.toml"
+        ),
+    )
+
+
+DOCKERS = {
+    name: JSONKeys(
+        path="/etc/docker/daemon.json",
+        keys={"runtimes": {"fast": {"path": f"/{name}"}, name: {"path": "/own"}}, name: 1},
+    )
+    for name in ("acme", "bcme")
+}
+
+
+@pytest.mark.parametrize(("prefer", "path"), [("acme", "/acme"), ("bcme", "/bcme")])
+def test_dockers_runtime_of_a_handler_goes_with_the_handler(prefer: str, path: str) -> None:
+    one, other = (
+        provider(RuntimeHandler(name="fast"), RuntimeHandler(name=name), DOCKERS[name])
+        for name in ("acme", "bcme")
+    )
+    own = NodeSettings(prefer=[prefer])
+    made = compose(one, make_node("acme", None), others={"bcme": (other, None)}, own=own)
+    (file,) = [f for f in made.files if f.path == "/etc/docker/daemon.json"]
+    found = json.loads(file.content)
+    assert found["runtimes"]["fast"] == {"path": path}
+    assert {"acme", "bcme"} < found.keys() | found["runtimes"].keys(), "all other keys stay"
+
+
+def test_keys_that_define_nothing_but_the_lost_handler_go_wholly() -> None:
+    alone = JSONKeys(path="/etc/docker/daemon.json", keys={"runtimes": {"fast": {"path": "/a"}}})
+    slow = RuntimeHandler(name="slow")
+    found = settled("bcme", acme=[RuntimeHandler(name="fast"), slow, alone], bcme=[FAST])
+    assert of(found, "acme") == [slow]
+
+
+DEFAULTS = {
+    "containerd": DropIn(runtime={"containerd": {"default_runtime_name": "fast"}}),
+    "docker": JSONKeys(path="/etc/docker/daemon.json", keys={"default-runtime": "fast"}),
+}
+
+
+@pytest.mark.parametrize("default", DEFAULTS.values(), ids=DEFAULTS)
+@pytest.mark.parametrize("more", [[], [RuntimeHandler(name="slow")]], ids=["rests", "goes on"])
+def test_a_default_handler_never_changes_hands_in_silence(default: Any, more: list[Any]) -> None:
+    acme = [RuntimeHandler(name="fast"), default, *more]
+    with pytest.raises(ConflictError, match="acme makes fast the default handler") as refused:
+        settled("bcme", acme=acme, bcme=[FAST])
+    (problem,) = refused.value.problems
+    assert "leaves that handler to bcme: [node] prefer" in problem.message
+    assert "acme (acme 1)" in problem.culprit
+    assert "provider bcme" in problem.culprit
+    assert "[acme]" in problem.remedy
+    assert "--without acme" in problem.remedy
+    assert of(settled("acme", acme=acme, bcme=[FAST]), "acme") == acme, "its own is its own"
+
+
+@pytest.mark.parametrize("default", DEFAULTS.values(), ids=DEFAULTS)
+def test_a_default_that_another_wants_as_well_stays(default: Any) -> None:
+    acme = [RuntimeHandler(name="fast"), RuntimeHandler(name="slow"), default]
+    found = settled("bcme", acme=acme, bcme=[FAST, default])
+    assert of(found, "bcme") == [FAST, default]
+    other = DropIn(runtime={"containerd": {"default_runtime_name": "slow"}})
+    assert other in of(settled("bcme", acme=[*acme[:2], other], bcme=[FAST]), "acme")
+
+
+def test_providers_are_shown_with_what_they_leave_be_it_refused_or_not() -> None:
+    records = [Record(name, name, "1", "active") for name in ("acme", "bcme")]
+    parts = ((by("acme", RuntimeHandler(name="fast")), by("acme", DEFAULTS["containerd"])),)
+    answers = [Answers(*parts), Answers((by("bcme", FAST),))]
+    found = settle_each(list(zip(records, answers, strict=True)), ["bcme"])
+    assert [record.state for record, _ in found] == ["inactive", "active"]
+
+
 def test_one_that_extends_anothers_handler_goes_on_doing_so() -> None:
     extension = HandlerExtension(handler="runc", snapshotter="x")
     found = settled("bcme", acme=[RuntimeHandler(name="fast"), extension], bcme=[FAST])
@@ -305,11 +449,39 @@ LEFT = (Left("acme", "handler", "fast", "bcme"), Left("acme", "hosts file", "r.i
 def test_a_verdict_about_what_is_anothers_does_not_count(
     about: dict[str, str], asked: set[str], verdict: str | None
 ) -> None:
-    found = counted(Check(name="x", verdict="fail", **about), LEFT, asked)
+    left = LEFT if about else LEFT[:1]
+    found = counted(Check(name="x", verdict="fail", **about), left, asked)
     assert (found.verdict if found else None) == verdict
     if verdict == "unknown":
         assert found is not None
         assert found.detail == "(it may be about the handler fast, which is bcme's)"
+
+
+SOCKET = Left("acme", "CRI socket", "", "bcme")
+
+
+@pytest.mark.parametrize(
+    ("lost", "told"),
+    [
+        (SOCKET, "the CRI socket, which is bcme's"),
+        (LEFT[1], "the hosts file r.io_5000_, which is bcme's"),
+    ],
+)
+def test_no_change_is_taken_back_because_of_a_socket_or_hosts_file_that_is_not_used(
+    lost: Left, told: str
+) -> None:
+    found = counted(Check(name="my socket", verdict="fail", detail="no answer"), [lost])
+    assert found is not None
+    assert (found.verdict, found.detail) == ("unknown", f"no answer (it may be about {told})")
+    for about in ({"handler": "slow"}, {"registry": "docker.io"}):
+        mine = Check(name="my own", verdict="fail", **about)
+        assert counted(mine, [lost]) == mine, "what says that it is about its own counts"
+
+
+def test_the_cgroup_driver_of_a_runtime_behind_a_socket_that_is_not_used_does_not_count() -> None:
+    docker = Check(name="docker", verdict="pass", cgroup_driver="systemd")
+    assert counted(docker, [SOCKET]) is None
+    assert counted(docker, LEFT) == docker
 
 
 class TwoHandlers:

@@ -110,8 +110,21 @@ def test_two_providers_may_add_to_one_file_and_not_disagree() -> None:
     assert edited is not None
     assert set(json.loads(edited.content)["runtimes"]) == {"crun", "youki"}
     clash = keys("acme", runtimes={"crun": {"path": "/y"}})
-    with pytest.raises(ConflictError, match=r"two values for runtimes\.crun\.path"):
-        edit(PATH, None, None, [CRUN, clash])
+    with pytest.raises(ConflictError, match=r"two values for runtimes\.crun\.path") as refused:
+        edit(PATH, None, None, [keys("first", a=1), CRUN, clash])
+    (problem,) = refused.value.problems
+    assert problem.place == PATH
+    assert "dockerd (k0sruntime-dockerd 1.0)" in problem.culprit
+    assert "acme (k0sruntime-acme 1.0)" in problem.culprit
+    assert "first" not in problem.culprit
+    assert "--without acme" in problem.remedy
+
+
+def test_a_foreign_hand_is_named_with_the_provider_that_it_is_against() -> None:
+    found = b'{"runtimes": {"crun": {"path": "/foreign"}}}'
+    with pytest.raises(ConflictError) as refused:
+        edit(PATH, found, None, [keys("first", a=1), CRUN])
+    assert refused.value.problems[0].culprit == "a foreign hand, and provider dockerd"
 
 
 @pytest.mark.parametrize("found", [b"{", b"[1]", b"\xff", b"nonsense"])

@@ -9,12 +9,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from ruamel.yaml import YAML
 
 from k0sruntime import toml
 from k0sruntime.__about__ import CONTRACT, CONTRACT_SINCE, __version__
 from k0sruntime.cli.main import run
 from k0sruntime.errors import UsageError
-from k0sruntime.scaffold import TAKEN, files, scaffold
+from k0sruntime.scaffold import TAKEN, Scaffold, files, scaffold
 
 ROOT = Path(__file__).parent.parent
 
@@ -84,12 +85,16 @@ def test_the_names_that_are_taken_are_those_of_the_providers_that_share_our_vers
 
 ODD = ("none", "check", "runtime-handler", "value-error", "provider", "class", "a--b", "runc")
 """Words of Python's, names of what a provider imports, and what is odd about a name by itself."""
+ODD_PROGRAMS = {"plus": "crun++", "dots": "a..b", "digits": "9", "upper": "A_b-C.d+"}
+"""Programs whose names are no names of Python's, and patterns, by the providers that look for them."""
 
 
 def test_whatever_the_name_its_tests_and_the_conformance_kit_are_green(tmp_path: Path) -> None:
     """All of them in one run; what needs a containerd is left out."""
-    for name in ODD:
-        made = scaffold(name, handler="my-runc" if name == "runc" else "")
+    names = (*ODD, *ODD_PROGRAMS)
+    for name in names:
+        handler = "my-runc" if name == "runc" else ""
+        made = scaffold(name, handler, program=ODD_PROGRAMS.get(name, ""))
         folder = tmp_path / made.distribution
         info = folder / f"{made.module}-1.0.dist-info"
         info.mkdir(parents=True)
@@ -104,7 +109,7 @@ def test_whatever_the_name_its_tests_and_the_conformance_kit_are_green(tmp_path:
             (folder / path).write_text(text)
     folders = sorted(tmp_path.iterdir())
     options = ["--k0sruntime-conformance", "--k0sruntime-containerd=", "--import-mode=importlib"]
-    options += [f"--k0sruntime-provider={name}" for name in ODD]
+    options += [f"--k0sruntime-provider={name}" for name in names]
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *options, "--rootdir=."]
         + [str(folder / "tests") for folder in folders],
@@ -115,7 +120,7 @@ def test_whatever_the_name_its_tests_and_the_conformance_kit_are_green(tmp_path:
         check=False,
     )
     assert done.returncode == 0, done.stdout
-    assert f"{len(ODD)} skipped" in done.stdout, "the runs with a containerd, and nothing else"
+    assert f"{len(names)} skipped" in done.stdout, "the runs with a containerd, and nothing else"
 
 
 def test_a_host_1_0_takes_what_was_written_for_its_contract() -> None:
@@ -171,6 +176,30 @@ def test_every_file_is_complete_and_its_python_is_valid() -> None:
         assert "${{ matrix.python }}" in found[".github/workflows/ci.yml"]
 
 
+@pytest.mark.parametrize("made", [scaffold("acme"), scaffold("fast-acme", program="crun++")])
+def test_the_ci_file_does_on_each_python_what_the_readme_says(made: Scaffold) -> None:
+    """``tests/real/test_vendor.py`` types the README's lines into a shell, and all is green."""
+    found = files(made)
+    ci = YAML(typ="safe").load(found[".github/workflows/ci.yml"])
+    assert ci["on"] == ["push", "pull_request"]
+    (job,) = ci["jobs"].values()
+    steps = job["steps"]
+    lines = [step["run"] for step in steps if "run" in step]
+    block = found["README.md"].split("## Work on it")[1].split("```console\n")[1].split("```")[0]
+    assert lines == [line.removeprefix("$ ") for line in block.splitlines()]
+    used = {
+        step["uses"].partition("@")[0]: step.get("with", {}) for step in steps if "uses" in step
+    }
+    assert list(used) == ["actions/checkout", "actions/setup-python"], "before the lines"
+    assert [("run" in step) for step in steps] == [False, False, True, True]
+    assert used["actions/setup-python"] == {"python-version": "${{ matrix.python }}"}
+    project = toml.load(found["pyproject.toml"].encode(), "pyproject.toml")["project"]
+    (oldest, *newer) = job["strategy"]["matrix"]["python"]
+    assert project["requires-python"] == f">={oldest}"
+    assert newer
+    assert all(isinstance(version, str) for version in (oldest, *newer)), "3.10 is no 3.1"
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -179,6 +208,7 @@ def test_every_file_is_complete_and_its_python_is_valid() -> None:
         ["acme", "--shim", "io.containerd.acme.v1"],
         ["acme", "--shim", "containerd-shim-acme-v2", "--handler", "fast"],
         ["acme", "--program", "acme-run"],
+        ["acme", "--program", "crun++"],
         ["fast-acme", "--directory", "elsewhere"],
         ["a"],
         ["confidential-containers"],

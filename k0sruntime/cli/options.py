@@ -63,13 +63,14 @@ _new_sandbox_option = folder_option(
 )
 
 
-sandbox_option = folder_option(
-    "--sandbox",
-    exists=True,
-    variable="SANDBOX",
-    help="The node is the one that lives inside DIR.",
-)
-"""``--sandbox`` of commands that look at a node which is there already."""
+def sandbox_option(function: F) -> F:
+    """Add ``--sandbox DIR`` to a command that looks at a node which is there already."""
+    return folder_option(
+        "--sandbox",
+        exists=True,
+        variable="SANDBOX",
+        help="The node is the one that lives inside DIR.",
+    )(function)
 
 
 def node_options(function: F) -> F:

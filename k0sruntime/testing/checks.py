@@ -1,23 +1,26 @@
 """What conformance means: one function a promise, each a judgement of what the probe saw.
 
 A check yields what is wrong, one sentence each; nothing means that the promise is kept. Its
-docstring is what the report says when it is not. ``NotSeen`` says that there was nothing to judge.
+docstring is what the report says when it is not. ``NotSeenError`` says that there was nothing to
+judge.
 """
 
 from __future__ import annotations
 
 import ast
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, get_args
 
 from k0sruntime.contributions import Verdict
 from k0sruntime.hooks import COLLECT_SECONDS
+from k0sruntime.testing.facts import HOOKS, IMPORT, SETTINGS
+from k0sruntime.testing.seen import NotSeenError, on_nodes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from k0sruntime.testing.facts import Checked, Facts, Left, OnNode
+    from k0sruntime.testing.seen import Seen
 
 IMPORT_SECONDS = 0.3
 """Longer than this and every command of the host is slower for it; the best of two counts."""
@@ -25,91 +28,6 @@ CRI_PLUGIN = re.compile(r"io\.containerd\.(grpc\.v1\.cri|cri\.v1\.(runtime|image
 SILENT = "it contributed nothing and gave no reason"
 LONGEST_REASON = 200
 MANY = 5
-
-
-class NotSeenError(Exception):
-    """There was nothing to judge; the message says what the vendor can do about that."""
-
-
-@dataclass(frozen=True)
-class Seen:
-    """What two probes saw, in two processes with another order of sets.
-
-    Attributes:
-        provider: its name.
-        first: what the first saw.
-        second: what the second saw, where it is asked for less.
-        plain: what a third saw without settings; none where the two have none either.
-    """
-
-    provider: str
-    first: Facts
-    second: Facts
-    plain: Facts | None = None
-
-    def both(self, judge: Callable[[Facts], Iterable[str]]) -> Iterator[str]:
-        """Yield what is wrong in the first process, and what is wrong in the second alone."""
-        found = list(judge(self.first))
-        yield from found
-        yield from (f"in a second process: {one}" for one in judge(self.second) if one not in found)
-
-    def without_settings(self, judge: Callable[[Facts], Iterable[str]]) -> Iterator[str]:
-        """Yield what is wrong where the provider has no table, if it was not asked so anyway."""
-        if self.plain is not None:
-            yield from (f"without settings: {one}" for one in judge(self.plain))
-
-    def on_nodes(self, judge: Callable[[OnNode], Iterable[str]]) -> Iterator[str]:
-        """Yield what is wrong on any node, in both processes.
-
-        Raises:
-            NotSeenError: it was asked on none.
-        """
-        self._asked()
-
-        yield from self.both(lambda facts: _on_nodes(facts, judge))
-
-    def _asked(self) -> None:
-        if not self.first.nodes:
-            why = self.first.reason or self.first.settings_problem
-            raise NotSeenError(f"it was asked nothing: {why}")
-
-    def asked_all(self) -> None:
-        """See that the first process came to its end.
-
-        Raises:
-            NotSeenError: it was asked nothing, or a hook did not come back.
-        """
-        self._asked()
-        if self.first.hangs:
-            raise NotSeenError("a hook did not come back, so that nothing more was asked")
-
-    def active(self) -> list[OnNode]:
-        """Return the nodes on which the provider contributed something.
-
-        Raises:
-            NotSeenError: it was asked on none, or rested on all of them.
-        """
-        self._asked()
-        found = [node for node in self.first.nodes if node.state == "active"]
-        if not found and all(node.failed for node in self.first.nodes):
-            raise NotSeenError("it failed on every node, as another promise tells")
-        if not found:
-            raise NotSeenError(
-                "it was active on no made-up node; give it one (k0sruntime_nodes) or settings"
-                " (k0sruntime_settings), see docs/vendors.md"
-            )
-        return found
-
-
-def _on_nodes(facts: Facts, judge: Callable[[OnNode], Iterable[str]]) -> Iterator[str]:
-    """Yield each sentence once, for the first node that it is true of."""
-    found: dict[str, list[str]] = {}
-    for node in facts.nodes:
-        for what in judge(node):
-            found.setdefault(what, []).append(node.label)
-    for what, labels in found.items():
-        others = f" (and on {len(labels) - 1} more nodes)" if len(labels) > 1 else ""
-        yield f"{labels[0]}: {what}{others}"
 
 
 def loads(seen: Seen) -> Iterator[str]:
@@ -142,8 +60,26 @@ def imports_without_side_effects(seen: Seen) -> Iterator[str]:
 def _imported(facts: Facts) -> Iterator[str]:
     yield from (f"its import does {what}" for _, what in facts.import_notes[:MANY])
     yield from (f"its import changes {what}" for what in facts.import_changes)
-    if facts.printed:
-        yield f"it prints: {facts.printed[:200]!r}"
+    yield from _printed(facts, "its import", IMPORT)
+
+
+def settings_without_side_effects(seen: Seen) -> Iterator[str]:
+    """Look at the values and raise ValueError; ``__post_init__`` runs whenever a file is read."""
+    if seen.first.state != "active":
+        raise NotSeenError(f"it is {seen.first.state}")
+    yield from seen.both(_set)
+    yield from seen.without_settings(_set)
+
+
+def _set(facts: Facts) -> Iterator[str]:
+    yield from (f"making its settings does {what}" for _, what in facts.settings_notes[:MANY])
+    yield from (f"making its settings changes {what}" for what in facts.settings_changes)
+    yield from _printed(facts, "making its settings", SETTINGS)
+
+
+def _printed(facts: Facts, what: str, who: str) -> Iterator[str]:
+    if said := facts.printed.get(who):
+        yield f"{what} prints: {said[:200]!r}"
 
 
 def answers_in_time(seen: Seen) -> Iterator[str]:
@@ -193,6 +129,7 @@ def starts_no_process(seen: Seen) -> Iterator[str]:
 def leaves_the_process_alone(seen: Seen) -> Iterator[str]:
     """Change nothing that all code shares: it is the host's process, which writes after you."""
     yield from seen.on_nodes(lambda node: [f"a hook changes {what}" for what in node.changes])
+    yield from seen.both(lambda facts: _printed(facts, "a hook or a check", HOOKS))
 
 
 def lints_clean(seen: Seen) -> Iterator[str]:
@@ -243,7 +180,7 @@ def _unexplained(node: OnNode) -> Iterator[str]:
 def survives_every_node(seen: Seen) -> Iterator[str]:
     """Mend what raises, and rest where nothing can be done: a refusal stops every other runtime."""
     yield from seen.on_nodes(_failed)
-    yield from seen.without_settings(lambda facts: _on_nodes(facts, _failed))
+    yield from seen.without_settings(lambda facts: on_nodes(facts, _failed))
 
 
 def _failed(node: OnNode) -> Iterator[str]:
@@ -334,6 +271,7 @@ CHECKS: tuple[Callable[[Seen], Iterator[str]], ...] = (
     loads,
     imports_fast,
     imports_without_side_effects,
+    settings_without_side_effects,
     survives_every_node,
     answers_in_time,
     says_the_same_twice,

@@ -13,6 +13,10 @@ FOLDERS = {"node": "", "home": "HOME", "tmp": "TMPDIR", "work": ""}
 """
 
 
+IMPORT, SETTINGS, HOOKS = "import", "settings", "hooks"
+"""What of a provider is run, in this order."""
+
+
 @dataclass(frozen=True)
 class Request:
     """What is to be probed.
@@ -96,6 +100,9 @@ class Facts:
     import_changes: list[str] = field(default_factory=list)
     """What of the process was another after the import."""
     settings_problem: str = ""
+    settings_notes: list[Note] = field(default_factory=list)
+    settings_changes: list[str] = field(default_factory=list)
+    """What of the process was another after the settings were made."""
     hooks: list[str] = field(default_factory=list)
     """Those that it implements."""
     nodes: list[OnNode] = field(default_factory=list)
@@ -105,8 +112,10 @@ class Facts:
     checked: list[Checked] = field(default_factory=list)
     left: list[Left] = field(default_factory=list)
     sources: dict[str, str] = field(default_factory=dict)
-    printed: str = ""
-    """What came out on standard output and standard error."""
+    said_until: dict[str, tuple[int, int]] = field(default_factory=dict)
+    """Bytes on standard output and standard error by then: after the import, after the settings."""
+    printed: dict[str, str] = field(default_factory=dict)
+    """What came out on both, by who said it: ``IMPORT``, ``SETTINGS`` or ``HOOKS``."""
 
     @property
     def hangs(self) -> bool:

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from k0sruntime.testing.facts import FOLDERS, Facts, Request
+from k0sruntime.testing.facts import FOLDERS, HOOKS, IMPORT, SETTINGS, Facts, Request
+from k0sruntime.testing.given import MARK
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -23,7 +24,10 @@ if TYPE_CHECKING:
 
 PROBE_SECONDS = 180.0
 COMMAND_SECONDS = 180.0
+NODES_SECONDS = 30.0
 LOOK_SECONDS = 0.02
+LONGEST = 1 << 40
+"""Bytes; no probe says as much."""
 
 
 def probes(request: Request) -> tuple[Facts, ...]:
@@ -62,12 +66,55 @@ def probed(request: Request, seed: int) -> Facts:
             done = run(command, extra, PROBE_SECONDS, f"{folder}/work", alone=True)
         except subprocess.TimeoutExpired:
             return Facts("broken", f"asking it everything took longer than {PROBE_SECONDS:g} s")
-        printed = (done.stdout + done.stderr).strip()
-        if not os.path.exists(result):
-            reason = f"its process ended with status {done.returncode}: {printed[-500:]}"
-            return Facts("broken", reason)
+        return read_back(result, done)
+
+
+def nodes_problem(path: str) -> str:
+    """Return what is wrong with a file of made-up nodes, asked in a process of its own.
+
+    Args:
+        path: the file; empty: there is none, and nothing is wrong.
+    """
+    if not path:
+        return ""
+    command = [sys.executable, "-m", "k0sruntime.testing.given", path]
+    try:
+        done = run(command, {"PYTHONDONTWRITEBYTECODE": "1"}, NODES_SECONDS, alone=True)
+    except subprocess.TimeoutExpired:
+        return f"the file of nodes {path} takes longer than {NODES_SECONDS:g} s"
+    _, _, said = done.stdout.rpartition(MARK)
+    if MARK in done.stdout:
+        return said
+    ended = f"the file of nodes {path} ends its process with status {done.returncode}"
+    return ended if done.returncode else ""
+
+
+def read_back(result: str, done: subprocess.CompletedProcess[str]) -> Facts:
+    """Return what a probe wrote down, with what was printed beside it, by who said it."""
+    try:
         with open(result, "rb") as file:
-            return replace(msgspec.json.decode(file.read(), type=Facts), printed=printed)
+            facts = msgspec.json.decode(file.read(), type=Facts)
+    except FileNotFoundError:
+        last = " ".join(done.stderr.strip().splitlines()[-1:])
+        reason = f"its process ended with status {done.returncode}"
+        return Facts("broken", f"{reason}: {last}" if last else reason)
+    except msgspec.DecodeError:
+        return Facts(
+            "broken",
+            "what was seen of it was not written down wholly: does it set a limit of the process,"
+            " such as RLIMIT_FSIZE, or close files that are not its own?",
+        )
+    printed, before = {}, (0, 0)
+    for who in (IMPORT, SETTINGS, HOOKS):
+        until = facts.said_until.get(who, (LONGEST, LONGEST))
+        words = [text[a:b] for text, a, b in zip(_both(done), before, until, strict=True)]
+        printed[who] = b"\n".join(words).decode(errors="replace").strip()
+        before = until
+    return replace(facts, printed={who: said for who, said in printed.items() if said})
+
+
+def _both(done: subprocess.CompletedProcess[str]) -> tuple[bytes, bytes]:
+    return done.stdout.encode(), done.stderr.encode()
 
 
 def _at_home(folder: str) -> dict[str, str]:

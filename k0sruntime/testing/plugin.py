@@ -16,7 +16,7 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from k0sruntime.testing.checks import Seen
+    from k0sruntime.testing.seen import Seen
 
 HELP = {
     "settings": "settings file with the provider's table, for its conformance",
@@ -95,6 +95,7 @@ def _items(session: pytest.Session, config: pytest.Config) -> Iterator[pytest.It
         )
     if not wanted:
         raise pytest.UsageError("no provider is installed here: pip install -e . first")
+    _refuse_given(config, wanted, known)
     for name in wanted:
         root = _Provider.from_parent(session, name=f"k0sruntime-conformance[{name}]", provider=name)
         for check in CHECKS:
@@ -104,6 +105,25 @@ def _items(session: pytest.Session, config: pytest.Config) -> Iterator[pytest.It
             words = f"[{path}]" if len(containerds) > 1 else ""
             title = f"{runs_for_real.__name__}{words}"
             yield _RealRun.from_parent(root, name=title, check=runs_for_real, containerd=path)
+
+
+def _refuse_given(config: pytest.Config, wanted: list[str], known: list[str]) -> None:
+    """Refuse files that cannot be used, before a provider is blamed for them.
+
+    Raises:
+        pytest.UsageError: says which, why, and what to do.
+    """
+    from k0sruntime.testing import given
+    from k0sruntime.testing.fresh import nodes_problem
+
+    named = bool(config.getoption("--k0sruntime-provider"))
+    try:
+        given.refuse_settings(_file(config, "settings"), wanted, known, named=named)
+        given.refuse_images(_file(config, "images"))
+    except given.GivenError as exc:
+        raise pytest.UsageError(str(exc)) from None
+    if problem := nodes_problem(_file(config, "nodes")):
+        raise pytest.UsageError(problem)
 
 
 class _Provider(pytest.Collector):
@@ -122,9 +142,9 @@ class _Provider(pytest.Collector):
     def seen(self) -> Seen:
         """What two probes saw."""
         if self._seen is None:
-            from k0sruntime.testing.checks import Seen
             from k0sruntime.testing.facts import Request
             from k0sruntime.testing.fresh import probes
+            from k0sruntime.testing.seen import Seen
 
             config = self.config
             files = _file(config, "settings"), _file(config, "nodes")
@@ -177,7 +197,7 @@ class _Promise(pytest.Item):
 
     def runtest(self) -> None:
         """Judge, and tell all that is wrong at once."""
-        from k0sruntime.testing.checks import NotSeenError
+        from k0sruntime.testing.seen import NotSeenError
 
         try:
             found = list(self._found())

@@ -8,7 +8,6 @@ it saw. It judges nothing: ``checks.py`` does.
 from __future__ import annotations
 
 import os
-import runpy
 import sys
 import threading
 import time
@@ -19,7 +18,6 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from k0sruntime import compose as compose_
-from k0sruntime import toml
 from k0sruntime.collect import collect, for_provider, provider_settings
 from k0sruntime.compose import Existing
 from k0sruntime.discovery import discover, installed
@@ -30,12 +28,13 @@ from k0sruntime.lint.composed import subject_of, target_of
 from k0sruntime.node_provider import NodeSettings
 from k0sruntime.paths import Paths
 from k0sruntime.settings import SettingsFile
+from k0sruntime.testing import given
 from k0sruntime.testing.composed import mode_of
-from k0sruntime.testing.facts import FOLDERS, Checked, Facts, OnNode, Request
+from k0sruntime.testing.facts import FOLDERS, IMPORT, SETTINGS, Checked, Facts, OnNode, Request
 from k0sruntime.testing.left import left_on
 from k0sruntime.testing.made_up_cri import MadeUpCRI
 from k0sruntime.testing.nodes import LINES, bare_node, make_node
-from k0sruntime.testing.state import changes, process_state
+from k0sruntime.testing.state import changed_since, process_state, put_limits_back
 from k0sruntime.testing.watch import Watch
 
 if TYPE_CHECKING:
@@ -64,15 +63,15 @@ def probe(request: Request) -> Facts:
         record.distribution,
         record.seconds,
         watch.take(),
-        changes(before, process_state()),
+        changed_since(before),
         hooks=list(record.hooks),
+        said_until={IMPORT: _said_so_far()},
     )
     if record.state != "active":
         return facts
-    try:
-        settings = _settings(discovered, request)
-    except K0sRuntimeError as exc:
-        return replace(facts, settings_problem=str(exc))
+    facts, settings = _set(facts, discovered, request, watch)
+    if facts.settings_problem:
+        return facts
     nodes: list[tuple[OnNode, Node[Any]]] = []
     for label, node in _nodes(request):
         nodes.append((_on_node(label, node, discovered, settings, watch), node))
@@ -94,13 +93,38 @@ def probe(request: Request) -> Facts:
     )
 
 
+def _set(
+    facts: Facts, discovered: Discovered, request: Request, watch: Watch
+) -> tuple[Facts, dict[str, Any]]:
+    """Make the provider's settings, which is its code as well, and note what that does."""
+    watch.take()
+    before, problem, settings = process_state(), "", {}
+    try:
+        settings = _settings(discovered, request)
+    except K0sRuntimeError as exc:
+        problem = str(exc)
+    except BaseException as exc:  # noqa: BLE001 - it may end the process, or raise anything
+        problem = cause(exc)
+    found = replace(
+        facts,
+        settings_problem=problem,
+        settings_notes=watch.take(),
+        settings_changes=changed_since(before),
+        said_until={**facts.said_until, SETTINGS: _said_so_far()},
+    )
+    return found, settings
+
+
+def _said_so_far() -> tuple[int, int]:
+    """Return how many bytes are on standard output and standard error, which are files here."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    return os.fstat(1).st_size, os.fstat(2).st_size
+
+
 def _settings(discovered: Discovered, request: Request) -> dict[str, Any]:
     """Return the provider's settings: its table of the given file, else its defaults."""
-    table = {}
-    if request.settings:
-        with open(request.settings, "rb") as file:
-            table = toml.load(file.read(), request.settings)
-    wanted = {key: value for key, value in table.items() if key == request.provider}
+    wanted = given.settings_table(request.settings, request.provider)
     found = provider_settings(discovered, SettingsFile(request.settings, wanted))
     return {**found, "node": NodeSettings()}
 
@@ -120,9 +144,7 @@ def _nodes(request: Request, **more: Any) -> Iterator[tuple[str, Node[Any]]]:
     for words, facts in special.items():
         made = make_node("", None, binaries=True, mode="managed", **facts, **more)
         yield f"{_words('1.36')} {words}", made
-    own = runpy.run_path(request.nodes)["NODES"] if request.nodes else {}
-    for label, facts in own.items():
-        yield label, make_node("", None, **{"mode": "managed", **facts, **more})
+    yield from given.nodes(request.nodes, **more)
 
 
 def _words(line: str) -> str:
@@ -151,8 +173,8 @@ def _on_node(
         kind = "refused" if exc.exit_code == 3 else "failed"
         seen = OnNode(label, kind, failed=failed, seconds=seconds, notes=watch.take())
         # A hook that hangs leaves its thread behind, and that is told already.
-        return seen if seen.hangs else replace(seen, changes=changes(before, process_state()))
-    notes, other = watch.take(), changes(before, process_state())
+        return seen if seen.hangs else replace(seen, changes=changed_since(before))
+    notes, other = watch.take(), changed_since(before)
     record = next(r for r in collected.records if r.name == name)
     seen = OnNode(label, record.state, record.reason, "", seconds, notes, other, again, said)
     if record.state != "active" or label == BARE:  # no schema could be chosen for a bare node
@@ -229,7 +251,7 @@ def _checked(
             if seconds > CHECK_SECONDS:  # its thread is left behind; the others would hang as well
                 yield seen
                 return
-            yield replace(seen, changes=changes(before, process_state()))
+            yield replace(seen, changes=changed_since(before))
 
 
 def _sources(module: str) -> dict[str, str]:
@@ -247,10 +269,14 @@ def _sources(module: str) -> dict[str, str]:
 def main(request: str, result: str) -> None:
     """Read a request, probe, and write the result down; what went wrong here as well."""
     warnings.simplefilter("ignore", FutureWarning)  # the facts tell it, and what is printed counts
+    limits = process_state()["the limits of resources"]
     try:
         facts = probe(msgspec.json.decode(request, type=Request))
-    except Exception as exc:  # noqa: BLE001 - told by the check that reads it
+    except given.GivenError as exc:
+        facts = Facts("broken", str(exc))
+    except BaseException as exc:  # noqa: BLE001 - told by the check that reads it
         facts = Facts("broken", f"the kit could not go on: {cause(exc)}")
+    put_limits_back(limits)
     descriptor = os.open(result, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     os.write(descriptor, msgspec.json.encode(facts))
     os.close(descriptor)

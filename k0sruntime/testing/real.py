@@ -14,8 +14,8 @@ import tempfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from k0sruntime.testing.checks import NotSeenError
 from k0sruntime.testing.fresh import host
+from k0sruntime.testing.seen import NotSeenError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

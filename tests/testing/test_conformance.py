@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from k0sruntime.testing.checks import CHECKS, NotSeenError, Seen
+from k0sruntime.testing.checks import CHECKS
 from k0sruntime.testing.facts import Request
-from k0sruntime.testing.fresh import probes
+from k0sruntime.testing.fresh import probes, read_back
+from k0sruntime.testing.seen import NotSeenError, Seen
 from tests.conftest import ROOT
 
 GOOD = """
@@ -39,6 +40,8 @@ provider = Acme()
 """
 HOOK = "    def contribute_dropin(self, node):\n"
 CHECK = "    def post_start_check(self, node, cri):\n"
+SET = '    handler: str = "acme"\n'
+POST = "    def __post_init__(self):\n"
 READ = "(node.files.read('/etc/acme') or b'').decode() or None"
 REST = 'raise Inactive("no acme on the node\'s PATH")'
 
@@ -66,7 +69,7 @@ BROKEN: dict[str, tuple[str, str, str, str]] = {
         "imports_without_side_effects",
         "provider = Acme()",
         "print('hello'); provider = Acme()",
-        "it prints: 'hello'",
+        "its import prints: 'hello'",
     ),
     "an environment changed at import": (
         "imports_without_side_effects",
@@ -88,6 +91,43 @@ BROKEN: dict[str, tuple[str, str, str, str]] = {
         "provider = Acme()",
         "import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN); provider = Acme()",
         "signal only works in main thread",
+    ),
+    "a file written by settings": (
+        "settings_without_side_effects",
+        SET,
+        f"{SET}{POST}        open('/dev/shm/acme', 'w').close()\n",
+        "making its settings does open '/dev/shm/acme'",
+    ),
+    "an environment changed by settings": (
+        "settings_without_side_effects",
+        SET,
+        f"{SET}{POST}        import os; os.environ['ACME'] = '1'\n",
+        "making its settings changes the environment",
+    ),
+    "a line printed by settings": (
+        "settings_without_side_effects",
+        SET,
+        f"{SET}{POST}        print('hello')\n",
+        "making its settings prints: 'hello'",
+    ),
+    "settings that end the process": (
+        "loads",
+        SET,
+        f"{SET}{POST}        import sys; sys.exit(0)\n",
+        "its settings are refused: ",
+    ),
+    "settings that raise": ("loads", SET, f"{SET}{POST}        {{}}['acme']\n", "KeyError: 'acme'"),
+    "a line printed in a hook": (
+        "leaves_the_process_alone",
+        HOOK,
+        f"{HOOK}        print('hello')\n",
+        "a hook or a check prints: 'hello",
+    ),
+    "a process that ends in a hook": (
+        "loads",
+        HOOK,
+        f"{HOOK}        import os; os._exit(3)\n",
+        "its process ended with status 3",
     ),
     "a node without containerd": (
         "survives_every_node",
@@ -360,6 +400,18 @@ SHARED = {
     "running threads": (
         "import threading, time; threading.Thread(target=time.sleep, args=(300,), daemon=False).start()"
     ),
+    "what logging lets through": "import logging; logging.disable(logging.CRITICAL)",
+    "the default timeout of sockets": "import socket; socket.setdefaulttimeout(0.001)",
+    "the niceness": "os.setpriority(os.PRIO_PROCESS, os.getpid(), 1)",
+    "the recursion limit": "sys.setrecursionlimit(sys.getrecursionlimit() + 1)",
+    "the limits of resources: RLIMIT_FSIZE": (
+        "import resource as r; r.setrlimit(r.RLIMIT_FSIZE, (4096, r.getrlimit(r.RLIMIT_FSIZE)[1]))"
+    ),
+    "sys.modules: nosuch.yaml": "sys.modules['nosuch.yaml'] = None",
+    "functions of Python's modules: socket.getaddrinfo": "socket.getaddrinfo = lambda *a: []",
+    "the host's modules: k0sruntime.plan.acme, k0sruntime.plan.plan": (
+        "import k0sruntime.plan as p; p.acme = 1; p.plan = type(p.plan)(p.plan.__code__, p.__dict__)"
+    ),
 }
 
 
@@ -374,7 +426,43 @@ def test_whatever_a_hook_changes_of_the_process_is_told_and_holds_nobody(
     for what in SHARED:
         assert any(
             one.startswith(f"a node with nothing on it: a hook changes {what}") for one in found
-        )
+        ), (what, found)
+
+
+def test_what_a_hook_imports_is_no_change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    code = "        import calendar, sqlite3, k0sruntime.k0sctl_file, xml.dom.minidom\n"
+    install(tmp_path, GOOD.replace(HOOK, HOOK + code))
+    assert broken_by(seen(tmp_path, monkeypatch)) == {}
+
+
+@pytest.mark.parametrize("written", [b"", b'{"state": "act', b"[]"])
+def test_what_a_probe_could_not_write_down_is_told_of_the_provider_without_a_traceback(
+    written: bytes, tmp_path: Path
+) -> None:
+    result = tmp_path / "facts.json"
+    result.write_bytes(written)
+    facts = read_back(str(result), subprocess.CompletedProcess([], 0, "", "Traceback: x"))
+    (told,) = broken_by(Seen("acme", facts, facts))["loads"]
+    assert told.startswith("it is broken: what was seen of it was not written down wholly")
+    assert "RLIMIT_FSIZE" in told
+    assert "Traceback" not in told
+
+
+WRITES_THROUGH_A_PROCESS = "import subprocess; subprocess.run(['touch', PLACE])"
+
+
+@pytest.mark.parametrize(("place", "told"), [("acme", True), ("/dev/shm/acme-check", False)])
+def test_what_a_program_of_a_check_writes_is_seen_in_the_kits_folders_as_the_docs_say(
+    place: str, told: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code = WRITES_THROUGH_A_PROCESS.replace("PLACE", repr(place))
+    install(tmp_path, GOOD.replace(CHECK, f"{CHECK}        {code}\n"))
+    found = broken_by(seen(tmp_path, monkeypatch))
+    assert set(found) == ({"checks_change_nothing"} if told else set())
+    docs = " ".join((ROOT / "docs/vendors.md").read_text().split())
+    assert (
+        "so `checks_change_nothing` sees what such a program writes in these four folders" in docs
+    )
 
 
 def test_what_code_in_c_writes_is_seen_in_the_kits_folders(
@@ -404,7 +492,7 @@ BROKEN_IN_THE_SECOND: dict[str, tuple[str, str, str, str]] = {
         "imports_without_side_effects",
         "from k0sruntime",
         f"{IN_THE_SECOND} print('two')\nfrom k0sruntime",
-        "in a second process: it prints: 'two'",
+        "in a second process: its import prints: 'two'",
     ),
     "a file that is written": (
         "writes_nothing_itself",
@@ -665,6 +753,74 @@ def test_pytest_refuses_a_provider_that_is_not_installed(tmp_path: Path) -> None
     done = kit(tmp_path, "--k0sruntime-conformance", "--k0sruntime-provider=nosuch")
     assert done.returncode == 4
     assert "no provider 'nosuch' is installed here; there are:" in done.stdout + done.stderr
+
+
+NODE = "from k0sruntime.testing import MadeUpFiles\nNODES = {'mine': {FACTS}}\n"
+GIVEN = {
+    "no such settings": ("settings", None, "the settings file", "Correct --k0sruntime-settings"),
+    "settings that are no TOML": ("settings", "[acme", "given", "do: "),
+    "settings of nobody": (
+        "settings",
+        "[acne]\n",
+        "no provider called 'acne'",
+        'Did you mean "acme"?',
+    ),
+    "settings of another": ("settings", "[bcme]\n", "has no table [acme]", "there are [bcme]"),
+    "settings of another and the host": ("settings", "[node]\n[bcme]\n", "has no table [acme]", ""),
+    "empty settings": ("settings", "# nothing\n", "has no table [acme]", "it is empty"),
+    "a value in a table's place": ("settings", "acme = 1\n", "acme", "do: "),
+    "no such nodes": ("nodes", None, "the file of nodes", "Correct --k0sruntime-nodes"),
+    "nodes that raise": ("nodes", "1 / 0\n", "does not run: ZeroDivisionError", "NODES = {"),
+    "nodes that end": ("nodes", "raise SystemExit(0)\n", "does not run: SystemExit", "NODES = {"),
+    "nodes that end at once": ("nodes", "import os; os._exit(3)\n", "with status 3", ""),
+    "no NODES": ("nodes", "NODE = {}\n", "has no table NODES", "NODES = {"),
+    "a typo in a node": (
+        "nodes",
+        NODE.replace("FACTS", "'filez': MadeUpFiles()"),
+        "the node 'mine' cannot be made: TypeError",
+        "filez",
+    ),
+    "no such images": ("images", None, "the image bundle", "Correct --k0sruntime-images"),
+}
+
+
+@pytest.mark.parametrize("case", GIVEN)
+def test_a_mistake_in_what_is_given_is_not_told_of_the_provider(case: str, tmp_path: Path) -> None:
+    option, text, told, todo = GIVEN[case]
+    install(tmp_path, GOOD)
+    install(tmp_path, GOOD, "bcme")
+    file = tmp_path / "given"
+    if text is not None:
+        file.write_text(text)
+    arguments = ["--k0sruntime-conformance", "--k0sruntime-provider=acme"]
+    done = kit(tmp_path, *arguments, f"--k0sruntime-{option}={file}")
+    said = done.stdout + done.stderr
+    assert done.returncode == 4, said
+    assert told in said
+    assert todo in said
+    assert str(file) in said
+    assert "provider acme" not in said
+    assert "Traceback" not in said
+
+
+@pytest.mark.parametrize(
+    ("settings", "arguments"),
+    [
+        ("[node]\nprobe_image = 'x'\n", ["--k0sruntime-provider=acme"]),
+        ("[acme]\nhandler = 'x'\n", []),
+    ],
+    ids=["of the host alone", "of one among all"],
+)
+def test_settings_that_a_run_may_need_are_taken(
+    settings: str, arguments: list[str], tmp_path: Path
+) -> None:
+    install(tmp_path, GOOD)
+    file = tmp_path / "given"
+    file.write_text(settings)
+    options = ["--k0sruntime-conformance", "--collect-only", f"--k0sruntime-settings={file}"]
+    done = kit(tmp_path, *options, *arguments)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "loads" in done.stdout
 
 
 def test_the_kit_does_nothing_until_it_is_asked(tmp_path: Path) -> None:

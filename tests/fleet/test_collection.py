@@ -73,19 +73,30 @@ def test_ansible_test_sanity_passes(ansible: Ansible) -> None:
 def test_ansible_lint_has_nothing_to_say_with_its_production_profile(
     ansible: Ansible, tmp_path: Path
 ) -> None:
-    """``make lint`` runs the same, for whoever has no root; ansible-lint comes with ansible-core here."""
+    """``make lint`` runs the same, for whoever has no root."""
     source = tmp_path / "node"
     shutil.copytree(COLLECTION, source)
-    lint = [str(BIN / "ansible-lint"), "--offline", "--strict", "--profile", "production", "-q"]
-    for broken, code in ((False, 0), (True, 2)):
-        if broken:
-            with (source / "roles/k0sruntime/tasks/tidy.yml").open("a") as file:
-                file.write("- ansible.builtin.command: 'true'\n")
-        done = subprocess.run(
-            lint, capture_output=True, text=True, cwd=source, env=ansible.environment(), check=False
-        )
-        assert done.returncode == code, done.stdout + done.stderr
-    assert "name[missing]" in done.stdout
+    done = subprocess.run(
+        [
+            str(BIN / "ansible-lint"),
+            "--offline",
+            "--strict",
+            "--profile",
+            "production",
+            "--nocolor",
+        ],
+        capture_output=True,
+        text=True,
+        cwd=source,
+        env=ansible.environment(),
+        check=False,
+    )
+    said = done.stdout + done.stderr
+    assert done.returncode == 0, said
+    judged = re.search(r"Passed: 0 failure\(s\), 0 warning\(s\).* in (\d+) files", said)
+    assert judged, said
+    assert int(judged[1]) >= len(list((COLLECTION / "roles").rglob("*.yml"))), said
+    assert "'production'" in said
 
 
 def hand_over_pip(home: Path) -> None:

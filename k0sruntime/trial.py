@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 SECONDS = 15.0
 """The longest that a trial start may take."""
+END_SECONDS = 5.0
+"""The longest that a killed one is waited for."""
 STEADY_SECONDS = 0.2
 """A containerd whose CRI answers and that still runs after this has no plugin that panics."""
 ON_ITS_DISK = ("btrfs", "zfs")
@@ -156,7 +158,8 @@ def _begun(room: Mapping[str, Any], search_path: tuple[str, ...]) -> Iterator[_B
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+        with contextlib.suppress(subprocess.TimeoutExpired):  # a dead NFS server may hold it
+            process.wait(END_SECONDS)
         os.close(output)
 
 

@@ -87,7 +87,8 @@ class NodeSettings(Settings, frozen=True):
     without: list[str] = []
     """Providers that may not be used; they are not even imported."""
     prefer: list[str] = []
-    """Whose handler, hosts file or CRI socket counts where two providers want the same."""
+    """Whose handler, hosts file or CRI socket counts where two providers want the same; what is
+    left to another takes with it what names it, and what only it names."""
     json_files: list[str] = []
     """JSON files of other programs that providers may put keys into, besides Docker's; a name with
     a slash at its end stands for all files below it."""

@@ -22,7 +22,8 @@ from k0sruntime.collect import collect, for_provider, provider_settings
 from k0sruntime.compose import Existing
 from k0sruntime.discovery import discover, installed
 from k0sruntime.errors import CRIError, K0sRuntimeError
-from k0sruntime.guard import cause
+from k0sruntime.guard import bounded, cause
+from k0sruntime.hooks import COLLECT_SECONDS
 from k0sruntime.lint import check
 from k0sruntime.lint.composed import subject_of, target_of
 from k0sruntime.node_provider import NodeSettings
@@ -100,7 +101,7 @@ def _set(
     watch.take()
     before, problem, settings = process_state(), "", {}
     try:
-        settings = _settings(discovered, request)
+        settings = bounded(lambda: _settings(discovered, request), COLLECT_SECONDS)
     except K0sRuntimeError as exc:
         problem = str(exc)
     except BaseException as exc:  # noqa: BLE001 - it may end the process, or raise anything

@@ -116,6 +116,18 @@ BROKEN: dict[str, tuple[str, str, str, str]] = {
         f"{SET}{POST}        import sys; sys.exit(0)\n",
         "its settings are refused: ",
     ),
+    "settings that hang": (
+        "loads",
+        SET,
+        f"{SET}{POST}        import time; time.sleep(60)\n",
+        "no answer within",
+    ),
+    "settings that interrupt": (
+        "loads",
+        SET,
+        f"{SET}{POST}        raise KeyboardInterrupt\n",
+        "KeyboardInterrupt",
+    ),
     "settings that raise": ("loads", SET, f"{SET}{POST}        {{}}['acme']\n", "KeyError: 'acme'"),
     "a line printed in a hook": (
         "leaves_the_process_alone",

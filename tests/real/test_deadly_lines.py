@@ -115,7 +115,8 @@ def test_what_lint_and_a_rehearsal_call_deadly_is(
 ) -> None:
     content, deadly = written(text, line), line in LINES[text]
     files = MadeUpFiles({"/etc/k0s/containerd.d/10.toml": content})
-    assert cri_loads(CONTAINERDS[line], files, tmp_path / "real") != deadly, "the real one"
+    loads = cri_loads(CONTAINERDS[line], files, tmp_path / "real", expected=not deadly)
+    assert loads != deadly, "the real one"
     folder = tmp_path / "dropins"
     folder.mkdir()
     (folder / "10.toml").write_text(content)
@@ -172,7 +173,9 @@ def test_1_7_reads_short_names_where_the_files_together_are_of_version_1(
 ) -> None:
     main += ALONE
     contents = {"/etc/k0s/containerd.toml": main, "/etc/k0s/containerd.d/10.toml": dropin}
-    assert cri_loads(CONTAINERDS["1.7"], MadeUpFiles(contents), tmp_path) != dead, "the real one"
+    files = MadeUpFiles(contents)
+    loads = cri_loads(CONTAINERDS["1.7"], files, tmp_path, expected=not dead)
+    assert loads != dead, "the real one"
     code = run(["lint", "--containerd", str(CONTAINERDS["1.7"]), f"{tmp_path}/etc/k0s"])
     assert code == (3 if dead else 0)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 import shutil
 from typing import TYPE_CHECKING
 
@@ -75,10 +76,19 @@ def write_volatile(path: str, content: bytes, mode: int = 0o644) -> None:
 
 
 def write_like(path: str, content: bytes, before: FileState) -> None:
-    """Replace a file of another hand's at once, with the permissions and the owner that it had."""
-    write_synced(f"{path}.new", content, before.mode, before.owner)
-    os.replace(f"{path}.new", path)
-    sync_folder(os.path.dirname(path))
+    """Replace a file of another hand's at once, with the permissions and the owner that it had.
+
+    The new one waits under a name that nobody else has: ``PATH.new`` may be somebody's.
+    """
+    folder, name = os.path.split(os.path.abspath(path))
+    staged = os.path.join(folder, f".{name}.{secrets.token_hex(8)}")
+    try:
+        write_synced(staged, content, before.mode, before.owner, fresh=True)
+        put(staged, os.path.join(folder, name))
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(staged)
+        raise
 
 
 def put(staged: str, path: str) -> None:

@@ -177,6 +177,8 @@ def test_export_into_a_file_writes_it_and_shows_what_changes(
     path = tmp_path / "k0s.yaml"
     path.write_text(THEIRS)
     path.chmod(0o640)
+    theirs = tmp_path / "k0s.yaml.new"
+    theirs.write_text("somebody's draft")
     assert run(["export", "k0s-config", "--into", str(path), *options(tmp_path)]) == 0
     assert path.read_text() == merged(THEIRS)
     assert path.stat().st_mode & 0o777 == 0o640
@@ -188,7 +190,8 @@ def test_export_into_a_file_writes_it_and_shows_what_changes(
     assert f"kept what was there as {kept}" in said
     assert run(["export", "k0s-config", "--into", str(path), *options(tmp_path)]) == 0
     assert "already" in capsys.readouterr().out
-    assert [p.name for p in tmp_path.glob("k0s.yaml.*")] == ["k0s.yaml.before"]
+    assert {p.name for p in tmp_path.glob("*k0s.yaml.*")} == {"k0s.yaml.before", theirs.name}
+    assert theirs.read_text() == "somebody's draft"
     path.write_text(THEIRS)
     assert run(["export", "k0s-config", "--into", str(path), *options(tmp_path)]) == 0
     assert (tmp_path / "k0s.yaml.before.1").read_text() == THEIRS

@@ -121,7 +121,8 @@ def test_the_page_names_every_module_every_variable_and_every_way_to_fail() -> N
     chosen = set(re.findall(r"(k0sruntime_\w+) \| default", play))
     assert chosen <= set(re.findall(r"`(k0sruntime_\w+)`", PAGE))
     told = set(re.findall(r"`([A-Z_]+)`", PAGE))
-    elsewhere = {"DONE", "BUG", "USAGE", "PENDING", "INTERRUPTED"}
+    # of those that no module can come to: UNJUDGED is the word of a rehearsal
+    elsewhere = {"DONE", "BUG", "USAGE", "PENDING", "UNJUDGED", "INTERRUPTED"}
     assert {code.name for code in ExitCode} - elsewhere <= told
 
 

@@ -552,7 +552,7 @@ def wait_for_story(node: RealNode, text: str) -> None:
 
 def wait_for_pid(node: RealNode, other_than: int) -> int:
     record = node.folder / "run/k0sruntime/containerd.json"
-    for _ in range(200):
+    for _ in range(600):
         if record.exists():
             document = json.loads(record.read_text())
             if document["pid"] != other_than and document["proofs"]:

@@ -39,12 +39,22 @@ VENDOR = {
 }
 
 
-@pytest.fixture
-def quick(node: RealNode) -> RealNode:
-    """A node under each containerd, supervised with short waits."""
+def supervised(node: RealNode) -> RealNode:
     node.supervised = True
     node.write_settings(node.settings.read_text() + QUICK)
     return node
+
+
+@pytest.fixture
+def quick(node: RealNode) -> RealNode:
+    """A node under each containerd, supervised with short waits."""
+    return supervised(node)
+
+
+@pytest.fixture
+def quick_2(node_2: RealNode) -> RealNode:
+    """The same under one, for what is the same to both: the supervisor's own doing."""
+    return supervised(node_2)
 
 
 def line_of(node: RealNode) -> str:
@@ -72,12 +82,12 @@ def handlers(node: RealNode) -> set[str]:
     return found
 
 
-def test_an_up_that_fails_is_not_tried_again_by_the_supervisor(quick: RealNode) -> None:
-    quick.ok("up")
-    quick.write_settings(quick.settings.read_text() + BROKEN)
-    assert quick.run("up").returncode == 6
-    assert len(pids_within(quick, 3)) == 1
-    assert quick.run("verify").returncode != 3
+def test_an_up_that_fails_is_not_tried_again_by_the_supervisor(quick_2: RealNode) -> None:
+    quick_2.ok("up")
+    quick_2.write_settings(quick_2.settings.read_text() + BROKEN)
+    assert quick_2.run("up").returncode == 6
+    assert len(pids_within(quick_2, 3)) == 1
+    assert quick_2.run("verify").returncode != 3
 
 
 def test_a_drop_in_that_kills_containerd_is_tried_once(quick: RealNode) -> None:
@@ -95,15 +105,15 @@ def test_a_drop_in_that_kills_containerd_is_tried_once(quick: RealNode) -> None:
     assert pids_within(quick, 2) == {second}, "started from what was proved"
 
 
-def test_a_rollback_on_request_stays_whatever_the_supervisor_sees(quick: RealNode) -> None:
-    quick.ok("up")
-    quick.write_settings(quick.settings.read_text() + MORE)
-    quick.ok("up")
-    assert "more" in handlers(quick)
-    quick.ok("rollback")
-    pid = containerd_pid(quick)
-    assert pids_within(quick, 3) == {pid}
-    assert "more" not in handlers(quick)
+def test_a_rollback_on_request_stays_whatever_the_supervisor_sees(quick_2: RealNode) -> None:
+    quick_2.ok("up")
+    quick_2.write_settings(quick_2.settings.read_text() + MORE)
+    quick_2.ok("up")
+    assert "more" in handlers(quick_2)
+    quick_2.ok("rollback")
+    pid = containerd_pid(quick_2)
+    assert pids_within(quick_2, 3) == {pid}
+    assert "more" not in handlers(quick_2)
 
 
 def test_a_rollback_keeps_what_other_hands_have_laid_there_since(quick: RealNode) -> None:
@@ -157,59 +167,59 @@ def contribute_dropin(node):
 """
 
 
-def test_a_provider_that_was_upgraded_stays_upgraded(quick: RealNode, tmp_path: Path) -> None:
-    quick.python_path = [tmp_path]
+def test_a_provider_that_was_upgraded_stays_upgraded(quick_2: RealNode, tmp_path: Path) -> None:
+    quick_2.python_path = [tmp_path]
     write_provider(tmp_path, UPGRADED.format(program=str(LAB / "bin/runc")))
-    quick.ok("up")
+    quick_2.ok("up")
     write_provider(tmp_path, UPGRADED.format(program=str(LAB / "bin/crun")))
-    document = quick.ok("up")
+    document = quick_2.ok("up")
     pid = document["running"]["pid"]
-    dropin = quick.dropins / "k0sruntime-acme.toml"
+    dropin = quick_2.dropins / "k0sruntime-acme.toml"
     assert f"{LAB}/bin/crun" in dropin.read_text()
-    assert pids_within(quick, 2) == {pid}
-    (quick.dropins / "vendor.toml").write_text(VENDOR[line_of(quick)])
-    until(lambda: containerd_pid(quick) not in (0, pid) and proved(quick), quick)
+    assert pids_within(quick_2, 2) == {pid}
+    (quick_2.dropins / "vendor.toml").write_text(VENDOR[line_of(quick_2)])
+    until(lambda: containerd_pid(quick_2) not in (0, pid) and proved(quick_2), quick_2)
     assert f"{LAB}/bin/crun" in dropin.read_text()
 
 
-def test_containerd_is_started_again_as_it_was_asked_for(quick: RealNode) -> None:
-    hidden = quick.folder / "var/elsewhere/containerd"
+def test_containerd_is_started_again_as_it_was_asked_for(quick_2: RealNode) -> None:
+    hidden = quick_2.folder / "var/elsewhere/containerd"
     hidden.parent.mkdir(parents=True)
     for name in ("containerd", "ctr", "containerd-shim-runc-v2"):
-        shutil.copy(quick.containerd.with_name(name), hidden.with_name(name))
-    quick.ok("up", f"--containerd={hidden}")
-    pid = kill_containerd(quick)
+        shutil.copy(quick_2.containerd.with_name(name), hidden.with_name(name))
+    quick_2.ok("up", f"--containerd={hidden}")
+    pid = kill_containerd(quick_2)
     assert Path(os.readlink(f"/proc/{pid}/exe")) == hidden
 
 
-def test_a_relative_settings_file_is_the_same_one_for_the_supervisor(quick: RealNode) -> None:
-    relative = os.path.relpath(quick.settings, Path(__file__).parent.parent.parent)
-    pid = quick.ok("up", f"--settings={relative}")["running"]["pid"]
-    (quick.dropins / "vendor.toml").write_text(VENDOR[line_of(quick)])
-    until(lambda: containerd_pid(quick) not in (0, pid) and proved(quick), quick)
-    assert not (quick.folder / "run/k0sruntime/held.json").exists()
+def test_a_relative_settings_file_is_the_same_one_for_the_supervisor(quick_2: RealNode) -> None:
+    relative = os.path.relpath(quick_2.settings, Path(__file__).parent.parent.parent)
+    pid = quick_2.ok("up", f"--settings={relative}")["running"]["pid"]
+    (quick_2.dropins / "vendor.toml").write_text(VENDOR[line_of(quick_2)])
+    until(lambda: containerd_pid(quick_2) not in (0, pid) and proved(quick_2), quick_2)
+    assert not (quick_2.folder / "run/k0sruntime/held.json").exists()
 
 
-def test_settings_that_are_being_edited_wait_for_the_next_up(quick: RealNode) -> None:
-    pid = quick.ok("up")["running"]["pid"]
-    quick.write_settings(quick.settings.read_text() + NONSENSE)
-    (quick.dropins / "vendor.toml").write_text(VENDOR[line_of(quick)])
-    until(lambda: containerd_pid(quick) not in (0, pid) and proved(quick), quick)
-    assert handlers(quick) == {"runc", "crun", "vend"}
+def test_settings_that_are_being_edited_wait_for_the_next_up(quick_2: RealNode) -> None:
+    pid = quick_2.ok("up")["running"]["pid"]
+    quick_2.write_settings(quick_2.settings.read_text() + NONSENSE)
+    (quick_2.dropins / "vendor.toml").write_text(VENDOR[line_of(quick_2)])
+    until(lambda: containerd_pid(quick_2) not in (0, pid) and proved(quick_2), quick_2)
+    assert handlers(quick_2) == {"runc", "crun", "vend"}
 
 
-def test_what_cannot_be_started_is_refused_before_anything_is_written(quick: RealNode) -> None:
+def test_what_cannot_be_started_is_refused_before_anything_is_written(quick_2: RealNode) -> None:
     """No journal runs here."""
-    pid = quick.ok("up")["running"]["pid"]
-    settings = quick.settings.read_text().replace("[node]\n", '[node]\nlog = "journal"\n', 1)
-    quick.write_settings(settings + MORE)
-    files = quick.files()
-    done = quick.run("up")
+    pid = quick_2.ok("up")["running"]["pid"]
+    settings = quick_2.settings.read_text().replace("[node]\n", '[node]\nlog = "journal"\n', 1)
+    quick_2.write_settings(settings + MORE)
+    files = quick_2.files()
+    done = quick_2.run("up")
     assert done.returncode == 3
     assert "the journal cannot be reached" in done.stderr
-    assert quick.files() == files
-    assert containerd_pid(quick) == pid
-    assert supervisor(quick)["alive"]
+    assert quick_2.files() == files
+    assert containerd_pid(quick_2) == pid
+    assert supervisor(quick_2)["alive"]
 
 
 def test_the_way_back_runs_the_containerd_that_ran_before(node: RealNode) -> None:
@@ -246,14 +256,14 @@ def test_after_a_reboot_with_bad_settings_the_last_good_configuration_runs(
         assert quick.run("verify").returncode == 8
 
 
-def test_a_containerd_without_its_socket_is_bounced(node: RealNode) -> None:
-    first = node.ok("up")["running"]["pid"]
-    node.socket.unlink()
-    assert "nobody serves its socket" in node.ok("plan")["bounce"]["reason"]
-    document = node.ok("up")
+def test_a_containerd_without_its_socket_is_bounced(node_2: RealNode) -> None:
+    first = node_2.ok("up")["running"]["pid"]
+    node_2.socket.unlink()
+    assert "nobody serves its socket" in node_2.ok("plan")["bounce"]["reason"]
+    document = node_2.ok("up")
     assert document["ran"] == "bounced"
     assert document["running"]["pid"] != first
-    assert handlers(node) == {"runc", "crun"}
+    assert handlers(node_2) == {"runc", "crun"}
 
 
 def test_an_up_that_fails_starts_what_was_proved_though_it_had_died(node: RealNode) -> None:
@@ -322,20 +332,20 @@ def test_down_that_cannot_remove_its_files_stops_nothing(locked_etc: RealNode) -
     assert supervisor(locked_etc)["alive"]
 
 
-def test_what_may_hold_credentials_is_for_root_alone(node: RealNode) -> None:
-    node.ok("up")
+def test_what_may_hold_credentials_is_for_root_alone(node_2: RealNode) -> None:
+    node_2.ok("up")
     secret = [
-        node.folder / "run/k0sruntime/containerd.json",
-        *(node.folder / "var/lib/k0sruntime/objects").iterdir(),  # the settings are one of them
-        node.folder / "var/lib/k0sruntime/last-good.json",
+        node_2.folder / "run/k0sruntime/containerd.json",
+        *(node_2.folder / "var/lib/k0sruntime/objects").iterdir(),  # the settings are one of them
+        node_2.folder / "var/lib/k0sruntime/last-good.json",
     ]
-    if line_of(node) == "1.7":
-        secret.append(node.folder / "run/k0s/containerd-cri.toml")
+    if line_of(node_2) == "1.7":
+        secret.append(node_2.folder / "run/k0s/containerd-cri.toml")
     assert {path.name: path.stat().st_mode & 0o077 for path in secret} == dict.fromkeys(
         [path.name for path in secret], 0
     )
-    node.ok("down")
-    assert not (node.folder / "run/k0sruntime/last-good").exists()
+    node_2.ok("down")
+    assert not (node_2.folder / "run/k0sruntime/last-good").exists()
 
 
 def test_rollback_in_an_image_starts_nothing(tmp_path: Path) -> None:

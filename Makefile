@@ -8,7 +8,7 @@ NODE := .node
 PLUGINS := gvisor nvidia dockerd mirrors
 SETTINGS := examples/first-node/config.toml
 # Tests that run beside each other; many of them wait for k0s's debounce and respawn.
-JOBS ?= 4
+JOBS ?= 5
 GALAXY = $(BIN)/ansible-galaxy collection
 export PATH := $(CURDIR)/.lab/bin:$(PATH)
 

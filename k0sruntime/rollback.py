@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from k0sruntime import apply as apply_
-from k0sruntime import last_good, on_disk, restore, settings_file
+from k0sruntime import last_good, on_disk, restore, settings_file, supervisor
 from k0sruntime.bounce import Done
 from k0sruntime.collect import Collected
 from k0sruntime.discovery import Discovered
@@ -37,7 +37,7 @@ def rollback(request: Request, story: Story, generation: int | None) -> Outcome:
         RolledBackError: it is not proved any more, and the present one is back.
     """
     from k0sruntime import gate, run
-    from k0sruntime.modes import managed
+    from k0sruntime.modes import log, managed
 
     with locked(request.paths, request.lock_timeout, story.say):
         recover(request.paths, story)
@@ -69,6 +69,7 @@ def rollback(request: Request, story: Story, generation: int | None) -> Outcome:
         stays = prepared.composition.mode == "remote" and prepared.composition.stays
         if request.start and not stays:
             last_good.release(request.paths)
+    stays_with = supervisor.present(request.paths) if done.running else None
     return Outcome(
         prepared.plan,
         prepared.composition,
@@ -80,6 +81,8 @@ def rollback(request: Request, story: Story, generation: int | None) -> Outcome:
         done.proofs,
         (*notes, *done.notes),
         present.generation,
+        supervisor=stays_with.pid if stays_with else 0,
+        log=log.place_of(request.paths, own.log) if done.running else "",
     )
 
 

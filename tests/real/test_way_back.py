@@ -108,9 +108,9 @@ def test_a_drop_in_that_kills_containerd_is_tried_once(quick: RealNode) -> None:
 def test_a_rollback_on_request_stays_whatever_the_supervisor_sees(quick_2: RealNode) -> None:
     quick_2.ok("up")
     quick_2.write_settings(quick_2.settings.read_text() + MORE)
-    quick_2.ok("up")
+    done = quick_2.ok("up")
     assert "more" in handlers(quick_2)
-    quick_2.ok("rollback")
+    assert quick_2.ok("rollback")["supervisor"] == done["supervisor"] != 0, "it is still there"
     pid = containerd_pid(quick_2)
     assert pids_within(quick_2, 3) == {pid}
     assert "more" not in handlers(quick_2)
